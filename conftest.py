@@ -1,0 +1,14 @@
+"""Import paths of the test suite: the code under test lives where Ansible and the images expect it."""
+
+import sys
+from pathlib import Path
+
+import ansible.module_utils
+
+ROOT = Path(__file__).resolve().parent
+for folder in (ROOT, ROOT / "ingest"):
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+# Modules import `ansible.module_utils.ingest_verify`, which Ansible finds through ansible.cfg; tests take the same name.
+ansible.module_utils.__path__.append(str(ROOT / "module_utils"))

@@ -1,0 +1,174 @@
+"""The connection to ClickHouse: login parameters as in the ClickHouse collection, errors in one sentence."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Mapping
+from typing import Any
+
+from clickhouse_driver import Client, errors
+
+# 24.8 is the oldest server whose system tables this project was measured against.
+MINIMUM_VERSION = (24, 8)
+
+# The server answers a native handshake on its HTTP port with "HTTP/1.x 400", whose first byte the driver reads
+# as packet type 72 ('H').
+_HTTP_FIRST_BYTE = "72"
+
+_STACK_TRACE = re.compile(r"[.,]?\s*Stack trace:.*", re.DOTALL)
+_DB_EXCEPTION = re.compile(r"^(?:Code: \d+\.\s*)?DB::Exception:\s*")
+
+
+class ConnectError(Exception):
+    """No usable connection. `kind` is one of `unknown_host`, `refused`, `timeout`, `protocol`, `tls`,
+    `authentication`, `server`, `too_old`; the text says what was expected, what was found and what to do."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class ServerError(Exception):
+    """The server refused a statement: `code` as in `system.errors`, `message` without the stack trace."""
+
+    def __init__(self, code: int, message: str, sql: str | None = None) -> None:
+        super().__init__(f"code {code}: {message}")
+        self.code = code
+        self.message = message
+        self.sql = sql
+
+
+def clean_exception(text: str) -> str:
+    """An exception's text without `DB::Exception:` prefix, stack trace and trailing version noise."""
+    text = _STACK_TRACE.sub("", text)
+    text = re.sub(r"\s*\(version [^)]*\)+\s*$", "", text)
+    return _DB_EXCEPTION.sub("", text).strip()
+
+
+def login_argument_spec() -> dict[str, dict[str, Any]]:
+    """The `login_*` options that every module here shares, named as in the ClickHouse collection."""
+    return {
+        "login_host": {"type": "str", "default": "localhost"},
+        "login_port": {"type": "int", "default": 9000},
+        "login_user": {"type": "str", "default": "default"},
+        "login_password": {"type": "str", "default": "", "no_log": True},
+        "login_db": {"type": "str", "default": "default"},
+        "client_kwargs": {"type": "dict", "default": {}},
+    }
+
+
+def connect(params: Mapping[str, Any]) -> Client:
+    """Open and prove a native connection with the `login_*` values of `params`.
+
+    Raises ConnectError with the reason when the host is unknown, the port is closed or speaks another protocol,
+    the login is refused, or the server is older than MINIMUM_VERSION.
+    """
+    host, port, user = params["login_host"], params["login_port"], params["login_user"]
+    kwargs = {"connect_timeout": 10, "client_name": "clickhouse-ingest-verify", **(params.get("client_kwargs") or {})}
+    client = Client(
+        host=host,
+        port=port,
+        user=user,
+        password=params.get("login_password") or "",
+        database=params.get("login_db") or "default",
+        **kwargs,
+    )
+    try:
+        version_text = str(client.execute("SELECT version()")[0][0])
+    except (errors.Error, OSError, EOFError) as error:
+        client.disconnect()
+        raise explain_connect_error(error, host, port, user) from error
+    version = tuple(int(part) for part in version_text.split(".")[:2])
+    if version < MINIMUM_VERSION:
+        client.disconnect()
+        wanted = ".".join(map(str, MINIMUM_VERSION))
+        raise ConnectError(
+            "too_old",
+            f"ClickHouse {wanted} or newer is expected at {host}:{port}, found {version_text}: upgrade the server.",
+        )
+    return client
+
+
+def explain_connect_error(error: Exception, host: str, port: int, user: str) -> ConnectError:
+    """The reason for a failed connection as a ConnectError with one sentence a person can act on."""
+    text = str(error)
+    where = f"{host}:{port}"
+    if isinstance(error, errors.ServerException):
+        message = clean_exception(error.message)
+        if error.code in (516, 192, 193, 194):
+            return ConnectError(
+                "authentication",
+                f"ClickHouse at {where} refused user {user!r}: {message} Check the user's name and password.",
+            )
+        return ConnectError("server", f"ClickHouse at {where} refused the first query (code {error.code}): {message}")
+    if _is_unknown_host(host):
+        return ConnectError(
+            "unknown_host", f"The host name {host!r} cannot be resolved: check the name, DNS or the Docker network."
+        )
+    if isinstance(error, errors.UnexpectedPacketFromServerError) and _HTTP_FIRST_BYTE in text:
+        return ConnectError(
+            "protocol",
+            f"{where} speaks HTTP, not ClickHouse's native protocol: give the native port (9000 by default).",
+        )
+    if "SSL" in text or "CERTIFICATE" in text:
+        return ConnectError("tls", f"The TLS handshake with {where} failed: {text}. Is this a port without TLS?")
+    if isinstance(error, (errors.SocketTimeoutError, TimeoutError)):
+        return ConnectError("timeout", f"No answer from {where} in time: is a firewall or a wrong address in between?")
+    if isinstance(error, (errors.UnexpectedPacketFromServerError, EOFError)):
+        return ConnectError(X)
+    return ConnectError(
+        "refused", f"Nothing accepts connections at {where}: is ClickHouse up, and is this its native port?"
+    )
+
+
+def _is_unknown_host(host: str) -> bool:
+    try:
+        socket.getaddrinfo(host, None)
+    except socket.gaierror:
+        return True
+    return False
+
+
+def query(
+    client: Client, sql: str, params: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """Run one statement and return its rows as dicts by column name; `params` fill `%(name)s`.
+
+    Raises ServerError with code and clean text when the server refuses, ConnectError when the connection breaks.
+    """
+    try:
+        rows, columns = client.execute(sql, params, with_column_types=True, settings=settings)
+    except errors.ServerException as error:
+        raise ServerError(error.code, clean_exception(error.message), sql) from error
+    except (errors.Error, OSError, EOFError) as error:
+        raise ConnectError("lost", f"The connection to ClickHouse broke: {type(error).__name__}: {error}") from error
+    names = [name for name, _ in columns]
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def table_columns(client: Client, table: str, database: str = "system") -> list[str]:
+    """Names of a table's columns in order, empty when the table is absent or not visible to this user."""
+    rows = query(
+        client,
+        "SELECT name FROM system.columns WHERE database = %(database)s AND table = %(table)s ORDER BY position",
+        {"database": database, "table": table},
+    )
+    return [row["name"] for row in rows]
+
+
+def quote_identifier(name: str) -> str:
+    """`name` in backquotes, safe to place into SQL; raises ValueError when it is empty or holds a NUL."""
+    if not name or "\0" in name:
+        raise ValueError(f"not a usable identifier: {name!r}")
+    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+
+
+def quote_string(value: str) -> str:
+    """`value` as a SQL string literal, for statements that take no parameters (DDL)."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def quote_table(database: str, table: str) -> str:
+    """`database`.`table`, both quoted."""
+    return f"{quote_identifier(database)}.{quote_identifier(table)}"

@@ -1,0 +1,118 @@
+"""Findings and verdicts: what a run observed, in one shape for modules, ledger and report."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+STAGES = ("clickhouse_reset", "schema_apply", "query_logging", "qtickets_ingest", "verify_data")
+SEVERITIES = ("error", "warning", "info")
+
+PASS = "PASS"  # noqa: S105 - a verdict
+FAIL = "FAIL"
+INCONCLUSIVE = "INCONCLUSIVE"
+
+# An exception repeats the whole statement or value list at times; past this the reader opens the artifact.
+MAX_SHOWN_TEXT = 1500
+
+
+@dataclass
+class Finding:
+    """One thing observed.
+
+    `cause` is a class such as `server_missing_column`, `client_exception`, `source_unauthorized` or
+    `config_placeholder`; its prefix says on which side the cause lies. `evidence` holds what is known of `sql`,
+    `exception`, `code`, `code_name`, `count`, `first`, `last` (server clock, ISO 8601), `log_table`, `query_id`,
+    `location` (file:line), `rows` (offending rows, list of dicts).
+    """
+
+    stage: str
+    severity: str
+    cause: str
+    headline: str
+    object: str | None = None
+    expected: str | None = None
+    actual: str | None = None
+    next_step: str | None = None
+    fix_side: str | None = None
+    evidence: dict[str, Any] = field(default_factory=dict)
+    effects: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.severity not in SEVERITIES:
+            raise ValueError(f"severity is one of {', '.join(SEVERITIES)}, not {self.severity!r}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The finding as JSON-ready data, without the parts that are not known."""
+        return {key: value for key, value in asdict(self).items() if value not in (None, {}, [])}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Finding:
+        """Read back what `to_dict` wrote; raises TypeError on an unknown key."""
+        return cls(**data)
+
+
+def verdict(findings: Iterable[Finding], *, evidence_proven: bool) -> str:
+    """`FAIL` when any finding is an error; else `PASS` only if the evidence channel was proven."""
+    if any(finding.severity == "error" for finding in findings):
+        return FAIL
+    return PASS if evidence_proven else INCONCLUSIVE
+
+
+def _block(label: str, text: Any) -> str:
+    lines = str(text).strip().splitlines() or [""]
+    if len(lines) == 1:
+        return f"  {label}: {lines[0]}"
+    return f"  {label}:\n" + textwrap.indent("\n".join(lines), "    ")
+
+
+def shorten(text: str, limit: int = MAX_SHOWN_TEXT) -> str:
+    """The text, cut in its middle to `limit` characters with the number of those left out."""
+    if len(text) <= limit:
+        return text
+    head = limit * 2 // 3
+    tail = limit - head
+    return f"{text[:head]} … [{len(text) - limit} characters left out] … {text[-tail:]}"
+
+
+def render(finding: Finding) -> str:
+    """The finding as the lines that a person on call reads in the terminal."""
+    evidence = finding.evidence
+    lines = [f"{finding.severity.upper()} [{finding.cause}] {finding.headline}"]
+    if evidence.get("sql"):
+        lines.append(_block("offending SQL", shorten(str(evidence["sql"]))))
+    if evidence.get("exception"):
+        code = evidence.get("code")
+        label = f"exception (code {code} {evidence.get('code_name') or ''}".rstrip() + ")" if code else "exception"
+        lines.append(_block(label, shorten(str(evidence["exception"]))))
+    if evidence.get("location"):
+        lines.append(_block("where", evidence["location"]))
+    if evidence.get("count"):
+        first, last = evidence.get("first"), evidence.get("last")
+        when = "" if not first else f", at {first}" if first == last else f", from {first} to {last}"
+        lines.append(_block("seen", f"{evidence['count']} time(s){when}"))
+    if finding.expected is not None:
+        lines.append(_block("expected", finding.expected))
+    if finding.actual is not None:
+        lines.append(_block("actual", finding.actual))
+    for row in evidence.get("rows", [])[:5]:
+        lines.append(_block("row", ", ".join(f"{key}={value}" for key, value in row.items())))
+    for effect in finding.effects:
+        lines.append(_block("effect of it", effect))
+    if finding.next_step:
+        side = f" (fix on the side of: {finding.fix_side})" if finding.fix_side else ""
+        lines.append(_block(f"next step{side}", finding.next_step))
+    if evidence.get("log_table"):
+        lines.append(_block("evidence", evidence["log_table"]))
+    return "\n".join(lines)
+
+
+def render_failure(findings: Iterable[Finding], *, limit: int = 5) -> str:
+    """The text a failing play shows: the errors, at most `limit` of them in full, the rest counted."""
+    errors = [finding for finding in findings if finding.severity == "error"]
+    shown = [render(finding) for finding in errors[:limit]]
+    if len(errors) > limit:
+        shown.append(f"... and {len(errors) - limit} more error finding(s), all in report.md")
+    return "\n\n".join(shown)
