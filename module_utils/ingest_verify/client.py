@@ -116,7 +116,10 @@ def explain_connect_error(error: Exception, host: str, port: int, user: str) -> 
     if isinstance(error, (errors.SocketTimeoutError, TimeoutError)):
         return ConnectError("timeout", f"No answer from {where} in time: is a firewall or a wrong address in between?")
     if isinstance(error, (errors.UnexpectedPacketFromServerError, EOFError)):
-        return ConnectError(X)
+        return ConnectError(
+            "protocol",
+            f"{where} does not speak ClickHouse's native protocol ({text or 'connection closed'}): check the port.",
+        )
     return ConnectError(
         "refused", f"Nothing accepts connections at {where}: is ClickHouse up, and is this its native port?"
     )
