@@ -1,0 +1,120 @@
+"""The run's ledger: artifacts/<run_id>/run.json, through which one stage hands over to a later one."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import tempfile
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from .findings import STAGES, Finding, verdict
+
+LEDGER_NAME = "run.json"
+_RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
+
+
+class LedgerError(Exception):
+    """The ledger cannot be read or written; the text says which file and why."""
+
+
+def now() -> str:
+    """The controller's clock, ISO 8601 in UTC with seconds; used for stage times only, never for windows."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def new_run_id() -> str:
+    """UTC timestamp and a short random suffix: sorts by time, unique between two runs of one second."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+def find_last(artifacts_dir: Path, host: str) -> str | None:
+    """run_id of the newest readable ledger of `host` in `artifacts_dir`, or None."""
+    folders = sorted(artifacts_dir.glob("*Z-*"), reverse=True) if artifacts_dir.is_dir() else []
+    for folder in folders:
+        if not _RUN_ID.fullmatch(folder.name):
+            continue
+        try:
+            if Ledger.load(artifacts_dir, folder.name).data.get("host") == host:
+                return folder.name
+        except LedgerError:
+            continue
+    return None
+
+
+class Ledger:
+    """One run's ledger; `data` is the content of run.json."""
+
+    def __init__(self, folder: Path, data: dict[str, Any]) -> None:
+        self.folder = folder
+        self.data = data
+
+    @classmethod
+    def create(cls, artifacts_dir: Path, host: str, facts: Mapping[str, Any]) -> Ledger:
+        """Start a run: a new folder, readable by its owner only, with `facts` in the ledger."""
+        run_id = new_run_id()
+        folder = artifacts_dir / run_id
+        try:
+            folder.mkdir(parents=True, mode=0o700)
+        except OSError as error:
+            raise LedgerError(f"The run's folder {folder} cannot be created: {error.strerror}.") from error
+        ledger = cls(
+            folder,
+            {"run_id": run_id, "host": host, "started_at": now(), "stages": {}, "findings": [], **facts},
+        )
+        ledger.save()
+        return ledger
+
+    @classmethod
+    def load(cls, artifacts_dir: Path, run_id: str) -> Ledger:
+        """Read a run's ledger; raises LedgerError when it is absent or damaged."""
+        path = artifacts_dir / run_id / LEDGER_NAME
+        try:
+            return cls(path.parent, json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            raise LedgerError(f"The ledger {path} cannot be read: {error}. Start a new run without tags.") from error
+
+    def record_stage(
+        self, stage: str, status: str, data: Mapping[str, Any], findings: Iterable[Mapping[str, Any]]
+    ) -> None:
+        """Replace what is known of `stage`: a re-run stage speaks for itself, its earlier findings go."""
+        if stage not in STAGES:
+            raise LedgerError(f"{stage!r} is not a stage; the stages are {', '.join(STAGES)}.")
+        previous = self.data["stages"].get(stage, {})
+        started_at = previous.get("started_at") if previous.get("status") == "running" else None
+        self.data["stages"][stage] = {"status": status, "started_at": started_at or now(), **data}
+        if status != "running":
+            self.data["stages"][stage]["ended_at"] = now()
+        kept = [finding for finding in self.data["findings"] if finding["stage"] != stage]
+        self.data["findings"] = sorted(
+            [*kept, *(Finding.from_dict(finding).to_dict() for finding in findings)],
+            key=lambda finding: STAGES.index(finding["stage"]),
+        )
+
+    def merge(self, facts: Mapping[str, Any]) -> None:
+        """Set top-level keys (`window`, `ingest`, `evidence`, `server`, ...) for later stages."""
+        self.data.update(facts)
+
+    def judge(self) -> str:
+        """The verdict on the stages that ran. Evidence must be proven only once an ingest is judged by it."""
+        findings = [Finding.from_dict(finding) for finding in self.data["findings"]]
+        ingested = "qtickets_ingest" in self.data["stages"]
+        proven = bool(self.data.get("evidence", {}).get("proven")) or not ingested
+        self.data["verdict"] = verdict(findings, evidence_proven=proven)
+        self.data["ended_at"] = now()
+        return str(self.data["verdict"])
+
+    def save(self) -> None:
+        """Write run.json in one step, so that a reader never sees half of it."""
+        try:
+            handle, name = tempfile.mkstemp(dir=self.folder, prefix=".run-", suffix=".json")
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(self.data, file, indent=2, default=str)
+                file.write("\n")
+            os.replace(name, self.folder / LEDGER_NAME)
+        except OSError as error:
+            raise LedgerError(f"The ledger in {self.folder} cannot be written: {error.strerror}.") from error
