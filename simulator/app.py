@@ -102,7 +102,7 @@ class Simulator:
             response = self._spoiled(whole, response)
         elif slow and slow.drip:
             response = _dripping(response, slow.seconds)
-        entry["status"] = response.status_code
+        entry["status"] = 0 if isinstance(response, _Reset) else response.status_code
         return response
 
     def _masked(self, text: str) -> str:
