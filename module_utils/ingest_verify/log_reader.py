@@ -1,0 +1,198 @@
+"""An ingest's log file read in one pass with bounded memory, whatever its size and encoding."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+import stat
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+from .log_errors import INTERESTING, ClientError, ErrorParser
+from .masking import mask_evidence
+
+# Read whole up to here (a minute's work at most); of a longer log the beginning and the end.
+DEFAULT_MAX_BYTES = 2 << 30
+TAIL_LINES = 20
+_CHUNK = 1 << 20
+# A line may be a whole dumped payload; what identifies an error stands at its start.
+_MAX_LINE = 256 << 10
+
+_MAGIC = {
+    b"\x1f\x8b": "gzip-compressed",
+    b"\x28\xb5\x2f\xfd": "zstd-compressed",
+    b"\xfd7zXZ": "xz-compressed",
+    b"BZh": "bzip2-compressed",
+    b"PK\x03\x04": "a zip archive",
+    b"\x7fELF": "a program",
+    b"\x89PNG": "an image",
+    b"SQLite format 3": "a database",
+}
+_CYRILLIC = ("cp1251", "cp866", "koi8-r")
+
+
+class LogFileError(Exception):
+    """The log cannot be read; the text says what was expected, what was found and what to do."""
+
+
+@dataclass
+class ClientLog:
+    """What a client's log says.
+
+    `errors` by first appearance; `notes` are warnings that tell of failures (a retry, a skipped show); `outcome` is the
+    last JSON line with an outcome, cause or status; `tail` the last lines. `lines` and `bytes` count what was read;
+    `truncated` says that a middle part was left out. `warnings` are sentences about the reading itself.
+    """
+
+    errors: list[ClientError] = field(default_factory=list)
+    outcome: dict[str, Any] | None = None
+    lines: int = 0
+    bytes: int = 0
+    encoding: str = "utf-8"
+    truncated: bool = False
+    warnings: list[str] = field(default_factory=list)
+    notes: list[ClientError] = field(default_factory=list)
+    tail: list[str] = field(default_factory=list)
+    path: str | None = None
+
+
+def read_client_log(path: str | os.PathLike[str], *, max_bytes: int = DEFAULT_MAX_BYTES) -> ClientLog:
+    """Read the log at `path`; of more than `max_bytes` only the first and the last half of that are read.
+
+    Memory stays at a few chunks of 1 MiB. Encodings: UTF-8 and UTF-16 as a whole, Windows and DOS Cyrillic, KOI8-R and
+    Latin line by line; broken bytes are replaced. Raises LogFileError when there is no readable text file.
+    """
+    name = os.fspath(path)
+    try:
+        status = os.stat(name)
+        if stat.S_ISDIR(status.st_mode):
+            raise LogFileError(f"A log file is expected at {name}, found a directory: name the file in it.")
+        if not stat.S_ISREG(status.st_mode):
+            raise LogFileError(f"A log file is expected at {name}, found a device or pipe: write the log to a file first.")
+        with open(name, "rb") as stream:
+            return _read(stream, name, status.st_size, max_bytes)
+    except FileNotFoundError:
+        raise LogFileError(f"No log file at {name}: check the path, or whether the ingest ever started.") from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise LogFileError(f"The log file {name} cannot be read ({reason}): check its owner and mode.") from error
+
+
+def _read(stream: BinaryIO, name: str, size: int, max_bytes: int) -> ClientLog:
+    log = ClientLog(path=name)
+    wide = _check_text(stream.read(64 << 10), name)
+    stream.seek(0)
+    parser, tail, seen = ErrorParser(), deque[str](maxlen=TAIL_LINES), set[str]()
+    log.truncated = size > max_bytes
+    spans = [(0, max_bytes // 2), (size - max_bytes // 2, size)] if log.truncated else [(0, size)]
+    for start, end in spans:
+        for line in _lines(stream, start, end, wide, log):
+            log.lines += 1
+            text = line.decode("utf-8", "surrogateescape") if wide else _decode(line, seen)
+            if parser.idle and not INTERESTING.search(text):
+                parser.skip(text)
+            else:
+                parser.feed(text)
+            if text.strip():
+                tail.append(text)
+    parser.finish()
+    log.errors, log.notes, log.outcome = parser.errors, parser.notes, parser.outcome
+    log.tail = [mask_evidence(text[:1000]) for text in tail]
+    log.encoding = wide or "+".join(sorted(seen)) or "utf-8"
+    if log.truncated:
+        log.warnings.append(
+            f"The log has {size / 2**20:.0f} MiB; its first and last {max_bytes / 2**21:.0f} MiB were read, the middle was not."
+        )
+    if parser.dropped:
+        log.warnings.append(f"{parser.dropped} more error lines of other kinds were counted and not kept.")
+    if "broken" in log.encoding:
+        log.warnings.append("The log holds bytes of no known encoding; they are shown as \ufffd.")
+    return log
+
+
+def _check_text(head: bytes, name: str) -> str | None:
+    """The UTF-16 or UTF-32 variant of the file, None for 8-bit text; raises LogFileError for anything else."""
+    for bom, encoding in (
+        (codecs.BOM_UTF32_LE, "utf-32"),
+        (codecs.BOM_UTF32_BE, "utf-32"),
+        (codecs.BOM_UTF16_LE, "utf-16"),
+        (codecs.BOM_UTF16_BE, "utf-16"),
+    ):
+        if head.startswith(bom):
+            return encoding
+    for magic, what in _MAGIC.items():
+        if head.startswith(magic):
+            raise LogFileError(f"A text log is expected at {name}, found {what}: unpack it or name the log itself.")
+    # A log rotated by copytruncate starts with a run of NULs.
+    body = head.lstrip(b"\0") or b""
+    if not body:
+        return None
+    even, odd = body[::2].count(0), body[1::2].count(0)
+    half = max(1, len(body) // 2)
+    if odd > half * 0.6 and even < half * 0.1:
+        return "utf-16-le"
+    if even > half * 0.6 and odd < half * 0.1:
+        return "utf-16-be"
+    control = sum(body.count(byte) for byte in range(32) if byte not in (7, 8, 9, 10, 12, 13, 27))
+    if control > len(body) * 0.1:
+        raise LogFileError(f"A text log is expected at {name}, found binary data: name the file that holds the log.")
+    return None
+
+
+def _lines(stream: BinaryIO, start: int, end: int, wide: str | None, log: ClientLog) -> Iterator[bytes]:
+    """Lines between two offsets, each cut to _MAX_LINE; UTF-16 comes out as UTF-8."""
+    decoder = codecs.getincrementaldecoder(wide)("replace") if wide else None
+    if wide in ("utf-16", "utf-32") and start:
+        # The byte order is told at the start of the file only.
+        stream.seek(0)
+        decoder = codecs.getincrementaldecoder(wide)("replace")
+        decoder.decode(stream.read(4 if wide == "utf-32" else 2))
+        start -= start % 4
+    stream.seek(start)
+    rest, position = b"", start
+    while position < end:
+        chunk = stream.read(min(_CHUNK, end - position))
+        if not chunk:
+            break
+        position += len(chunk)
+        log.bytes += len(chunk)
+        if decoder:
+            chunk = decoder.decode(chunk).encode("utf-8", "surrogateescape")
+        pieces = re.split(rb"\r?\n|\r(?!\n)", chunk) if b"\r" in chunk else chunk.split(b"\n")
+        pieces[0] = (rest + pieces[0])[:_MAX_LINE] if len(rest) < _MAX_LINE else rest
+        rest = pieces.pop()
+        for piece in pieces:
+            yield piece[:_MAX_LINE]
+    if rest:
+        yield rest[:_MAX_LINE]
+
+
+def _decode(line: bytes, seen: set[str]) -> str:
+    if line.isascii():
+        return line.decode("ascii")
+    try:
+        text = line.decode("utf-8")
+        seen.add("utf-8")
+        return text
+    except UnicodeDecodeError:
+        pass
+    replaced = line.decode("utf-8", "replace")
+    broken = replaced.count("\ufffd")
+    good = sum(1 for char in replaced if ord(char) > 127) - broken
+    if good > broken:
+        seen.update(("utf-8", "broken"))
+        return replaced
+    if not re.search(rb"[\x80-\xff]{2}", line):
+        seen.add("cp1252")
+        return line.decode("cp1252", "replace")
+    # Lower-case letters outnumber all else in prose, and each of these code pages has them elsewhere.
+    candidates = [(line.decode(encoding, "replace"), encoding) for encoding in _CYRILLIC]
+    text, encoding = max(candidates, key=lambda item: len(re.findall("[а-яё]", item[0])))
+    if len(re.findall("[а-яё]", text)) * 2 < broken:
+        seen.add("broken")
+        return replaced
+    seen.add(encoding)
+    return text
