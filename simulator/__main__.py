@@ -124,6 +124,8 @@ def main() -> int:
         return fail(
             f"cannot listen on {where}: {problem.strerror}; choose another --port (0 takes a free one) or --host"
         )
+    if given.ready_file:  # one left by a killed simulator would point to nobody
+        given.ready_file.unlink(missing_ok=True)
     gc.disable()  # millions of objects that all stay: collecting among them would only cost time
     now = int(time.time()) if given.now is None else given.now
     account = Account(

@@ -29,6 +29,7 @@ _NAMES = (
     "Концерт «Лето» 2026", "O'Clock: the \"Show\"", "Щелкунчик, балет", "Stand-up 18+ \\ финал", "Ёлка 🎄 для детей",
     "Лекция без зала",
 )  # fmt: skip
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _PRICES = (123_450, 10, 99_999, 150_000, 250_050, 333_333, 70, 1_200_000, 49_990, 100)
 
 
@@ -500,4 +501,4 @@ def _date(seconds: int | None) -> str | None:
 
 def dumps(value: Any) -> bytes:
     """Compact JSON in UTF-8."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return _ENCODER.encode(value).encode()

@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from simulator import query as q
 from simulator.account import Account, Event, Order, dumps, parse_time
-from simulator.faults import WHOLE_ANSWER, FaultError, Rule, parse_rules
+from simulator.faults import WHOLE_ANSWER, Rule, parse_rules
 
 BASE = "/api/rest/v1"
 LOG_LIMIT = 100_000
@@ -304,7 +304,7 @@ def admin(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Reques
             return error(403, "administration is open to this machine only")
         try:
             return await handler(request)
-        except (FaultError, ValueError, TypeError, ArithmeticError) as problem:
+        except (ValueError, TypeError, ArithmeticError, AttributeError, LookupError) as problem:
             return error(400, f"{type(problem).__name__}: {problem}")
 
     return guarded

@@ -35,6 +35,12 @@ def _text(value: object) -> str:
     return value
 
 
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError(value)
+    return value
+
+
 def _kopecks(value: object) -> int:
     return int(Decimal(str(value)) * 100)
 
@@ -96,17 +102,18 @@ def _decoded(value: object) -> object:
 def _clauses(value: object, columns: Mapping[str, Callable[[object], Any]]) -> tuple[Clause, ...]:
     clauses = []
     for item in value if isinstance(value, list) else []:
-        if not isinstance(item, dict) or item.get("column") not in columns:
+        if not isinstance(item, dict):
             continue
-        column, operator = item["column"], item.get("operator", "=")
+        operator = item.get("operator", "=")
         if operator not in ("=", ">=", "<", "in", "null"):
             continue
-        read = columns[column]
         try:
+            column = item["column"]
+            read = columns[column]
             if operator == "null":
                 wanted: Any = None
             elif operator == "in":
-                wanted = frozenset(read(one) for one in item["value"])
+                wanted = frozenset(read(one) for one in _list(item["value"]))
             else:
                 wanted = read(item["value"])
         except (ValueError, TypeError, KeyError, ArithmeticError):
