@@ -147,9 +147,11 @@ def test_orders_changed_and_added_later(api: Running) -> None:
     assert api.get(f"/orders/{order['order_id']}").json()["data"]["refunds"]
     assert {o["order_id"]: o["revenue"] for o in api.truth()["orders"]}[order["order_id"]] == "0.00"
     spec = {"payed_at": "2026-11-23T09:00:00+03:00", "baskets": [{"price": "0.10", "quantity": 3}]}
+    before = read_all(api, where=window(api.truth()), orderBy=BY_ID)
     (added,) = api.admin("POST", "orders", spec)["order_ids"]
     assert {o["order_id"]: o["revenue"] for o in api.truth()["orders"]}[added] == "0.30"
-    assert read_all(api, where=window(api.truth()), orderBy=BY_ID)[-1]["id"] == added
+    after = read_all(api, where=window(api.truth()), orderBy=BY_ID)
+    assert [order["id"] for order in after] == [*(order["id"] for order in before), added]
     with pytest.raises(httpx.HTTPStatusError, match="unknown keys"):
         api.admin("POST", f"orders/{added}", {"refnd": True})
     with pytest.raises(httpx.HTTPStatusError, match="no order 5"):
@@ -183,7 +185,7 @@ def test_answers_that_are_no_json(api: Running) -> None:
 
 def test_reset_in_the_middle_of_the_body(api: Running) -> None:
     api.faults([{"fault": "reset", "path": "/orders", "times": 1}])
-    with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
+    with pytest.raises(httpx.ReadError, match="reset"):
         api.get("/orders")
     assert api.get("/orders").status_code == 200
 
