@@ -1,0 +1,131 @@
+#!/usr/bin/python
+"""Ansible module container_run."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: container_run
+short_description: Run a container once and say how it ended
+description:
+  - Creates a container, copies its output into a file, ends it at a time limit, explains its exit code, removes it.
+  - A container that fails does not fail the task; one that cannot be created does.
+  - Values of variables named like a token, password or secret are blotted out of the log.
+options:
+  name:
+    description: Name of the container; must be free.
+    type: str
+    required: true
+  image:
+    description: Image, which must be on the host.
+    type: str
+    required: true
+  network:
+    description: Docker network to run on.
+    type: str
+    required: true
+  env_file:
+    description: File with the container's environment, on this host.
+    type: path
+  env:
+    description: More variables, none of them secret, over those of O(env_file).
+    type: dict
+    default: {}
+  command:
+    description: Arguments instead of the image's own C(CMD).
+    type: list
+    elements: str
+    default: []
+  volumes:
+    description: Mounts, as C(source:target[:ro]).
+    type: list
+    elements: str
+    default: []
+  memory:
+    description: Memory limit in Docker's notation, such as V(512m); none when empty. No swap is added to it.
+    type: str
+    default: ""
+  timeout_seconds:
+    description: Time limit. At its end the container gets SIGTERM, and SIGKILL ten seconds later.
+    type: float
+    default: 600
+  log_file:
+    description: File on this host that takes the output, readable by its owner only.
+    type: path
+    required: true
+  log_limit_mb:
+    description: Of a longer output the first and the last half of this many MiB are kept.
+    type: int
+    default: 64
+attributes:
+  check_mode:
+    description: Skipped, since nothing can be said about a run that did not take place.
+    support: none
+author: ClickHouse ingest verification team (@clickhouse-ingest-verify)
+"""
+
+EXAMPLES = r"""
+- name: Run the ingest once
+  container_run:
+    name: qtickets_api_run_20261123T041500Z
+    image: qtickets_api:prod
+    network: clickhouse_default
+    env_file: /opt/zakaz_dashboard/secrets/.env.qtickets_api
+    timeout_seconds: 900
+    log_file: /tmp/ingest.log
+"""
+
+RETURN = r"""
+outcome:
+  description: >-
+    exit_code (none when Docker could not tell), timed_out, oom_killed, duration_seconds, log_file, container, image,
+    image_id, image_created and explained, one sentence on what the end means.
+  type: dict
+  returned: success
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.ingest_verify.container_run import NotStarted, run_container
+from ansible.module_utils.ingest_verify.docker_cli import DockerError
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "image": {"type": "str", "required": True},
+            "network": {"type": "str", "required": True},
+            "env_file": {"type": "path"},
+            "env": {"type": "dict", "default": {}},
+            "command": {"type": "list", "elements": "str", "default": []},
+            "volumes": {"type": "list", "elements": "str", "default": []},
+            "memory": {"type": "str", "default": ""},
+            "timeout_seconds": {"type": "float", "default": 600},
+            "log_file": {"type": "path", "required": True},
+            "log_limit_mb": {"type": "int", "default": 64},
+        },
+    )
+    params = module.params
+    try:
+        outcome = run_container(
+            name=params["name"],
+            image=params["image"],
+            network=params["network"],
+            log_file=Path(params["log_file"]),
+            env_file=Path(params["env_file"]) if params["env_file"] else None,
+            env={name: str(value) for name, value in params["env"].items()},
+            command=params["command"],
+            volumes=params["volumes"],
+            memory=params["memory"],
+            timeout_seconds=params["timeout_seconds"],
+            log_limit_bytes=params["log_limit_mb"] * 2**20,
+        )
+    except (NotStarted, DockerError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=True, outcome=outcome.to_dict())
+
+
+if __name__ == "__main__":
+    main()
