@@ -126,9 +126,7 @@ def main() -> None:
             ledger.save()
     except LedgerError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(
-        changed=False, run_id=ledger.data["run_id"], dir=str(ledger.folder.resolve()), ledger=ledger.data
-    )
+    module.exit_json(changed=False, run_id=ledger.data["run_id"], dir=str(ledger.folder.resolve()), ledger=ledger.data)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,106 @@
+#!/usr/bin/python
+"""Ansible module clickhouse_info."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: clickhouse_info
+short_description: Wait for a ClickHouse server and say what it is and holds
+description:
+  - Connects over the native protocol, waits while nothing listens yet, and returns version, time zone and tables.
+options:
+  login_host:
+    description: Host name or address of the server.
+    type: str
+    default: localhost
+  login_port:
+    description: Port of the native protocol.
+    type: int
+    default: 9000
+  login_user:
+    description: User to log in as.
+    type: str
+    default: default
+  login_password:
+    description: Its password.
+    type: str
+    default: ""
+  login_db:
+    description: Database of the session.
+    type: str
+    default: default
+  client_kwargs:
+    description: More arguments for the driver's C(Client).
+    type: dict
+    default: {}
+  wait_seconds:
+    description: How long to wait for a server that does not listen yet.
+    type: float
+    default: 0
+  must_answer:
+    description: Whether a server that cannot be reached fails the task.
+    type: bool
+    default: true
+attributes:
+  check_mode:
+    description: Never changes anything; the same in check mode.
+    support: full
+author: ClickHouse ingest verification team (@clickhouse-ingest-verify)
+"""
+
+EXAMPLES = r"""
+- name: Wait for ClickHouse
+  clickhouse_info:
+    login_host: 127.0.0.1
+    login_user: admin
+    login_password: "{{ clickhouse_password }}"
+    wait_seconds: 60
+"""
+
+RETURN = r"""
+answers:
+  description: Whether a usable connection was had.
+  type: bool
+  returned: always
+reason:
+  description: Why not, empty otherwise.
+  type: str
+  returned: always
+server:
+  description: version, timezone, clock.
+  type: dict
+  returned: when answers
+content:
+  description: One row per table that is not the system's own (database, table, engine, rows, newest_write).
+  type: list
+  elements: dict
+  returned: when answers
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.ingest_verify.client import ConnectError, ServerError, login_argument_spec
+from ansible.module_utils.ingest_verify.server import describe_server, list_content, wait_for_server
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            **login_argument_spec(),
+            "wait_seconds": {"type": "float", "default": 0},
+            "must_answer": {"type": "bool", "default": True},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        client = wait_for_server(module.params, module.params["wait_seconds"])
+        result = {"server": describe_server(client), "content": list_content(client)}
+    except (ConnectError, ServerError) as error:
+        if module.params["must_answer"]:
+            module.fail_json(msg=str(error), answers=False, reason=str(error))
+        module.exit_json(changed=False, answers=False, reason=str(error))
+    module.exit_json(changed=False, answers=True, reason="", **result)
+
+
+if __name__ == "__main__":
+    main()

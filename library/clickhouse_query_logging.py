@@ -1,0 +1,195 @@
+#!/usr/bin/python
+"""Ansible module clickhouse_query_logging."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: clickhouse_query_logging
+short_description: Make query logging effective for the ingest's user, and prove it
+description:
+  - Reads the settings of the ingest's user and the log tables, and lets a statement of that user fail on purpose.
+  - A user defined by SQL is altered. For a user defined in XML, and for log tables that are not configured, the
+    module returns the drop-in files that are needed; placing them and reloading is left to the caller.
+options:
+  login_host:
+    description: Host name or address of the server.
+    type: str
+    default: localhost
+  login_port:
+    description: Port of the native protocol.
+    type: int
+    default: 9000
+  login_user:
+    description: User that reads the log tables and alters the ingest's user.
+    type: str
+    default: default
+  login_password:
+    description: Its password.
+    type: str
+    default: ""
+  login_db:
+    description: Database of the session.
+    type: str
+    default: default
+  client_kwargs:
+    description: More arguments for the driver's C(Client).
+    type: dict
+    default: {}
+  ingest_user:
+    description: User that the ingest logs in with.
+    type: str
+    required: true
+  ingest_password:
+    description: Its password.
+    type: str
+    required: true
+  state:
+    description:
+      - V(present) changes what can be changed by SQL and says which drop-ins are needed.
+      - V(proven) runs the canary. V(absent) undoes an C(ALTER USER) with the values of O(previous).
+    type: str
+    choices: [present, proven, absent]
+    default: present
+  previous:
+    description: Settings the user had, as returned by an earlier V(present).
+    type: dict
+    default: {}
+  wait_seconds:
+    description: How long the canary may take to appear in the log tables.
+    type: float
+    default: 20
+attributes:
+  check_mode:
+    description: Predicts an C(ALTER USER) without sending it; the canary is not run.
+    support: full
+author: ClickHouse ingest verification team (@clickhouse-ingest-verify)
+"""
+
+EXAMPLES = r"""
+- name: Prove that a failing statement can be found again
+  clickhouse_query_logging:
+    login_user: admin
+    login_password: "{{ clickhouse_password }}"
+    ingest_user: qtickets
+    ingest_password: "{{ ingest_password }}"
+    state: proven
+"""
+
+RETURN = r"""
+drop_ins:
+  description: Files that are needed, by folder (C(users.d), C(config.d)); each has C(name) and C(content).
+  type: dict
+  returned: when state is present
+previous:
+  description: Settings the user had before an C(ALTER USER).
+  type: dict
+  returned: when state is present
+evidence:
+  description: Whether the channel is proven, why, and the canary's marker.
+  type: dict
+  returned: when state is proven
+findings:
+  description: What hides or may hide evidence.
+  type: list
+  elements: dict
+  returned: always
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.ingest_verify import query_logging
+from ansible.module_utils.ingest_verify.client import ConnectError, ServerError, connect, login_argument_spec, query
+
+
+def ingest_login(params: dict) -> dict:
+    """Login of the ingest's user on the same server."""
+    return {**params, "login_user": params["ingest_user"], "login_password": params["ingest_password"]}
+
+
+def present(module: AnsibleModule) -> dict:
+    """Alter a user defined by SQL; say which drop-ins a server configured in XML needs."""
+    client = connect(module.params)
+    hiding = query_logging.hiding_settings(connect(ingest_login(module.params)))
+    account = query_logging.read_account(client, module.params["ingest_user"])
+    result = {"changed": False, "drop_ins": {}, "previous": {}, "findings": [], "storage": account.storage}
+    if hiding and account.storage == "users_xml":
+        result["drop_ins"]["users.d"] = {
+            "name": query_logging.DROP_IN_NAME,
+            "content": query_logging.drop_in(account, hiding),
+        }
+    elif hiding:
+        result["previous"] = {name: dict(account.settings).get(name) for name in hiding}
+        result["changed"] = True
+        if not module.check_mode:
+            changes = {name: query_logging.wanted_value(name) for name in hiding}
+            query(client, query_logging.alter_user(account, changes))
+    if hiding:
+        finding = query_logging.settings_finding(module.params["ingest_user"], hiding, "info")
+        result["findings"].append(finding.to_dict())
+    missing = query_logging.missing_log_tables(client)
+    if missing:
+        result["drop_ins"]["config.d"] = {
+            "name": query_logging.LOG_TABLES_DROP_IN_NAME,
+            "content": query_logging.LOG_TABLES_DROP_IN,
+        }
+        result["findings"].append(query_logging.tables_finding(missing).to_dict())
+    return result
+
+
+def proven(module: AnsibleModule) -> dict:
+    """Run the canary as the ingest's user and look for it."""
+    if module.check_mode:
+        return {"changed": False, "findings": [], "evidence": {"proven": False, "reason": "check mode runs no canary"}}
+    client = connect(module.params)
+    login = ingest_login(module.params)
+    missing = query_logging.missing_log_tables(client)
+    tables = [table for table in ("query_log", "text_log") if table not in missing]
+    findings = [query_logging.tables_finding(missing)] if missing else []
+    hiding = query_logging.hiding_settings(connect(login))
+    proof = query_logging.run_canary(login, client, tables, module.params["wait_seconds"])
+    evidence = {"proven": proof.proven, "reason": proof.reason, "marker": proof.marker, "seconds": proof.seconds}
+    if hiding:
+        findings.append(query_logging.settings_finding(module.params["ingest_user"], hiding, "warning"))
+        # A canary found by luck under sampling or a minimum type proves nothing about the next statement.
+        evidence.update(proven=False, reason=findings[-1].headline)
+    if "query_log" in missing:
+        evidence.update(proven=False, reason="the server keeps no system.query_log")
+    return {"changed": False, "evidence": evidence, "findings": [finding.to_dict() for finding in findings]}
+
+
+def absent(module: AnsibleModule) -> dict:
+    """Give a user defined by SQL the settings back that it had."""
+    previous = module.params["previous"]
+    if not previous:
+        return {"changed": False, "findings": []}
+    client = connect(module.params)
+    account = query_logging.read_account(client, module.params["ingest_user"])
+    account.settings = [(name, value) for name, value in account.settings if name not in previous]
+    restored = {name: value for name, value in previous.items() if value is not None}
+    if not module.check_mode:
+        query(client, query_logging.alter_user(account, restored))
+    return {"changed": True, "findings": []}
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            **login_argument_spec(),
+            "ingest_user": {"type": "str", "required": True},
+            "ingest_password": {"type": "str", "required": True, "no_log": True},
+            "state": {"type": "str", "choices": ["present", "proven", "absent"], "default": "present"},
+            "previous": {"type": "dict", "default": {}},
+            "wait_seconds": {"type": "float", "default": 20},
+        },
+        supports_check_mode=True,
+    )
+    act = {"present": present, "proven": proven, "absent": absent}[module.params["state"]]
+    try:
+        result = act(module)
+    except (ConnectError, ServerError) as error:
+        module.fail_json(msg=f"Query logging could not be checked: {error}", findings=[])
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""What the suites share: one engine per session, a database of its own for each test."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from embedded.testing import Engine, start_engine
+
+INGEST_USER = "ingest"
+INGEST_PASSWORD = secrets.token_hex(8)
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """A real engine with user `admin` and the ingest's user, both with every right."""
+    folder = tmp_path_factory.mktemp("engine")
+    with start_engine(folder, users={INGEST_USER: {"password": INGEST_PASSWORD, "grants": ["GRANT ALL ON *.*"]}}) as running:
+        yield running
+
+
+@pytest.fixture
+def database(engine: Engine) -> Iterator[str]:
+    """A fresh database on the shared engine."""
+    name = f"test_{secrets.token_hex(6)}"
+    engine.query(f"CREATE DATABASE {name}")
+    yield name
+    engine.query(f"DROP DATABASE {name} SYNC")
+
+
+@pytest.fixture
+def login(engine: Engine) -> dict[str, object]:
+    """The `login_*` options that reach the shared engine as `admin`."""
+    return {
+        "login_host": engine.host,
+        "login_port": engine.tcp_port,
+        "login_user": engine.user,
+        "login_password": engine.password,
+    }

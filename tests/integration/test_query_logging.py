@@ -1,0 +1,103 @@
+"""The evidence channel is proven on a real engine, and found wanting where it hides statements."""
+
+from __future__ import annotations
+
+import pytest
+from ansible.module_utils.ingest_verify import query_logging
+from ansible.module_utils.ingest_verify.client import connect, query
+
+from embedded.testing import start_engine
+
+HIDING = {
+    "log_queries": "0",
+    "log_queries_probability": "0.5",
+    "log_queries_min_type": "QUERY_FINISH",
+    "log_queries_min_query_duration_ms": "1000",
+    "log_queries_cut_to_length": "100",
+}
+
+
+@pytest.fixture(scope="module")
+def hiding_engine(tmp_path_factory):
+    users = {
+        "clear": {"password": "p", "grants": ["GRANT ALL ON *.*"]},
+        "hidden": {"password": "p", "grants": ["GRANT ALL ON *.*"], "profile_settings": HIDING},
+    }
+    with start_engine(tmp_path_factory.mktemp("hiding"), users=users) as engine:
+        yield engine
+
+
+def login_of(engine, user, password="p"):
+    return {
+        "login_host": engine.host,
+        "login_port": engine.tcp_port,
+        "login_user": user,
+        "login_password": password,
+    }
+
+
+def test_canary_of_a_plain_user_is_found_in_both_logs(hiding_engine):
+    reader = connect(login_of(hiding_engine, "admin", hiding_engine.password))
+    proof = query_logging.run_canary(login_of(hiding_engine, "clear"), reader, ["query_log", "text_log"], 20)
+    assert proof.proven, proof.reason
+    assert query_logging.hiding_settings(connect(login_of(hiding_engine, "clear"))) == {}
+
+
+def test_canary_of_a_user_with_log_queries_off_is_lost(hiding_engine):
+    reader = connect(login_of(hiding_engine, "admin", hiding_engine.password))
+    proof = query_logging.run_canary(login_of(hiding_engine, "hidden"), reader, ["query_log"], 1)
+    assert not proof.proven
+    assert "was not in system.query_log" in proof.reason
+
+
+def test_every_hiding_setting_is_named_with_the_value_that_mends_it(hiding_engine):
+    hiding = query_logging.hiding_settings(connect(login_of(hiding_engine, "hidden")))
+    assert {name: float(value) if name != "log_queries_min_type" else value for name, value in hiding.items()} == {
+        name: float(value) if name != "log_queries_min_type" else value for name, value in HIDING.items()
+    }
+    finding = query_logging.settings_finding("hidden", hiding, "warning")
+    assert "log_queries = 0" in finding.headline
+    assert "`log_queries` = '1'" in finding.next_step or "log_queries = '1'" in finding.next_step
+
+
+def test_drop_in_for_an_xml_user_makes_the_canary_visible(tmp_path):
+    users = {"hidden": {"password": "p", "grants": ["GRANT ALL ON *.*"], "profile_settings": HIDING}}
+    with start_engine(tmp_path, users=users) as engine:
+        reader = connect(login_of(engine, "admin", engine.password))
+        hiding = query_logging.hiding_settings(connect(login_of(engine, "hidden")))
+        account = query_logging.read_account(reader, "hidden")
+        assert account.storage == "users_xml"
+        (engine.dir / "users.d" / query_logging.DROP_IN_NAME).write_text(query_logging.drop_in(account, hiding))
+        engine.restart()
+        assert query_logging.hiding_settings(connect(login_of(engine, "hidden"))) == {}
+        reader = connect(login_of(engine, "admin", engine.password))
+        assert query_logging.run_canary(login_of(engine, "hidden"), reader, ["query_log"], 20).proven
+
+
+def test_wrong_password_of_the_ingest_user_is_the_reason(hiding_engine):
+    reader = connect(login_of(hiding_engine, "admin", hiding_engine.password))
+    proof = query_logging.run_canary(login_of(hiding_engine, "clear", "wrong"), reader, ["query_log"], 1)
+    assert not proof.proven
+    assert "could not log in" in proof.reason
+    assert "'clear'" in proof.reason
+
+
+def test_log_tables_that_are_not_configured_are_named(tmp_path):
+    without = "<clickhouse><text_log remove=\"1\"/></clickhouse>"
+    with start_engine(tmp_path, config_xml=without) as engine:
+        client = connect(login_of(engine, "admin", engine.password))
+        assert query_logging.missing_log_tables(client) == ["text_log"]
+        drop_in = engine.dir / "config.d" / query_logging.LOG_TABLES_DROP_IN_NAME
+        drop_in.write_text(query_logging.LOG_TABLES_DROP_IN)
+        engine.restart()
+        client = connect(login_of(engine, "admin", engine.password))
+        query(client, "SELECT 1")
+        assert query_logging.missing_log_tables(client) == []
+
+
+def test_alter_user_repeats_what_the_user_has():
+    account = query_logging.Account("in`gest", "local_directory", ["web"], [("max_threads", "4"), ("log_queries", "0")])
+    statement = query_logging.alter_user(account, {"log_queries": "1"})
+    assert statement == (
+        "ALTER USER `in\\`gest` SETTINGS `max_threads` = '4', `log_queries` = '1', PROFILE 'web'"
+    )
