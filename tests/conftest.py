@@ -17,7 +17,9 @@ INGEST_PASSWORD = secrets.token_hex(8)
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """A real engine with user `admin` and the ingest's user, both with every right."""
     folder = tmp_path_factory.mktemp("engine")
-    with start_engine(folder, users={INGEST_USER: {"password": INGEST_PASSWORD, "grants": ["GRANT ALL ON *.*"]}}) as running:
+    with start_engine(
+        folder, users={INGEST_USER: {"password": INGEST_PASSWORD, "grants": ["GRANT ALL ON *.*"]}}
+    ) as running:
         yield running
 
 

@@ -12,10 +12,6 @@ from clickhouse_driver import Client, errors
 # 24.8 is the oldest server whose system tables this project was measured against.
 MINIMUM_VERSION = (24, 8)
 
-# The server answers a native handshake on its HTTP port with "HTTP/1.x 400", whose first byte the driver reads
-# as packet type 72 ('H').
-_HTTP_FIRST_BYTE = "72"
-
 _STACK_TRACE = re.compile(r"[.,]?\s*Stack trace:.*", re.DOTALL)
 _DB_EXCEPTION = re.compile(r"^(?:Code: \d+\.\s*)?DB::Exception:\s*")
 
@@ -106,7 +102,7 @@ def explain_connect_error(error: Exception, host: str, port: int, user: str) -> 
         return ConnectError(
             "unknown_host", f"The host name {host!r} cannot be resolved: check the name, DNS or the Docker network."
         )
-    if isinstance(error, errors.UnexpectedPacketFromServerError) and _HTTP_FIRST_BYTE in text:
+    if isinstance(error, (errors.UnexpectedPacketFromServerError, EOFError)) and _speaks_http(host, port):
         return ConnectError(
             "protocol",
             f"{where} speaks HTTP, not ClickHouse's native protocol: give the native port (9000 by default).",
@@ -131,6 +127,16 @@ def _is_unknown_host(host: str) -> bool:
     except socket.gaierror:
         return True
     return False
+
+
+def _speaks_http(host: str, port: int) -> bool:
+    """Ask: the driver's own error does not tell an HTTP answer from any other unexpected one."""
+    try:
+        with socket.create_connection((host, port), timeout=5) as connection:
+            connection.sendall(b"GET /ping HTTP/1.0\r\n\r\n")
+            return connection.recv(5) == b"HTTP/"
+    except OSError:
+        return False
 
 
 def query(

@@ -83,7 +83,7 @@ def test_wrong_password_of_the_ingest_user_is_the_reason(hiding_engine):
 
 
 def test_log_tables_that_are_not_configured_are_named(tmp_path):
-    without = "<clickhouse><text_log remove=\"1\"/></clickhouse>"
+    without = '<clickhouse><text_log remove="1"/></clickhouse>'
     with start_engine(tmp_path, config_xml=without) as engine:
         client = connect(login_of(engine, "admin", engine.password))
         assert query_logging.missing_log_tables(client) == ["text_log"]
@@ -98,6 +98,4 @@ def test_log_tables_that_are_not_configured_are_named(tmp_path):
 def test_alter_user_repeats_what_the_user_has():
     account = query_logging.Account("in`gest", "local_directory", ["web"], [("max_threads", "4"), ("log_queries", "0")])
     statement = query_logging.alter_user(account, {"log_queries": "1"})
-    assert statement == (
-        "ALTER USER `in\\`gest` SETTINGS `max_threads` = '4', `log_queries` = '1', PROFILE 'web'"
-    )
+    assert statement == ("ALTER USER `in\\`gest` SETTINGS `max_threads` = '4', `log_queries` = '1', PROFILE 'web'")

@@ -1,0 +1,89 @@
+"""Each way a connection can fail is one sentence that says what to do."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+from ansible.module_utils.ingest_verify import client as client_module
+from ansible.module_utils.ingest_verify.client import (
+    ConnectError,
+    ServerError,
+    connect,
+    query,
+    quote_identifier,
+    quote_string,
+    table_columns,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def test_a_good_login_connects(login):
+    assert query(connect(login), "SELECT 1 AS one") == [{"one": 1}]
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "said"),
+    [
+        ({"login_password": "wrong"}, "authentication", "refused user 'admin'"),
+        ({"login_user": "nobody-here"}, "authentication", "refused user 'nobody-here'"),
+        ({"login_host": "no-such-host.invalid"}, "unknown_host", "cannot be resolved"),
+    ],
+)
+def test_a_refused_login_or_an_unknown_host_is_named(login, change, kind, said):
+    with pytest.raises(ConnectError) as caught:
+        connect({**login, **change})
+    assert caught.value.kind == kind
+    assert said in str(caught.value)
+    assert login["login_password"] not in str(caught.value)
+
+
+def test_a_closed_port_is_named(login):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    with pytest.raises(ConnectError, match=f"Nothing accepts connections at 127.0.0.1:{port}") as caught:
+        connect({**login, "login_port": port})
+    assert caught.value.kind == "refused"
+
+
+def test_the_http_port_is_told_from_the_native_one(login, engine):
+    with pytest.raises(ConnectError, match="speaks HTTP") as caught:
+        connect({**login, "login_port": engine.http_port})
+    assert caught.value.kind == "protocol"
+
+
+def test_a_server_too_old_is_refused(login, monkeypatch):
+    monkeypatch.setattr(client_module, "MINIMUM_VERSION", (99, 1))
+    with pytest.raises(ConnectError, match=r"ClickHouse 99\.1 or newer is expected"):
+        connect(login)
+
+
+def test_a_refused_statement_has_code_and_clean_text(login):
+    with pytest.raises(ServerError) as caught:
+        query(connect(login), "SELECT * FROM no_such_table")
+    assert caught.value.code == 60
+    assert "no_such_table" in caught.value.message
+    assert "Stack trace" not in caught.value.message
+    assert "DB::Exception" not in caught.value.message
+
+
+def test_columns_come_in_order_and_an_absent_table_has_none(login, database):
+    client = connect(login)
+    query(client, f"CREATE TABLE {database}.t (b UInt8, a String) ENGINE = Memory")
+    assert table_columns(client, "t", database) == ["b", "a"]
+    assert table_columns(client, "u", database) == []
+
+
+@given(st.text(min_size=1).filter(lambda text: "\0" not in text and text.isprintable()))
+def test_hostile_names_stay_names(engine, name):
+    identifier, literal = quote_identifier(name), quote_string(name)
+    rows = engine.query(f"SELECT {identifier}, {literal} FROM (SELECT 1 AS {identifier})")
+    assert rows == [(1, name)]
+
+
+def test_an_empty_or_nul_identifier_is_refused():
+    for name in ("", "a\0b"):
+        with pytest.raises(ValueError, match="not a usable identifier"):
+            quote_identifier(name)

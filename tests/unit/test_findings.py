@@ -1,0 +1,64 @@
+"""A finding reads as lines that a person on call understands."""
+
+from __future__ import annotations
+
+import pytest
+from ansible.module_utils.ingest_verify.findings import Finding, render, render_failure, shorten, verdict
+
+
+def finding(**changes):
+    return Finding(
+        **{
+            "stage": "qtickets_ingest",
+            "severity": "error",
+            "cause": "server_missing_column",
+            "headline": "Table t has no column c",
+            **changes,
+        }
+    )
+
+
+def test_the_text_leads_with_the_headline_and_ends_with_the_next_step():
+    text = render(
+        finding(
+            evidence={"sql": "INSERT INTO t\n(c) VALUES", "exception": "No such column c", "code": 16, "count": 3},
+            expected="column c",
+            next_step="ALTER TABLE t ADD COLUMN c String",
+            fix_side="server",
+        )
+    )
+    lines = text.splitlines()
+    assert lines[0] == "ERROR [server_missing_column] Table t has no column c"
+    assert "    INSERT INTO t" in lines
+    assert "  exception (code 16): No such column c" in lines
+    assert "  seen: 3 time(s)" in lines
+    assert lines[-1] == "  next step (fix on the side of: server): ALTER TABLE t ADD COLUMN c String"
+
+
+def test_only_so_many_errors_are_shown_and_the_rest_is_counted():
+    text = render_failure([finding(headline=f"number {n}") for n in range(7)], limit=2)
+    assert "number 1" in text
+    assert "number 2" not in text
+    assert "5 more error finding(s)" in text
+
+
+def test_warnings_fail_nothing():
+    assert verdict([finding(severity="warning")], evidence_proven=True) == "PASS"
+    assert render_failure([finding(severity="warning")]) == ""
+
+
+def test_a_long_statement_keeps_its_head_and_tail():
+    text = shorten("A" * 5000 + "END", 300)
+    assert text.endswith("END")
+    assert "[4703 characters left out]" in text
+
+
+def test_an_unknown_severity_is_refused():
+    with pytest.raises(ValueError, match="severity is one of"):
+        finding(severity="fatal")
+
+
+def test_dict_form_leaves_out_what_is_not_known_and_reads_back():
+    data = finding(object="t").to_dict()
+    assert set(data) == {"stage", "severity", "cause", "headline", "object"}
+    assert Finding.from_dict(data) == finding(object="t")

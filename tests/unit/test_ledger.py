@@ -1,0 +1,78 @@
+"""The ledger is the only way from one stage to a later one."""
+
+from __future__ import annotations
+
+import json
+import stat
+
+import pytest
+from ansible.module_utils.ingest_verify.ledger import Ledger, LedgerError, find_last
+
+ERROR = {"stage": "schema_apply", "severity": "error", "cause": "server_unsupported_ddl", "headline": "no"}
+
+
+def test_a_new_run_is_found_again_by_its_host_only(tmp_path):
+    first = Ledger.create(tmp_path, "target", {"backend": "compose"})
+    assert find_last(tmp_path, "target") == first.data["run_id"]
+    assert find_last(tmp_path, "another") is None
+    assert find_last(tmp_path / "absent", "target") is None
+
+
+def test_the_newest_run_wins_and_a_damaged_one_is_passed_over(tmp_path):
+    old = Ledger.create(tmp_path, "target", {})
+    new_folder = tmp_path / "29991231T000000Z-abcdef"
+    new_folder.mkdir()
+    (new_folder / "run.json").write_text("{ half")
+    assert find_last(tmp_path, "target") == old.data["run_id"]
+    (new_folder / "run.json").write_text(json.dumps({"run_id": new_folder.name, "host": "target"}))
+    assert find_last(tmp_path, "target") == new_folder.name
+
+
+def test_the_folder_is_its_owners_alone(tmp_path):
+    ledger = Ledger.create(tmp_path, "target", {})
+    assert stat.S_IMODE(ledger.folder.stat().st_mode) == 0o700
+
+
+def test_a_stage_run_again_speaks_for_itself(tmp_path):
+    ledger = Ledger.create(tmp_path, "target", {})
+    ledger.record_stage("schema_apply", "failed", {}, [ERROR])
+    assert ledger.judge() == "FAIL"
+    ledger.record_stage("schema_apply", "ok", {}, [])
+    assert ledger.judge() == "PASS"
+
+
+def test_findings_stand_in_the_order_of_the_stages(tmp_path):
+    ledger = Ledger.create(tmp_path, "target", {})
+    ledger.record_stage("verify_data", "failed", {}, [{**ERROR, "stage": "verify_data"}])
+    ledger.record_stage("schema_apply", "failed", {}, [ERROR])
+    assert [finding["stage"] for finding in ledger.data["findings"]] == ["schema_apply", "verify_data"]
+
+
+def test_an_ingest_without_proven_evidence_is_inconclusive(tmp_path):
+    ledger = Ledger.create(tmp_path, "target", {})
+    ledger.record_stage("qtickets_ingest", "ok", {}, [])
+    assert ledger.judge() == "INCONCLUSIVE"
+    ledger.merge({"evidence": {"proven": True}})
+    assert ledger.judge() == "PASS"
+
+
+def test_an_error_outweighs_missing_evidence(tmp_path):
+    ledger = Ledger.create(tmp_path, "target", {})
+    ledger.record_stage("qtickets_ingest", "failed", {}, [{**ERROR, "stage": "qtickets_ingest"}])
+    assert ledger.judge() == "FAIL"
+
+
+def test_what_was_saved_is_read_back(tmp_path):
+    ledger = Ledger.create(tmp_path, "target", {})
+    ledger.merge({"window": {"from": "2026-01-01 00:00:00.000000"}})
+    ledger.save()
+    assert Ledger.load(tmp_path, ledger.data["run_id"]).data == ledger.data
+    assert [path.name for path in ledger.folder.iterdir()] == ["run.json"]
+
+
+def test_an_unknown_stage_and_an_absent_run_are_refused(tmp_path):
+    ledger = Ledger.create(tmp_path, "target", {})
+    with pytest.raises(LedgerError, match="not a stage"):
+        ledger.record_stage("ingest", "ok", {}, [])
+    with pytest.raises(LedgerError, match="cannot be read"):
+        Ledger.load(tmp_path, "20260101T000000Z-000000")
