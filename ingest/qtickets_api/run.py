@@ -1,0 +1,511 @@
+"""One run: read the source, stage, correct, prove, write the facts, and only then record `ok`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from . import transform
+from .api import ListStats, QticketsApi
+from .errors import ApiError, ClickHouseFailure, DataError
+from .model import Event, Order, Rejected, Seat, Show
+from .progress import Progress
+from .settings import Settings
+from .transform import OrderColumns, Window
+from .warehouse import INVENTORY, ORDERS, EventRow, KnownOrder, Warehouse
+
+log = logging.getLogger("qtickets_api.run")
+T = TypeVar("T")
+
+_LOOKUP = 1000
+_IDS_PER_REQUEST = 100
+_CLEAR_FROM = 10
+
+
+@dataclass
+class Entity:
+    """What became of the records of one kind: `fetched` = `kept` + everything dropped."""
+
+    fetched: int = 0
+    kept: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+
+    def drop(self, reason: str, count: int = 1) -> None:
+        self.dropped[reason] = self.dropped.get(reason, 0) + count
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"fetched": self.fetched, "kept": self.kept, "dropped": dict(self.dropped)}
+
+
+def _orders_entity() -> Entity:
+    return Entity(dropped=dict.fromkeys(("not_payed", "deleted", "outside_window", "invalid", "duplicate", "unknown"), 0))
+
+
+def _plain_entity() -> Entity:
+    return Entity(dropped=dict.fromkeys(("deleted", "invalid", "duplicate"), 0))
+
+
+class Run:
+    """The state of one run.
+
+    :param window: orders paid in it are loaded; orders changed in it correct what earlier runs loaded
+    :param started_at: epoch microseconds; also this run's `_ver`
+    """
+
+    def __init__(self, settings: Settings, window: Window, started_at: int, progress: Progress) -> None:
+        self.settings, self.window, self.ver = settings, window, started_at
+        self.started_at = started_at // 1_000_000
+        self.progress = progress
+        self.orders, self.events, self.seats = _orders_entity(), _plain_entity(), _plain_entity()
+        self.corrected = 0
+        self.tickets, self.revenue = 0, Decimal(0)
+        self.api: QticketsApi | None = None
+        self.warehouse: Warehouse | None = None
+        self.recorded: str | None = None
+        self._fetch_seconds = 0.0
+        self._began = time.monotonic()
+        self._thread = ThreadPoolExecutor(1, "clickhouse")
+        self._cities: dict[int, str] = {}
+        self._rows: dict[int, EventRow] = {}
+        self._days: set[date] = set()
+        self._batch = OrderColumns()
+        self._inserting: asyncio.Future[None] | None = None
+        self._doubtful: list[Order] = []
+
+    # What the run reports
+
+    def metrics(self) -> dict[str, Any]:
+        """Counts of the run so far, in the shape that `meta_job_runs.metrics` holds."""
+        http = self.api.http.as_dict() if self.api else {"calls": 0, "retries": 0, "bytes": 0}
+        written = self.warehouse.stats if self.warehouse else None
+        zone = self.settings.report_tz
+        return {
+            "ver": self.ver,
+            "dry_run": self.settings.dry_run,
+            "orders_window": {name: datetime.fromtimestamp(moment, zone).isoformat() for name, moment in
+                              (("from", self.window.start), ("to", self.window.end))},
+            "entities": {"orders": {**self.orders.as_dict(), "corrected": self.corrected}, "events": self.events.as_dict(),
+                         "seats": self.seats.as_dict()},
+            "sums": {"tickets_sold": self.tickets, "revenue": f"{self.revenue:.2f}"},
+            "written": dict(written.rows) if written else {},
+            "http": http,
+            "clickhouse": {"retries": written.retries if written else 0},
+            "seconds": {"total": round(time.monotonic() - self._began, 3), "fetch": round(self._fetch_seconds, 3),
+                        "insert": round(written.seconds if written else 0.0, 3)},
+        }  # fmt: skip
+
+    @property
+    def rows_processed(self) -> int:
+        """Rows written to the two staging tables."""
+        rows = self.warehouse.stats.rows if self.warehouse else {}
+        return rows.get(ORDERS, 0) + rows.get(INVENTORY, 0)
+
+    # The run
+
+    async def execute(self) -> None:
+        """Run to the end, the record included.
+
+        :raises LoaderError: its class says whose failure it is
+        """
+        s = self.settings
+        if not s.dry_run:
+            self.warehouse = await self._in_thread(lambda: Warehouse(s, self.ver))
+        async with QticketsApi(
+            s.qtickets_base_url, s.qtickets_token.get_secret_value(), page_size=s.qtickets_page_size,
+            concurrency=s.qtickets_concurrency, timeout=s.qtickets_timeout, attempts=s.qtickets_attempts,
+            retry_wait=s.qtickets_retry_wait,
+        ) as self.api:  # fmt: skip
+            live = await self._load_events()
+            snapshot_ts = int(time.time())
+            async with _tasks() as group:
+                group.create_task(self._load_seats(live))
+                group.create_task(self._load_orders())
+            if not self.orders.kept:
+                log.warning("no order of the window counts: %d fetched, dropped %s", self.orders.fetched, self.orders.dropped)
+            if self.warehouse:
+                await self._write(self.warehouse, live, snapshot_ts)
+
+    async def _write(self, warehouse: Warehouse, live: list[Event], snapshot_ts: int) -> None:
+        rows = list(self._rows.values())
+        snapshot = [self._rows[event.id] for event in live]
+        keys = [transform.dedup_key(row.event_id, row.city, snapshot_ts) for row in snapshot]
+        await self._in_thread(lambda: warehouse.insert_inventory(snapshot, snapshot_ts, keys))
+        await self._in_thread(lambda: warehouse.insert_events(rows))
+        await self._prove(warehouse)
+        days = self._days | _days_of(self.window, self.settings)
+        await self._in_thread(lambda: warehouse.rewrite_days(days))
+        await self._in_thread(lambda: warehouse.insert_latest(snapshot, snapshot_ts))
+        # From here on a signal comes too late: everything is written, and a record in flight must not be contradicted.
+        await _finish(self._in_thread(lambda: self.record("ok", "")))
+
+    async def _prove(self, warehouse: Warehouse) -> None:
+        """Read back what was staged: a type that swallowed a value, or a row that got lost, must not reach the facts."""
+        if await self._in_thread(warehouse.restarted):
+            raise ClickHouseFailure("clickhouse_restarted", "the server was restarted during the run: acknowledged rows may not have reached its disk")
+        staged = await self._in_thread(warehouse.staged)
+        sent = (self.orders.kept, self.tickets, self.revenue)
+        if staged != sent:
+            raise DataError(
+                "staging_differs",
+                f"{ORDERS} holds {staged[0]} orders, {staged[1]} tickets, revenue {staged[2]} of this run;"
+                f" sent were {sent[0]}, {sent[1]}, {sent[2]}: a column's type changes values, or another run wrote at the same time",
+            )
+
+    def record(self, status: str, message: str) -> None:
+        """Write the row of `meta_job_runs`. At most one per run."""
+        if self.warehouse and self.recorded is None:
+            self.warehouse.record(status, self.started_at, int(time.time()), self.rows_processed, message, self.metrics())
+            self.recorded = status
+
+    def _in_thread(self, call: Callable[[], T]) -> asyncio.Future[T]:
+        return asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+    # Events and seats
+
+    async def _load_events(self) -> list[Event]:
+        assert self.api
+        stats, live = ListStats(), []
+        where = [{"column": "deleted_at", "operator": "null"}]
+        async for page in self.api.read("/events", where, Event, stats):
+            for event in page:
+                if isinstance(event, Rejected):
+                    self._reject(self.events, "event", event)
+                elif event.deleted_at is not None:
+                    self.events.drop("deleted")
+                elif self._take_event(event):
+                    live.append(event)
+                    self.events.kept += 1
+        self.events.fetched += stats.fetched
+        self.events.drop("duplicate", stats.duplicate)
+        self._check_invalid(self.events, "events")
+        return live
+
+    def _take_event(self, event: Event) -> bool:
+        try:
+            start, end = transform.event_dates(event, self.settings.report_tz)
+        except transform.Invalid as error:
+            self._reject(self.events, "event", Rejected(event.id, str(error)))
+            return False
+        city = transform.city_of(event)
+        self._cities[event.id] = city
+        self._rows[event.id] = EventRow(str(event.id), event.name or "", city, start, end)
+        return True
+
+    async def _load_seats(self, live: list[Event]) -> None:
+        """Seats of all shows, at most `QTICKETS_CONCURRENCY` at a time. One show that fails fails the run."""
+        shows = [(event, show) for event in live for show in event.shows or []]
+        totals: dict[int, list[tuple[int | None, int | None]]] = {}
+        queue = iter(shows)
+
+        async def worker() -> None:
+            assert self.api
+            for event, show in queue:
+                seats = await self._seats(self.api, event, show)
+                self.seats.fetched += len(seats)
+                self.seats.kept += len(seats)
+                totals.setdefault(event.id, []).append(transform.seat_totals(seats))
+
+        async with _tasks() as group:
+            for _ in range(min(self.settings.qtickets_concurrency, len(shows))):
+                group.create_task(worker())
+        for event_id, parts in totals.items():
+            row = self._rows[event_id]
+            row.tickets_total, row.tickets_left = (_sum_known(part[i] for part in parts) for i in (0, 1))
+
+    async def _seats(self, api: QticketsApi, event: Event, show: Show) -> list[Seat]:
+        try:
+            return await api.seats(show.id)
+        except ApiError as error:
+            raise ApiError(error.cause, f"seats of show {show.id} (event {event.id}): {error}") from error
+
+    async def _city(self, event_id: int) -> str:
+        """City of an order's event; an event that the list left out (deleted ones) is asked for by its id."""
+        city = self._cities.get(event_id)
+        if city is None:
+            assert self.api
+            event = await self.api.find(f"/events/{event_id}", Event)
+            if event is None or event.id != event_id or not self._take_event(event):
+                log.warning("event %d has orders, but the API does not know it: its city and name stay empty", event_id)
+                self._rows[event_id] = EventRow(str(event_id), "", "", None, None)
+                self._cities[event_id] = ""
+            city = self._cities[event_id]
+        return city
+
+    # Orders
+
+    async def _load_orders(self) -> None:
+        zone = self.settings.report_tz
+        start, end = (datetime.fromtimestamp(moment, zone).isoformat() for moment in (self.window.start, self.window.end))
+        paid = [_at_least("payed_at", start), _before("payed_at", end)]
+        changed = [_at_least("updated_at", start), _before("updated_at", end)]
+        await self._read_orders(paid, self._take)
+        # Paid earlier and changed in the window: refunds, cancellations. Then payments taken back, whose date the API
+        # clears; `created_at` keeps the abandoned carts of the window out of that list.
+        await self._read_orders([*changed, _before("payed_at", start)], self._take_earlier)
+        await self._read_orders(
+            [*changed, {"column": "payed_at", "operator": "null"}, _before("created_at", start)], self._take_unpaid
+        )
+        await self._correct()
+        await self._flush()
+        await self._settled()
+        await self._confirm_vanished()
+        await self._flush()
+        await self._settled()
+
+    async def _read_orders(self, where: list[dict[str, Any]], take: Callable[[Order], Any]) -> None:
+        assert self.api
+        stats = ListStats()
+        base = self.orders.fetched, self.orders.dropped["duplicate"]
+        pages = self.api.read("/orders", where, Order, stats)
+        outside_before = self.orders.dropped["outside_window"]
+        try:
+            while True:
+                waited = time.monotonic()
+                page = await anext(pages, None)
+                self._fetch_seconds += time.monotonic() - waited
+                self.orders.fetched = base[0] + stats.fetched
+                self.orders.dropped["duplicate"] = base[1] + stats.duplicate
+                if page is None:
+                    break
+                await self._take_page(page, take)
+                self._check_window(self.orders.dropped["outside_window"] - outside_before, stats.fetched, final=False)
+                self.progress.update(pages=stats.pages, orders=self.orders.fetched, rows=self.orders.kept)
+        finally:
+            await pages.aclose()
+        self._check_window(self.orders.dropped["outside_window"] - outside_before, stats.fetched, final=True)
+        self._check_invalid(self.orders, "orders")
+
+    async def _take_page(self, page: list[Order | Rejected], take: Callable[[Order], Any]) -> None:
+        for order in page:
+            if isinstance(order, Rejected):
+                self._reject(self.orders, "order", order)
+                continue
+            if order.event_id not in self._cities:
+                await self._city(order.event_id)
+            try:
+                take(order)
+            except transform.Invalid as error:
+                self._reject(self.orders, "order", Rejected(order.id, str(error)))
+        if len(self._doubtful) >= _LOOKUP:
+            await self._correct()
+        if len(self._batch) >= self.settings.clickhouse_batch_rows:
+            await self._flush()
+
+    def _take(self, order: Order) -> None:
+        if order.payed_at is None:
+            self.orders.drop("not_payed")
+            return
+        paid_at = transform.epoch(order.payed_at)
+        if paid_at not in self.window:
+            self.orders.drop("outside_window")
+        elif order.payed and order.deleted_at is None:
+            self._keep(order.id, order.event_id, paid_at, *transform.sold(order), order.currency_id)
+        else:
+            self._doubtful.append(order)
+
+    def _take_earlier(self, order: Order) -> None:
+        changed = order.updated_at is not None and transform.epoch(order.updated_at) in self.window
+        if changed and order.payed_at is not None and transform.epoch(order.payed_at) < self.window.start:
+            self._doubtful.append(order)
+        else:
+            self.orders.drop("outside_window")
+
+    def _take_unpaid(self, order: Order) -> None:
+        if order.payed_at is None and order.updated_at is not None and transform.epoch(order.updated_at) in self.window:
+            self._doubtful.append(order)
+        else:
+            self.orders.drop("outside_window")
+
+    def _keep(self, order_id: int, event_id: int, paid_at: int, tickets: int, revenue: Decimal, currency: str) -> None:
+        self._batch.add(order_id, event_id, self._cities[event_id], paid_at, tickets, revenue, currency)
+        self.orders.kept += 1
+        self.tickets += tickets
+        self.revenue += revenue
+
+    async def _correct(self) -> None:
+        """Write again the doubtful orders that staging knows: with their present figures, or with zero when they no
+        longer count. What staging does not know stays out: it belongs to no window that was ever loaded, and a day made
+        of such strays alone would be a wrong one."""
+        orders, self._doubtful = self._doubtful, []
+        known = await self._known([transform.dedup_key(order.id, order.event_id) for order in orders])
+        for order in orders:
+            staged = known.get(transform.dedup_key(order.id, order.event_id))
+            counts = order.payed and order.deleted_at is None and order.payed_at is not None
+            if staged is None:
+                self.orders.drop("unknown" if counts else "deleted" if order.payed else "not_payed")
+                continue
+            try:
+                self._write_again(order if counts else None, staged)
+            except transform.Invalid as error:
+                self._reject(self.orders, "order", Rejected(order.id, str(error)))
+
+    def _write_again(self, order: Order | None, staged: KnownOrder) -> None:
+        """One staged order with its present figures, or with none when it counts no more.
+
+        :raises Invalid: nothing is written then
+        """
+        tickets, revenue, paid_at = 0, Decimal(0), staged.sale_ts
+        if order is not None and order.payed_at is not None:
+            (tickets, revenue), paid_at = transform.sold(order), transform.epoch(order.payed_at)
+        event_id = int(staged.event_id)
+        self._cities.setdefault(event_id, staged.city)
+        self._keep(int(staged.order_id), event_id, paid_at, tickets, revenue, staged.currency)
+        self.corrected += 1
+        self._days |= {staged.day, self._day(paid_at)}
+
+    async def _known(self, keys: list[str]) -> dict[str, KnownOrder]:
+        warehouse = self.warehouse
+        if warehouse is None or not keys:
+            return {}
+        found: dict[str, KnownOrder] = {}
+        for i in range(0, len(keys), _LOOKUP):
+            part = keys[i : i + _LOOKUP]
+            found |= await self._in_thread(lambda part=part: warehouse.known(part))  # type: ignore[misc]
+        return found
+
+    async def _confirm_vanished(self) -> None:
+        """Ask for the orders that staging counts in the window and the list did not bring; gone ones count no more."""
+        if self.warehouse is None:
+            return
+        warehouse, limit = self.warehouse, self.settings.qtickets_max_vanished
+        missing = await self._in_thread(lambda: warehouse.unconfirmed(self.window, 10 * limit + 1))
+        gone = []
+        for i in range(0, len(missing), _IDS_PER_REQUEST):
+            part = {int(order.order_id): order for order in missing[i : i + _IDS_PER_REQUEST]}
+            gone += await self._ask_again(part)
+        if len(missing) > 10 * limit or len(gone) > limit:
+            raise DataError(
+                "orders_vanished",
+                f"{len(gone)} orders of the window that earlier runs loaded are no longer served by the API (limit {limit}):"
+                " another account's token, or an API that hides orders; raise QTICKETS_MAX_VANISHED if they are really gone",
+            )
+        for staged in gone:
+            self._write_again(None, staged)
+
+    async def _ask_again(self, asked: dict[int, KnownOrder]) -> list[KnownOrder]:
+        """Take the present state of staged orders; those that the API does not know any more are returned."""
+        assert self.api
+        stats = ListStats()
+        left = dict(asked)
+        where = [{"column": "id", "operator": "in", "value": sorted(asked)}]
+        async for page in self.api.read("/orders", where, Order, stats):
+            for order in page:
+                staged = left.pop(order.id, None) if order.id is not None else None
+                if staged is None:
+                    raise ApiError("api_filter_ignored", "orders asked for by id: the API answers with others")
+                if isinstance(order, Rejected):
+                    self._reject(self.orders, "order", order)
+                else:
+                    counts = order.payed and order.deleted_at is None and order.payed_at is not None
+                    self._write_again(order if counts else None, staged)
+        self.orders.fetched += stats.fetched
+        self.orders.drop("duplicate", stats.duplicate)
+        gone = []
+        for order_id, staged in left.items():
+            found = await self.api.find(f"/orders/{order_id}", Order)
+            if found is None:
+                gone.append(staged)
+                self.orders.fetched += 1
+            else:
+                self.orders.fetched += 1
+                counts = found.payed and found.deleted_at is None and found.payed_at is not None
+                self._write_again(found if counts else None, staged)
+        return gone
+
+    # Batches
+
+    async def _flush(self) -> None:
+        """Hand the batch to the writing thread and go on reading; at most one batch is on its way."""
+        batch, self._batch = self._batch, OrderColumns()
+        warehouse = self.warehouse
+        await self._settled()
+        if warehouse is None or not len(batch):
+            return
+        self._inserting = self._in_thread(lambda: self._stage(warehouse, batch))
+
+    def _stage(self, warehouse: Warehouse, batch: OrderColumns) -> None:
+        ids = set(map(int, batch.order_id))
+        self._days |= {day for order_id, day in warehouse.days_elsewhere(min(ids), max(ids), self.window) if int(order_id) in ids}
+        warehouse.insert_orders(batch)
+
+    async def _settled(self) -> None:
+        if self._inserting is not None:
+            inserting, self._inserting = self._inserting, None
+            await inserting
+
+    # Limits
+
+    def _day(self, moment: int) -> date:
+        return datetime.fromtimestamp(moment, self.settings.report_tz).date()
+
+    def _reject(self, entity: Entity, kind: str, record: Rejected) -> None:
+        entity.drop("invalid")
+        log.warning("%s %s set aside: %s", kind, record.id if record.id is not None else "(without id)", record.reason)
+
+    def _check_invalid(self, entity: Entity, kind: str) -> None:
+        bad = entity.dropped["invalid"]
+        limit = max(self.settings.qtickets_max_invalid, entity.fetched // 100)
+        if bad > limit or (bad and 2 * bad > entity.fetched):
+            raise DataError("too_many_invalid", f"{bad} of {entity.fetched} {kind} are invalid (limit {limit}); the log names them")
+
+    def _check_window(self, outside: int, fetched: int, *, final: bool) -> None:
+        share = self.settings.qtickets_max_outside_share
+        if outside > share * fetched and (final or outside >= _CLEAR_FROM):
+            raise ApiError(
+                "api_filter_ignored",
+                f"{outside} of {fetched} orders lie outside the window that was asked for (limit {share:.0%}): the API ignored"
+                " the filter",
+            )
+
+
+def _at_least(column: str, value: str) -> dict[str, str]:
+    return {"column": column, "operator": ">=", "value": value}
+
+
+def _before(column: str, value: str) -> dict[str, str]:
+    return {"column": column, "operator": "<", "value": value}
+
+
+def _days_of(window: Window, settings: Settings) -> set[date]:
+    first = datetime.fromtimestamp(window.start, settings.report_tz).date()
+    last = datetime.fromtimestamp(window.end - 1, settings.report_tz).date()
+    return {date.fromordinal(n) for n in range(first.toordinal(), last.toordinal() + 1)}
+
+
+def _sum_known(values: Iterable[int | None]) -> int | None:
+    """The sum, or None when one of the values is unknown."""
+    total = 0
+    for value in values:
+        if value is None:
+            return None
+        total += value
+    return total
+
+
+@contextlib.asynccontextmanager
+async def _tasks() -> AsyncIterator[asyncio.TaskGroup]:
+    """A task group that fails with the first error itself instead of a group around it."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            yield group
+    except BaseExceptionGroup as errors:
+        first: BaseException = errors
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        raise first from first.__cause__
+
+
+async def _finish(work: asyncio.Future[None]) -> None:
+    """Wait for ``work`` even when the waiting task is cancelled meanwhile."""
+    while not work.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(work)
+    work.result()

@@ -1,0 +1,139 @@
+"""Settings: environment with production's names, an env file read as Docker reads it, command line on top."""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from .errors import ConfigError
+
+_PLACEHOLDER = re.compile(
+    r"<.*>|\[.*\]|\{.*\}|change[-_ ]?(it|me).*|your[-_ ].*|replace[-_ ].*|put[-_ ].*[-_ ]here|x{3,}|\*{3,}|\.{3}|…|todo|tbd|none|null"
+    r"|placeholder|example|dummy|(my[-_])?(api[-_])?token|secret",
+    re.IGNORECASE,
+)
+
+
+def _no_placeholder(value: SecretStr | str) -> SecretStr | str:
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if not text.strip():
+        raise ValueError("is empty")
+    if _PLACEHOLDER.fullmatch(text.strip()):
+        raise ValueError("still holds a placeholder; put the real value in")
+    return value
+
+
+def _time_zone(value: object) -> ZoneInfo:
+    try:
+        return value if isinstance(value, ZoneInfo) else ZoneInfo(str(value))
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ValueError("is not a known IANA time zone such as Europe/Moscow") from error
+
+
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+class Settings(BaseSettings):
+    """Everything the loader can be told; each field is an environment variable of the same name in upper case.
+
+    Times are seconds. An empty variable counts as absent, as with `VAR=` in an env file.
+    """
+
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True, arbitrary_types_allowed=True
+    )
+
+    qtickets_base_url: str = Field("https://qtickets.ru/api/rest/v1", pattern=r"^https?://[^/\s]+")
+    qtickets_token: Annotated[SecretStr, AfterValidator(_no_placeholder)]
+    qtickets_since_hours: float = Field(24, gt=0, le=24 * 366 * 20)
+    org_name: Annotated[str, AfterValidator(_no_placeholder)]
+
+    clickhouse_host: str = Field("ch-zakaz", pattern=r"^[^\s/]+$")
+    clickhouse_port: int = Field(8123, ge=1, le=65535)
+    clickhouse_db: Identifier = "zakaz"
+    clickhouse_user: str
+    clickhouse_password: SecretStr = SecretStr("")
+    clickhouse_secure: bool = False
+    clickhouse_verify_ssl: bool = True
+
+    report_tz: Annotated[ZoneInfo, BeforeValidator(_time_zone)] = ZoneInfo("Europe/Moscow")
+    job_name: str = Field("qtickets_api", pattern=r"^[\w.:-]+$")
+    run_id: uuid.UUID = Field(default_factory=uuid.uuid4)
+    dry_run: bool = False
+    log_level: str = Field("INFO", pattern=r"(?i)^(debug|info|warning|error)$")
+
+    qtickets_page_size: int = Field(200, ge=1, le=200)
+    qtickets_concurrency: int = Field(4, ge=1, le=64)
+    qtickets_timeout: float = Field(30, gt=0)
+    qtickets_attempts: int = Field(6, ge=1, le=50)
+    qtickets_retry_wait: float = Field(0.5, ge=0, description="first backoff; doubles up to 30")
+    qtickets_max_outside_share: float = Field(0.01, ge=0, le=1)
+    qtickets_max_invalid: int = Field(3, ge=0)
+    qtickets_max_vanished: int = Field(200, ge=0)
+    clickhouse_batch_rows: int = Field(32_768, ge=1, le=1_000_000)
+    clickhouse_timeout: int = Field(300, ge=1)
+    clickhouse_attempts: int = Field(4, ge=1, le=20)
+    clickhouse_retry_wait: float = Field(0.5, ge=0)
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """Read ``KEY=VALUE`` lines by Docker's rules: no quoting, no expansion, ``#`` comments only at a line's start.
+
+    Reading it otherwise than `docker run --env-file` does would let the same file mean two things.
+
+    :raises ConfigError: missing, unreadable, not UTF-8, or a line that is neither comment nor assignment
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--env-file {path}: {type(error).__name__}: {getattr(error, 'strerror', None) or error.reason}",
+                          "config_env_file") from error  # fmt: skip
+    values = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        name, equals, value = line.lstrip().partition("=")
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            raise ConfigError(f"--env-file {path}, line {number}: expected NAME=value", "config_env_file")
+        if equals:
+            values[name] = value
+    return values
+
+
+def load_settings(env_file: Path | None = None, **overrides: Any) -> Settings:
+    """Command line over environment over env file.
+
+    :raises ConfigError: names every variable that is missing or wrong, and never shows a value
+    """
+    names = {name.upper(): name for name in Settings.model_fields}
+    given = {name: os.environ[name] for name in names if os.environ.get(name)}
+    given = {**(read_env_file(env_file) if env_file else {}), **given}
+    wrong = {
+        name: "carries quotes as part of its value: docker --env-file does not remove them"
+        for name, value in given.items()
+        if name in names and len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+    }
+    wrong |= {
+        name: "ends in a carriage return: the env file has Windows line ends"
+        for name, value in given.items()
+        if name in names and value.endswith("\r")
+    }
+    if wrong:
+        raise ConfigError("; ".join(f"{name} {why}" for name, why in wrong.items()), "config_quoting")
+    values = {names[name]: value for name, value in given.items() if name in names and value.strip()}
+    try:
+        return Settings(**{**values, **overrides})
+    except ValidationError as error:
+        problems = []
+        for item in error.errors(include_input=False, include_url=False):
+            name = str(item["loc"][0]).upper() if item["loc"] else "settings"
+            text = item["msg"].removeprefix("Value error, ")
+            problems.append(f"{name} is missing or empty" if item["type"] == "missing" else f"{name}: {text}")
+        raise ConfigError("; ".join(problems)) from None

@@ -1,0 +1,152 @@
+"""From the API's records to table columns: pure functions, money in `Decimal`, times as epoch seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from hashlib import md5
+from zoneinfo import ZoneInfo
+
+from .model import City, Event, Order, Seat
+
+_KOPECK = Decimal("0.01")
+_ZERO = Decimal(0)
+MAX_UINT32 = 2**32 - 1
+MAX_REVENUE = Decimal(10) ** 16
+"""Limit of Decimal(18, 2)."""
+
+
+class Invalid(ValueError):
+    """A record that decodes but cannot be right; the text holds no value of it."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Half-open range of epoch seconds."""
+
+    start: int
+    end: int
+
+    def __contains__(self, moment: int) -> bool:
+        return self.start <= moment < self.end
+
+
+@dataclass
+class OrderColumns:
+    """A batch of `stg_qtickets_api_orders_raw`, column by column; `revenue` in roubles."""
+
+    order_id: list[str] = field(default_factory=list)
+    event_id: list[str] = field(default_factory=list)
+    city: list[str] = field(default_factory=list)
+    sale_ts: list[int] = field(default_factory=list)
+    tickets_sold: list[int] = field(default_factory=list)
+    revenue: list[Decimal] = field(default_factory=list)
+    currency: list[str] = field(default_factory=list)
+    dedup_key: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.order_id)
+
+    def add(self, order_id: int, event_id: int, city: str, sale_ts: int, tickets: int, revenue: Decimal, currency: str) -> None:
+        """Append one row."""
+        self.order_id.append(str(order_id))
+        self.event_id.append(str(event_id))
+        self.city.append(city)
+        self.sale_ts.append(sale_ts)
+        self.tickets_sold.append(tickets)
+        self.revenue.append(revenue)
+        self.currency.append(currency)
+        self.dedup_key.append(dedup_key(order_id, event_id))
+
+
+def dedup_key(*identity: object) -> str:
+    """32 hex digits from what identifies a row, and from nothing that can change."""
+    return md5(":".join(map(str, identity)).encode(), usedforsecurity=False).hexdigest()
+
+
+def money(value: Decimal) -> Decimal:
+    """Round half up to kopecks.
+
+    :raises Invalid: not a finite number that Decimal(18, 2) holds, or negative
+    """
+    try:
+        rounded = value.quantize(_KOPECK, ROUND_HALF_UP)
+    except InvalidOperation:
+        raise Invalid("an amount of money is not a number of this world") from None
+    if not _ZERO <= rounded < MAX_REVENUE:
+        raise Invalid("an amount of money is negative or too large")
+    return rounded
+
+
+def sold(order: Order) -> tuple[int, Decimal]:
+    """Tickets and revenue (roubles, exact to the kopeck) over baskets neither removed nor refunded.
+
+    :raises Invalid: negative or absurd quantities or prices
+    """
+    tickets, revenue = 0, _ZERO
+    for basket in order.baskets:
+        if basket.deleted_at is None and basket.refunded_at is None:
+            if basket.quantity < 0 or not basket.price.is_finite() or basket.price < 0:
+                raise Invalid("a basket has a negative quantity or no sane price")
+            tickets += basket.quantity
+            revenue += basket.price * basket.quantity
+    if tickets > MAX_UINT32:
+        raise Invalid("more tickets than UInt32 holds")
+    return tickets, money(revenue)
+
+
+def epoch(moment: datetime) -> int:
+    """Whole epoch seconds of a time that carries its offset.
+
+    :raises Invalid: without offset, or outside what ClickHouse's DateTime holds
+    """
+    if moment.tzinfo is None:
+        raise Invalid("a time has no UTC offset")
+    seconds = int(moment.timestamp())
+    if not 0 <= seconds <= MAX_UINT32:
+        raise Invalid("a time is outside 1970-2106")
+    return seconds
+
+
+def city_of(event: Event) -> str:
+    """The event's city in lower case: its name where the API gives one, else the id as text, else empty."""
+    name = event.city.name if isinstance(event.city, City) else event.city
+    if name and name.strip():
+        return name.strip().lower()
+    number = event.city_id if event.city_id is not None else event.city.id if isinstance(event.city, City) else None
+    return "" if number is None else str(number).strip().lower()
+
+
+def event_dates(event: Event, zone: ZoneInfo) -> tuple[date | None, date | None]:
+    """First and last day of the event's shows in ``zone``; a show without finish ends on the day it starts."""
+    shows = event.shows or []
+    starts = [s.start_date for s in shows if s.start_date]
+    ends = [moment for s in shows if (moment := s.finish_date or s.start_date)]
+    first, last = min(map(_aware, starts), default=None), max(map(_aware, ends), default=None)
+    return (first.astimezone(zone).date() if first else None, last.astimezone(zone).date() if last else None)
+
+
+def _aware(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise Invalid("a show's date has no UTC offset")
+    return moment
+
+
+def seat_totals(seats: Iterable[Seat]) -> tuple[int | None, int | None]:
+    """Capacity and tickets left; None for a figure that some seat does not state.
+
+    Capacity counts every seat that is not disabled; left counts the free ones among those that can be bought.
+    """
+    total: int | None = 0
+    left: int | None = 0
+    for seat in seats:
+        if seat.disabled:
+            continue
+        total = None if total is None or seat.max_quantity is None else total + max(seat.max_quantity, 0)
+        if seat.available is None:
+            left = None
+        elif seat.available:
+            left = None if left is None or seat.free_quantity is None else left + max(seat.free_quantity, 0)
+    return total, left
