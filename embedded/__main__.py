@@ -6,6 +6,7 @@ Each command prints one JSON object; a failure is ``{"error": …, "kind": …}`
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import shutil
@@ -16,6 +17,13 @@ from pathlib import Path
 from embedded.config import LOG_TABLES, Layout, Options, User
 from embedded.errors import EmbeddedError
 from embedded.launcher import Launcher
+
+_KINDS = {
+    errno.ENOSPC: "disk_full",
+    errno.EDQUOT: "disk_full",
+    errno.EACCES: "not_writable",
+    errno.EROFS: "not_writable",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,8 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                 launcher.run(_options(args, layout), users)
             command = launcher.start if args.command == "start" else launcher.restart
             result = command(_options(args, layout), users, wait=args.wait)
-    except EmbeddedError as error:
-        print(json.dumps({"error": str(error), "kind": error.kind}, ensure_ascii=False))
+    except (EmbeddedError, OSError) as error:
+        kind = error.kind if isinstance(error, EmbeddedError) else _KINDS.get(error.errno or 0, "os_error")
+        print(json.dumps({"error": str(error), "kind": kind}, ensure_ascii=False))
         return 1
     print(json.dumps(result, ensure_ascii=False))
     return 0
@@ -70,22 +79,28 @@ def _parser() -> argparse.ArgumentParser:
             help="a user with every right, password in EMBEDDED_PASSWORD_<NAME>; repeatable; replaces users.xml",
         )
         command.add_argument("--timezone", help="the server's time zone (first start: UTC)")
-        command.add_argument("--no-query-log", action="store_true", help="do not configure system.query_log")
-        command.add_argument("--no-text-log", action="store_true", help="do not configure system.text_log")
+        for table in ("query_log", "text_log"):
+            command.add_argument(
+                f"--{table.replace('_', '-')}",
+                action=argparse.BooleanOptionalAction,
+                help=f"configure system.{table} (first start: yes)",
+            )
         command.add_argument("--extra-config", type=Path, metavar="FILE", help="copied into DIR/config.d")
         command.add_argument("--engine-path", help="folder with another chdb-core (pip install --target)")
     return parser
 
 
 def _options(args: argparse.Namespace, layout: Layout) -> Options:
-    left_out = {name for name in ("query_log", "text_log") if getattr(args, f"no_{name}")}
-    return Options.load(layout.options).changed(
+    stored = Options.load(layout.options)
+    wanted = {"query_log": args.query_log, "text_log": args.text_log}
+    kept = {name: name in stored.log_tables if asked is None else asked for name, asked in wanted.items()}
+    return stored.changed(
         host=args.host,
         http_port=args.http_port,
         tcp_port=args.tcp_port,
         timezone=args.timezone,
-        engine_path=args.engine_path,
-        log_tables=tuple(name for name in LOG_TABLES if name not in left_out) if left_out else None,
+        engine_path=args.engine_path and os.path.abspath(args.engine_path),
+        log_tables=tuple(name for name in LOG_TABLES if kept.get(name, True)),
     )
 
 

@@ -1,14 +1,15 @@
 """The engine's own process: loads chdb-core, opens HTTP and native ports, leaves cleanly at SIGTERM.
 
-Started by the launcher as a plain script in its own interpreter, so it needs the standard library only.
+Started by the launcher as a script in an interpreter of its own, so it needs the standard library only.
 
 Facts measured on chdb-core 26.7.0 and 26.9.0, which the shape of this file follows:
 
-* The engine listens only while a script given to ``query()`` runs ("SYSTEM START LISTEN" through ``connect()`` fails with
-  code 49). The script's last statement therefore reads a pipe whose other end this process holds: it costs no CPU, no time
-  limit or KILL QUERY ends it early, and closing the pipe ends it at once and lets the engine flush its logs and shut down.
-* Importing the package ``chdb`` opens a throw-away connection, after which ``system.text_log`` stays empty for good. Only
-  the extension module is loaded, under a bare package module.
+* The engine listens only while a script given to ``query()`` runs ("SYSTEM START LISTEN" through ``connect()`` fails
+  with code 49). The script's last statement therefore reads a pipe whose other end this process holds: it costs no CPU,
+  neither a time limit nor KILL QUERY ends it, and closing the pipe ends it at once and lets the engine flush its logs.
+* Importing the package ``chdb`` opens a throw-away connection, after which ``system.text_log`` stays empty for good.
+  Only the extension module is loaded, under a bare package module.
+* ``<timezone>`` of config.xml is ignored; the environment variable ``TZ``, which the launcher sets, is not.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import argparse
 import importlib
 import importlib.machinery
 import os
+import resource
 import signal
 import sys
 import threading
@@ -45,52 +47,58 @@ def serve(conf_dir: Path, data_dir: Path, version_file: Path, engine_path: str |
     """Serve until SIGTERM or SIGINT. Returns the exit status: 0 after a signal, 1 when the engine ended by itself."""
     # The engine takes config.xml from the current directory, as clickhouse-local does.
     os.chdir(conf_dir)
-    # Blocked before the engine makes its threads, so that no handler of the engine's can see them.
+    os.umask(0o027)
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
+    # Blocked before the engine makes its threads, so that none of them and no handler of its own can take them.
     stop_signals = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, stop_signals)
     extension = load_extension(engine_path)
-    lifeline_read, lifeline_write = os.pipe()
-    script = (
-        # log_queries off: the launcher's own statements are no business of query_log's readers.
-        "SET log_queries = 0, max_execution_time = 0;"
-        f"SELECT version() INTO OUTFILE '{quoted(version_file)}' TRUNCATE FORMAT TSVRaw;"
-        "SYSTEM START LISTEN HTTP; SYSTEM START LISTEN TCP;"
-        f"SELECT * FROM file('/proc/self/fd/{lifeline_read}', 'LineAsString', 'line String')"
+    lifeline, lifeline_end = os.pipe()
+    script = ";".join(
+        (
+            # The launcher's own statements are no business of query_log's readers.
+            "SET log_queries = 0, max_execution_time = 0",
+            f"SELECT version() INTO OUTFILE {literal(str(version_file))} TRUNCATE FORMAT TSVRaw",
+            "SYSTEM START LISTEN HTTP",
+            "SYSTEM START LISTEN TCP",
+            f"SELECT line FROM file('/proc/self/fd/{lifeline}', 'LineAsString', 'line String')",
+        )
     )
-    asked_to_stop = threading.Event()
-    failures: list[str] = []
+    asked_to_stop, ended = threading.Event(), threading.Event()
+    failure = "no exception given"
 
     def run_engine() -> None:
+        nonlocal failure
         try:
             # The format becomes the default of the HTTP interface; a server's is TabSeparated.
             extension.query(script, "TabSeparated", path=str(data_dir))
         except Exception as error:  # noqa: BLE001 - the extension raises bare RuntimeErrors
-            failures.append(str(error))
-        finally:
-            if not asked_to_stop.is_set():
-                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+            failure = str(error)
+        ended.set()
+        if not asked_to_stop.is_set():
+            signal.pthread_kill(main_thread, signal.SIGTERM)
 
+    main_thread = threading.get_ident()
     engine = threading.Thread(target=run_engine, daemon=True)
     engine.start()
     signal.sigwait(stop_signals)
-    ended_by_itself = bool(failures) or not engine.is_alive()
+    ended_by_itself = ended.is_set()
     asked_to_stop.set()
-    os.close(lifeline_write)
+    os.close(lifeline_end)
     engine.join()
     if ended_by_itself:
-        print(
-            "the engine ended by itself: " + ("; ".join(failures) or "no exception given"), file=sys.stderr, flush=True
-        )
+        print(f"the engine ended by itself: {failure}", file=sys.stderr, flush=True)
     return 1 if ended_by_itself else 0
 
 
-def quoted(path: Path) -> str:
-    """The path as the inside of a ClickHouse string literal."""
-    return str(path).replace("\\", "\\\\").replace("'", "\\'")
+def literal(text: str) -> str:
+    """A ClickHouse string literal."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def daemonise(log_file: Path) -> None:
-    """Go on in a grandchild of the caller, in a session of its own; the parent prints the grandchild's pid and leaves."""
+    """Go on in a child, in a session of its own; the parent prints the child's pid and leaves."""
     child = os.fork()
     if child:
         print(child, flush=True)
@@ -100,7 +108,6 @@ def daemonise(log_file: Path) -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((null, 0), (log, 1), (log, 2)):
         os.dup2(source, target)
-    os.closerange(3, 256)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -119,5 +126,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 if __name__ == "__main__":
     status = main()
     sys.stdout.flush()
-    # Past the interpreter's own teardown: the extension's threads outlive it and can crash in it.
+    # Past the interpreter's own teardown: threads of the extension are still there and could crash in it.
     os._exit(status)

@@ -2,7 +2,7 @@
 
 
 class EmbeddedError(Exception):
-    """A failure for people: ``kind`` is a stable word for programs, the text one sentence on expected, found, what to do."""
+    """``kind`` is a stable word for programs, the text one sentence: expected, found, what to do."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)

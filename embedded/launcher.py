@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import http.client
 import importlib.metadata
@@ -17,18 +18,29 @@ import subprocess
 import sys
 import time
 import uuid
+import zoneinfo
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from embedded import process
-from embedded.config import Layout, Options, User, render_config, render_users
+from embedded.config import (
+    Layout,
+    Options,
+    User,
+    changed_since_start,
+    drop_ins,
+    install_effective,
+    render_config,
+    render_users,
+    write_private,
+)
 from embedded.errors import EmbeddedError
 
-OLDEST_ENGINE = (26, 7)  # chdb-core 26.5 has no SYSTEM START LISTEN
 PACKAGE = "chdb-core"
-# Below Linux's default range of ephemeral ports (32768-60999), from which outgoing connections take theirs: a port that was
-# free stays free between two starts.
+OLDEST_ENGINE = (26, 7)  # 26.5 does not open a port
+# Below Linux's default range of ephemeral ports (32768-60999), from which outgoing connections take theirs: a port that
+# was free stays free between two starts.
 _AUTOMATIC_PORTS = range(12000, 32000)
 _PORT_ATTEMPTS = 20
 _FREE_BYTES_NEEDED = 64 * 1024 * 1024
@@ -36,7 +48,7 @@ _POLL_SECONDS = 0.02
 
 
 class Launcher:
-    """One engine in one folder. Every method returns the object that the command line prints.
+    """One engine in one folder. Methods return the object that the command line prints (see embedded/README.md).
 
     Args:
         layout: where the engine's files are.
@@ -46,11 +58,8 @@ class Launcher:
         self.layout = layout
 
     def status(self) -> dict[str, Any]:
-        """Never changes anything and never fails for a folder that does not exist: that engine is stopped."""
-        state = self._running_state()
-        if state is None:
-            return self._report("stopped", changed=False)
-        return self._report("running", changed=False, state=state)
+        """Changes nothing, and fails for nothing: an engine whose folder does not exist is stopped."""
+        return self._report(self._running_state(), changed=False)
 
     def start(self, options: Options, users: Sequence[User] | None = None, *, wait: float = 30.0) -> dict[str, Any]:
         """Start the engine and wait until both ports answer.
@@ -66,30 +75,34 @@ class Launcher:
         with self._lock():
             state = self._running_state()
             if state is not None:
-                return self._report("running", changed=False, state=state)
-            options = self.prepare(options, users)
-            fresh = self._seed_data()
-            arguments = [*self.engine_command(options), "--daemon-log", str(self.layout.engine_output)]
-            child = subprocess.run(arguments, capture_output=True, text=True, check=False)
-            if child.returncode or not child.stdout.strip().isdigit():
-                raise EmbeddedError("start_failed", f"The engine's process could not be made: {child.stderr.strip()}")
-            state = self._write_state(int(child.stdout), options)
-            self._wait_until_answering(state, wait)
-            return self._report("running", changed=True, state=state) | {"fresh": fresh}
+                return self._report(state, changed=False, differences=self._differences(options, users))
+            attempts = 3 if 0 in (options.http_port, options.tcp_port) else 1
+            for attempt in range(1, attempts + 1):
+                try:
+                    return self._start_once(options, users, wait)
+                except EmbeddedError as error:
+                    # Somebody took a port between the choice and the engine's bind.
+                    if error.kind != "port_taken" or attempt == attempts:
+                        raise
+            raise AssertionError("unreachable")
 
     def stop(self, *, wait: float = 30.0) -> dict[str, Any]:
-        """SIGTERM, so that the engine flushes its logs; SIGKILL after ``wait`` seconds, reported as ``killed``."""
+        """SIGTERM, upon which the engine flushes its logs and gives running queries five seconds; then SIGKILL.
+
+        Args:
+            wait: seconds until SIGKILL, which the result reports as ``killed``.
+        """
         if not self.layout.conf.is_dir():
-            return self._report("stopped", changed=False)
+            return self._report(None, changed=False)
         with self._lock():
             state = self._running_state()
-            if state is None:
-                return self._report("stopped", changed=False)
-            killed = not _end(state["pid"], state["start_ticks"], wait)
-            self.layout.state.unlink(missing_ok=True)
-            return self._report("stopped", changed=True) | {"killed": killed}
+            killed = state is not None and not _end(state["pid"], state["start_ticks"], wait)
+            self._forget_process()
+            return self._report(None, changed=state is not None) | {"killed": killed}
 
     def restart(self, options: Options, users: Sequence[User] | None = None, *, wait: float = 30.0) -> dict[str, Any]:
+        """Stop and start. What can be known to be wrong beforehand is refused with the engine still running."""
+        self._check(options)
         self.stop(wait=wait)
         return self.start(options, users, wait=wait)
 
@@ -100,60 +113,86 @@ class Launcher:
             if state is not None:
                 raise EmbeddedError(
                     "already_running",
-                    f"An engine already runs in {self.layout.conf} (pid {state['pid']}); stop it before `run`.",
+                    f"No engine was expected to run in {self.layout.conf}, but pid {state['pid']} does. Stop it first.",
                 )
-            options = self.prepare(options, users)
+            in_force = self._prepare(options, users)
             self._seed_data()
-            self._write_state(os.getpid(), options)
-        command = self.engine_command(options)
-        os.execv(command[0], command)  # noqa: S606
+            self._write_state(os.getpid(), in_force)
+        command = self._engine_command(options)
+        os.execve(command[0], command, _engine_environment(in_force))  # noqa: S606
 
-    def prepare(self, options: Options, users: Sequence[User] | None) -> Options:
-        """Check everything that can be known before the engine starts, then write its configuration."""
-        version = installed_version(options.engine_path)
+    def _start_once(self, options: Options, users: Sequence[User] | None, wait: float) -> dict[str, Any]:
+        in_force = self._prepare(options, users)
+        fresh = self._seed_data()
+        command = [*self._engine_command(options), "--daemon-log", str(self.layout.engine_output)]
+        parent = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=_engine_environment(in_force),
+        )
+        if parent.returncode or not parent.stdout.strip().isdigit():
+            raise EmbeddedError("start_failed", f"The engine's process could not be made: {parent.stderr.strip()}")
+        state = self._write_state(int(parent.stdout), in_force)
+        try:
+            self._wait_until_answering(state, wait)
+        except BaseException:
+            self._forget_process()
+            raise
+        return self._report(state, changed=True) | {"fresh": fresh}
+
+    def _prepare(self, options: Options, users: Sequence[User] | None) -> Options:
+        """Check what can be known beforehand, write the configuration. Returns the options in force with drop-ins."""
+        layout = self.layout
         self._make_folders()
-        self._check_data_version(version)
+        self._check(options)
         options = self._choose_ports(options)
-        _write(self.layout.options, options.to_json())
-        _write(self.layout.config_xml, render_config(self.layout, options))
-        if users is not None or not self.layout.users_xml.exists():
-            _write(self.layout.users_xml, render_users(users or ()))
-        return options
+        write_private(layout.options, options.to_json())
+        write_private(layout.config_xml, render_config(layout, options))
+        if users is not None or not layout.users_xml.exists():
+            write_private(layout.users_xml, render_users(users or ()))
+        in_force = options.with_drop_ins(layout)
+        for name in ("http_port", "tcp_port"):
+            port = getattr(in_force, name)
+            if not process.port_is_free(in_force.host, port):
+                raise _port_taken(in_force.host, port, name)
+        install_effective(layout)
+        return in_force
 
-    def engine_command(self, options: Options) -> list[str]:
+    def _engine_command(self, options: Options) -> list[str]:
         layout = self.layout
         command = [sys.executable, "-I", str(Path(__file__).with_name("engine.py"))]
-        command += ["--conf-dir", str(layout.conf), "--data-dir", str(layout.data)]
+        command += ["--conf-dir", str(layout.effective), "--data-dir", str(layout.data)]
         command += ["--version-file", str(layout.version_file)]
         return command + (["--engine-path", options.engine_path] if options.engine_path else [])
 
     def _make_folders(self) -> None:
         layout = self.layout
         try:
-            for folder in (
-                layout.conf,
-                layout.conf / "config.d",
-                layout.conf / "users.d",
-                layout.data,
-                layout.log,
-                layout.run,
-            ):
+            for folder in (layout.conf / "config.d", layout.conf / "users.d"):
                 folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-                if not os.access(folder, os.W_OK | os.X_OK) and folder.name not in ("config.d", "users.d"):
+            for folder in (layout.conf, layout.data, layout.log, layout.run):
+                folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+                if not os.access(folder, os.W_OK | os.X_OK):
                     raise PermissionError(13, "Permission denied", str(folder))
         except OSError as error:
-            raise EmbeddedError(
-                "not_writable",
-                f"The engine needs to write in {layout.conf}, but found: {error.strerror} ({error.filename}). "
-                "Give the folder to the user that runs this, or choose another with --dir.",
-            ) from error
+            raise _not_writable(error) from error
         free = shutil.disk_usage(layout.data).free
         if free < _FREE_BYTES_NEEDED:
             raise EmbeddedError(
                 "disk_full",
-                f"The engine needs at least {_FREE_BYTES_NEEDED >> 20} MiB free at {layout.data}, but found {free >> 20} MiB. "
+                f"At least {_FREE_BYTES_NEEDED >> 20} MiB free were expected at {layout.data}, "
+                f"but found {free >> 20} MiB. "
                 "Free some space, or choose another folder with --dir.",
             )
+
+    def _check(self, options: Options) -> None:
+        self._check_data_version(installed_version(options.engine_path))
+        _check_time_zone(options.with_drop_ins(self.layout).timezone)
+        for _ in drop_ins(self.layout, "users.d"):
+            pass
 
     def _check_data_version(self, version: str) -> None:
         try:
@@ -163,58 +202,51 @@ class Launcher:
         if _release(written_by) > _release(version):
             raise EmbeddedError(
                 "newer_data",
-                f"The data in {self.layout.data} were last opened by engine {written_by}, but {PACKAGE} {version} is installed, "
-                f"and an older engine may not read them. Install '{PACKAGE}>={'.'.join(map(str, _release(written_by)))}', "
-                "or move the folder aside and start fresh.",
+                f"Data of engine {version} or older were expected in {self.layout.data}, but engine {written_by} "
+                "opened them last, and an older one may not read them. "
+                f"Install '{PACKAGE}>={_dotted(_release(written_by))}', or move the folder aside and start fresh.",
             )
 
     def _choose_ports(self, options: Options) -> Options:
-        chosen: dict[str, int] = {}
+        chosen = [port for port in (options.http_port, options.tcp_port) if port]
         for name in ("http_port", "tcp_port"):
-            port = getattr(options, name)
-            if port:
-                if not process.port_is_free(options.host, port):
-                    raise port_taken(options.host, port, name)
-                chosen[name] = port
+            if getattr(options, name):
                 continue
-            for _ in range(_PORT_ATTEMPTS):
-                port = random.choice(_AUTOMATIC_PORTS)  # noqa: S311 - not a secret
-                if port not in chosen.values() and process.port_is_free(options.host, port):
-                    chosen[name] = port
-                    break
-            else:
+            candidates = random.sample(_AUTOMATIC_PORTS, _PORT_ATTEMPTS)
+            free = (p for p in candidates if p not in chosen and process.port_is_free(options.host, p))
+            port = next(free, None)
+            if port is None:
                 raise EmbeddedError(
-                    "port_taken", f"No free port found on {options.host} after {_PORT_ATTEMPTS} attempts."
+                    "port_taken", f"A free port was expected on {options.host}; {candidates} are taken."
                 )
-        return options.changed(**chosen)
+            chosen.append(port)
+            options = options.changed(**{name: port})
+        return options
 
     def _seed_data(self) -> bool:
-        """Make the ``system`` database one on disk; returns whether the data folder was empty before.
+        """Keep the ``system`` database, which would live in memory, on disk. Returns whether the folder was empty.
 
-        By default it lives in memory and query_log is lost at a restart. Only the absence of the file counts: a folder from
-        a server has it already.
+        A folder that a server wrote has the file already.
         """
         metadata = self.layout.data / "metadata"
         fresh = not metadata.is_dir()
-        metadata.mkdir(parents=True, exist_ok=True)
+        metadata.mkdir(mode=0o750, parents=True, exist_ok=True)
         system_sql = metadata / "system.sql"
         if not system_sql.exists():
-            _write(system_sql, f"ATTACH DATABASE _ UUID '{uuid.uuid4()}' ENGINE = Atomic\n")
+            write_private(system_sql, f"ATTACH DATABASE _ UUID '{uuid.uuid4()}' ENGINE = Atomic\n")
         return fresh
 
     def _wait_until_answering(self, state: dict[str, Any], wait: float) -> None:
         deadline = time.monotonic() + wait
         while not answers(state["host"], state["http_port"], state["tcp_port"]):
             if process.start_ticks(state["pid"]) != state["start_ticks"]:
-                self.layout.state.unlink(missing_ok=True)
                 raise self._start_failure(state)
             if time.monotonic() > deadline:
                 _end(state["pid"], state["start_ticks"], 5.0)
-                self.layout.state.unlink(missing_ok=True)
                 raise EmbeddedError(
                     "timeout",
-                    f"The engine did not answer on {state['host']}:{state['http_port']} and :{state['tcp_port']} within "
-                    f"{wait:g} s and was ended. See {self.layout.engine_output} and {self.layout.error_log}.",
+                    f"Answers on {state['host']}:{state['http_port']} and :{state['tcp_port']} were expected within "
+                    f"{wait:g} s; the engine gave none and was ended. See {self.layout.error_log}.",
                 )
             time.sleep(_POLL_SECONDS)
 
@@ -222,10 +254,12 @@ class Launcher:
         text = _tail(self.layout.engine_output)
         for name in ("http_port", "tcp_port"):
             if "Address already in use" in text and not process.port_is_free(state["host"], state[name]):
-                return port_taken(state["host"], state[name], name)
+                return _port_taken(state["host"], state[name], name)
+        kind = "disk_full" if "No space left on device" in text else "start_failed"
         return EmbeddedError(
-            "start_failed",
-            f"The engine ended while it started: {_first_exception(text)} See {self.layout.engine_output}.",
+            kind,
+            f"The engine was expected to stay up, but ended while it started: {_first_exception(text)} "
+            f"See {self.layout.engine_output}.",
         )
 
     def _write_state(self, pid: int, options: Options) -> dict[str, Any]:
@@ -233,17 +267,20 @@ class Launcher:
             "pid": pid,
             "start_ticks": process.start_ticks(pid),
             "boot_id": process.boot_id(),
-            "started_at": time.time(),
             "host": options.host,
             "http_port": options.http_port,
             "tcp_port": options.tcp_port,
         }
-        _write(self.layout.state, json.dumps(state, indent=2) + "\n")
-        _write(self.layout.run / "engine.pid", f"{pid}\n")
+        write_private(self.layout.state, json.dumps(state, indent=2) + "\n")
+        write_private(self.layout.run / "engine.pid", f"{pid}\n")
         return state
 
+    def _forget_process(self) -> None:
+        for path in (self.layout.state, self.layout.run / "engine.pid"):
+            path.unlink(missing_ok=True)
+
     def _running_state(self) -> dict[str, Any] | None:
-        """The state file's content if it speaks of a live process; pids are reused, so start time and boot must agree."""
+        """The state file if it is about a live process; pids are reused, so start time and boot must agree."""
         try:
             state: dict[str, Any] = json.loads(self.layout.state.read_text())
         except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
@@ -251,22 +288,40 @@ class Launcher:
         same_boot = state["boot_id"] == process.boot_id()
         return state if same_boot and process.start_ticks(state["pid"]) == state["start_ticks"] else None
 
-    def _report(self, word: str, *, changed: bool, state: dict[str, Any] | None = None) -> dict[str, Any]:
+    def _differences(self, options: Options, users: Sequence[User] | None) -> list[str]:
+        """What a start asks for that the running engine was not started with."""
+        asked, stored = dataclasses.asdict(options), dataclasses.asdict(Options.load(self.layout.options))
+        unlike = [
+            f"{name} was asked to be {asked[name]!r}, but the running engine has {stored[name]!r}: restart to change it."
+            for name in asked
+            if asked[name] != stored[name] and not (name in ("http_port", "tcp_port") and asked[name] == 0)
+        ]
+        if users is not None and render_users(users) != self.layout.users_xml.read_text():
+            unlike.append("Other users were asked for than the running engine has: restart to change them.")
+        return unlike
+
+    def _report(
+        self, state: dict[str, Any] | None, *, changed: bool, differences: Sequence[str] = ()
+    ) -> dict[str, Any]:
         layout = self.layout
-        report: dict[str, Any] = {"state": word, "changed": changed, "fresh": False}
-        report |= {name: (state or {}).get(name) for name in ("pid", "host", "http_port", "tcp_port")}
+        report: dict[str, Any] = {"state": "running" if state else "stopped", "changed": changed, "fresh": False}
+        report |= {name: state[name] if state else None for name in ("pid", "host", "http_port", "tcp_port")}
+        report["healthy"] = bool(state) and answers(report["host"], report["http_port"], report["tcp_port"])
         report["version"] = layout.version_file.read_text().strip() if layout.version_file.exists() else None
-        report["data_dir"] = str(layout.data)
-        report["log_file"] = str(layout.server_log)
-        report["config_changed_since_start"] = bool(state) and self._config_changed(
-            state["started_at"] if state else 0.0
-        )
+        report["dir"], report["data_dir"], report["log_file"] = map(str, (layout.conf, layout.data, layout.server_log))
+        report["config_changed_since_start"] = bool(differences) or (bool(state) and changed_since_start(layout))
+        report["warnings"] = [*differences, *(self._warnings() if state else [])]
         return report
 
-    def _config_changed(self, started_at: float) -> bool:
-        folders = [self.layout.conf / "config.d", self.layout.conf / "users.d"]
-        watched = [self.layout.users_xml, *folders, *self.layout.drop_ins()]
-        return any(path.stat().st_mtime > started_at for path in watched if path.exists())
+    def _warnings(self) -> list[str]:
+        try:
+            return [
+                f"{path}: the user 'default' is the embedded engine's own; what this file says of it has no effect."
+                for path, root in drop_ins(self.layout, "users.d")
+                if root.find("users/default") is not None
+            ]
+        except EmbeddedError as error:
+            return [str(error)]
 
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
@@ -275,11 +330,7 @@ class Launcher:
             self.layout.conf.mkdir(mode=0o750, parents=True, exist_ok=True)
             lock = os.open(self.layout.conf / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            raise EmbeddedError(
-                "not_writable",
-                f"The engine needs to write in {self.layout.conf}, but found: {error.strerror}. "
-                "Give the folder to the user that runs this, or choose another with --dir.",
-            ) from error
+            raise _not_writable(error) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
@@ -293,36 +344,42 @@ def installed_version(engine_path: str | None) -> str:
     Raises:
         EmbeddedError: ``engine_missing`` or ``engine_too_old``, with the command that installs a right one.
     """
-    install = f"{sys.executable} -m pip install '{PACKAGE}>={'.'.join(map(str, OLDEST_ENGINE))}'"
-    install += f" --target {engine_path}" if engine_path else ""
-    found = next(
-        iter(importlib.metadata.distributions(name=PACKAGE, path=[engine_path] if engine_path else sys.path)), None
-    )
+    oldest = _dotted(OLDEST_ENGINE)
+    install = f"{sys.executable} -m pip install '{PACKAGE}>={oldest}'"
+    install += f" --no-deps --target {engine_path}" if engine_path else ""
+    search = [engine_path] if engine_path else sys.path
+    found = next(iter(importlib.metadata.distributions(name=PACKAGE, path=search)), None)
     if found is None:
+        where = engine_path or f"the environment of {sys.executable}"
         raise EmbeddedError(
-            "engine_missing",
-            f"The Python package {PACKAGE} was expected in {engine_path or sys.executable} and is not there. Run: {install}",
+            "engine_missing", f"The Python package {PACKAGE} was expected in {where}, but is not there. Run: {install}"
         )
     if _release(found.version) < OLDEST_ENGINE:
         raise EmbeddedError(
             "engine_too_old",
-            f"{PACKAGE} {'.'.join(map(str, OLDEST_ENGINE))} or newer was expected, because older ones cannot listen on a port; "
-            f"found {found.version}. Run: {install}",
+            f"{PACKAGE} {oldest} or newer was expected, as older ones cannot open a port, but found {found.version}. "
+            f"Run: {install}",
         )
     return found.version
 
 
-def port_taken(host: str, port: int, name: str) -> EmbeddedError:
-    return EmbeddedError(
-        "port_taken",
-        f"Port {port} on {host} was expected to be free ({name}), but {process.port_holder(port)} has it. "
-        f"Stop that process, or choose another port with --{name.replace('_', '-')} (0 picks a free one).",
-    )
+def _check_time_zone(name: str) -> None:
+    try:
+        zoneinfo.ZoneInfo("UTC")
+    except zoneinfo.ZoneInfoNotFoundError:
+        return  # this machine has no time zone database; the engine carries its own
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
+        raise EmbeddedError(
+            "bad_argument",
+            f"A time zone such as 'UTC' or 'Europe/Moscow' was expected, but found {name!r}. Correct it.",
+        ) from error
 
 
 def answers(host: str, http_port: int, tcp_port: int) -> bool:
     """Whether both interfaces answer. /ping and a bare connection leave no trace in the log tables."""
-    probe_host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    probe_host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
     connection = http.client.HTTPConnection(probe_host, http_port, timeout=2)
     try:
         connection.request("GET", "/ping")
@@ -336,6 +393,29 @@ def answers(host: str, http_port: int, tcp_port: int) -> bool:
         connection.close()
 
 
+def _engine_environment(options: Options) -> dict[str, str]:
+    """TZ is how the engine takes its time zone; passwords must not stay readable in /proc/<pid>/environ."""
+    kept = {name: value for name, value in os.environ.items() if "PASSWORD" not in name}
+    return kept | {"TZ": options.timezone}
+
+
+def _port_taken(host: str, port: int, name: str) -> EmbeddedError:
+    return EmbeddedError(
+        "port_taken",
+        f"Port {port} on {host or 'loopback'} was expected to be free ({name}), "
+        f"but {process.port_holder(port)} has it. "
+        f"Stop that process, or choose another port with --{name.replace('_', '-')} (0 picks a free one).",
+    )
+
+
+def _not_writable(error: OSError) -> EmbeddedError:
+    return EmbeddedError(
+        "not_writable",
+        f"A folder that can be written was expected, but found: {error.strerror} ({error.filename}). "
+        "Give it to the user that runs this, or choose another with --dir.",
+    )
+
+
 def _end(pid: int, start_ticks: int, wait: float) -> bool:
     """SIGTERM, then SIGKILL after ``wait`` seconds. Returns whether the process left by itself."""
     for kill_signal, patience in ((signal.SIGTERM, wait), (signal.SIGKILL, 10.0)):
@@ -346,19 +426,15 @@ def _end(pid: int, start_ticks: int, wait: float) -> bool:
             if process.start_ticks(pid) != start_ticks:
                 return kill_signal == signal.SIGTERM
             time.sleep(_POLL_SECONDS)
-    raise EmbeddedError("stop_failed", f"Process {pid} was expected to end after SIGKILL, but is still there.")
+    raise EmbeddedError("stop_failed", f"Process {pid} was expected to end at SIGKILL, but is still there.")
 
 
 def _release(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
 
 
-def _write(path: Path, text: str) -> None:
-    """Atomic, and readable for the owner only: users.xml holds password hashes."""
-    temporary = path.with_name(f".{path.name}.new")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
-    temporary.replace(path)
+def _dotted(release: tuple[int, ...]) -> str:
+    return ".".join(map(str, release))
 
 
 def _tail(path: Path, size: int = 8192) -> str:
@@ -372,6 +448,5 @@ def _tail(path: Path, size: int = 8192) -> str:
 
 def _first_exception(text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("Logging ")]
-    return next(
-        (line for line in lines if "Exception" in line or "Error" in line), lines[-1] if lines else "no output."
-    )
+    last = lines[-1] if lines else "no output."
+    return next((line for line in lines if "Exception" in line or "Error" in line), last)

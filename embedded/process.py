@@ -10,7 +10,7 @@ _LISTEN = "0A"
 
 
 def start_ticks(pid: int) -> int | None:
-    """Start time of a live process in clock ticks since boot (proc_pid_stat(5), field 22); None when gone or a zombie."""
+    """Start time of a process in clock ticks since boot (proc_pid_stat(5), field 22); None when gone or dead."""
     try:
         # The command name may hold blanks and brackets: count fields after its closing one.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

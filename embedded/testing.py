@@ -118,9 +118,10 @@ def start_engine(
     Args:
         tmp_path: its folder, made when missing; data of an earlier engine there are kept.
         users: name to ``{"password": str, "grants": [str], "profile_settings": {str: value}, "readonly": bool,
-            "networks": [str]}``, all optional: without ``grants`` every right, without ``networks`` from anywhere, without
-            ``password`` an empty one. Users of users.xml: SQL cannot change them. ``admin`` is added unless given.
-        config_xml: a whole ``<clickhouse>…</clickhouse>`` document, put into config.d; ``users_xml`` likewise into users.d.
+            "networks": [str]}``, all optional: without ``grants`` every right, without ``networks`` from anywhere,
+            without ``password`` an empty one. They stand in users.xml, so SQL cannot change them. ``admin``, with a
+            random password, is added unless given.
+        config_xml: a whole ``<clickhouse>…</clickhouse>`` document for config.d; ``users_xml`` likewise for users.d.
         timezone: the server's.
         host: address to listen on; 127.0.0.2 and so on for several engines with one port number.
         engine_path: folder with another chdb-core (``pip install --no-deps --target``); default: environment variable
