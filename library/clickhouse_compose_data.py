@@ -82,7 +82,7 @@ refused:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ingest_verify.compose_data import latest_stamp, move_aside, new_stamp, prune, restore
-from ansible.module_utils.ingest_verify.compose_project import ProjectError, argument_spec, from_params
+from ansible.module_utils.ingest_verify.compose_project import ProjectError, argument_spec, from_params, host_finding
 from ansible.module_utils.ingest_verify.docker_cli import DockerError
 
 
@@ -117,7 +117,7 @@ def main() -> None:
     try:
         module.exit_json(**act(module.params))
     except (ProjectError, DockerError) as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=str(error), findings=[host_finding(error.kind, str(error)).to_dict()])
 
 
 if __name__ == "__main__":

@@ -90,11 +90,17 @@ backups:
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ingest_verify import docker_cli
 from ansible.module_utils.ingest_verify.compose_data import backups, look_into
-from ansible.module_utils.ingest_verify.compose_project import ProjectError, argument_spec, from_params, problems
+from ansible.module_utils.ingest_verify.compose_project import (
+    ProjectError,
+    argument_spec,
+    from_params,
+    host_finding,
+    problems,
+)
 from ansible.module_utils.ingest_verify.docker_cli import DockerError
 
 
-def examine(params: dict) -> tuple[dict, list[str]]:
+def examine(params: dict) -> tuple[dict, list[ProjectError]]:
     """What the project is and holds, and what stands in the way."""
     project = from_params(params)
     targets = params["data_targets"]
@@ -147,9 +153,10 @@ def main() -> None:
     try:
         result, found = examine(module.params)
     except (ProjectError, DockerError) as error:
-        module.fail_json(msg=str(error), findings=[])
+        module.fail_json(msg=str(error), findings=[host_finding(error.kind, str(error)).to_dict()])
     if found:
-        module.fail_json(msg="\n".join(found), findings=[], **result)
+        findings = [host_finding(problem.kind, str(problem)).to_dict() for problem in found]
+        module.fail_json(msg="\n".join(map(str, found)), findings=findings, **result)
     module.exit_json(changed=False, findings=[], **result)
 
 

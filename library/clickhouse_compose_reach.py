@@ -75,10 +75,9 @@ findings:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.ingest_verify.compose_project import ProjectError, argument_spec, from_params
+from ansible.module_utils.ingest_verify.compose_project import ProjectError, argument_spec, from_params, host_finding
 from ansible.module_utils.ingest_verify.compose_reach import reach_problems, wait_until_listening
 from ansible.module_utils.ingest_verify.docker_cli import DockerError
-from ansible.module_utils.ingest_verify.findings import Finding
 
 
 def main() -> None:
@@ -103,23 +102,12 @@ def main() -> None:
             project, host=params["host"], http_port=ports[0], native_port=ports[1], network=params["network"]
         )
     except (ProjectError, DockerError) as error:
-        module.fail_json(msg=str(error), findings=[])
-    findings = [
-        Finding(
-            stage="clickhouse_reset",
-            severity="error",
-            cause="host_server_unreachable",
-            headline=sentence,
-            object=project.container,
-            next_step="Correct the server's configuration or the compose file, then run the play again.",
-            fix_side="compose project",
-        ).to_dict()
-        for sentence in found
-    ]
+        module.fail_json(msg=str(error), findings=[host_finding(error.kind, str(error)).to_dict()])
     for remark in remarks:
         module.warn(remark)
     if found:
-        module.fail_json(msg="\n".join(found), findings=findings)
+        findings = [host_finding(problem.kind, str(problem)).to_dict() for problem in found]
+        module.fail_json(msg="\n".join(map(str, found)), findings=findings)
     module.exit_json(changed=False, findings=[])
 
 

@@ -9,7 +9,7 @@ short_description: Run a container once and say how it ended
 description:
   - Creates a container, copies its output into a file, ends it at a time limit, explains its exit code, removes it.
   - A container that fails does not fail the task; one that cannot be created does.
-  - Values of variables named like a token, password or secret are blotted out of the log.
+  - Values of variables named like a token, password or secret are masked in the log.
 options:
   name:
     description: Name of the container; must be free.
@@ -37,6 +37,11 @@ options:
     default: []
   volumes:
     description: Mounts, as C(source:target[:ro]).
+    type: list
+    elements: str
+    default: []
+  extra_hosts:
+    description: Host names for the container, as C(name:address); V(host-gateway) as the address is the host itself.
     type: list
     elements: str
     default: []
@@ -78,7 +83,7 @@ RETURN = r"""
 outcome:
   description: >-
     exit_code (none when Docker could not tell), timed_out, oom_killed, duration_seconds, log_file, container, image,
-    image_id, image_created and explained, one sentence on what the end means.
+    image_id, image_created, explained (one sentence on the end) and outcome (the JSON object of the last line).
   type: dict
   returned: success
 """
@@ -88,6 +93,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ingest_verify.container_run import NotStarted, run_container
 from ansible.module_utils.ingest_verify.docker_cli import DockerError
+from ansible.module_utils.ingest_verify.findings import Finding
 
 
 def main() -> None:
@@ -101,6 +107,7 @@ def main() -> None:
             "env": {"type": "dict", "default": {}},
             "command": {"type": "list", "elements": "str", "default": []},
             "volumes": {"type": "list", "elements": "str", "default": []},
+            "extra_hosts": {"type": "list", "elements": "str", "default": []},
             "memory": {"type": "str", "default": ""},
             "timeout_seconds": {"type": "float", "default": 600},
             "log_file": {"type": "path", "required": True},
@@ -118,12 +125,14 @@ def main() -> None:
             env={name: str(value) for name, value in params["env"].items()},
             command=params["command"],
             volumes=params["volumes"],
+            extra_hosts=params["extra_hosts"],
             memory=params["memory"],
             timeout_seconds=params["timeout_seconds"],
             log_limit_bytes=params["log_limit_mb"] * 2**20,
         )
     except (NotStarted, DockerError) as error:
-        module.fail_json(msg=str(error))
+        finding = Finding("qtickets_ingest", "error", f"host_{error.kind}", str(error), object=params["name"])
+        module.fail_json(msg=str(error), findings=[finding.to_dict()])
     module.exit_json(changed=True, outcome=outcome.to_dict())
 
 

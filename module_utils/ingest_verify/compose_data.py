@@ -136,8 +136,9 @@ def move_aside(project: Project, data_targets: Sequence[str], stamp: str) -> lis
             for earlier, name in reversed(moved):
                 _move_back(project, earlier, name)
             raise ProjectError(
+                "data_not_moved",
                 f"{store.source} could not be moved aside to {aside} ({reason(error)}); nothing was changed. "
-                "Moving it needs the right to write in its parent folder: run the play with `-b`."
+                "Moving it needs the right to write in its parent folder: run the play with `-b`.",
             ) from error
         moved.append((store, aside))
     return [(store.source, aside) for store, aside in moved]
@@ -151,7 +152,8 @@ def restore(project: Project, data_targets: Sequence[str], stamp: str, now: str)
     known = {backup.stamp: backup for backup in backups(project, data_targets)}
     if stamp not in known:
         raise ProjectError(
-            f"No data was moved aside under {stamp!r}, there is: {', '.join(known) or 'nothing'} (newest first)."
+            "no_backup",
+            f"No data was moved aside under {stamp!r}, there is: {', '.join(known) or 'nothing'} (newest first).",
         )
     moves = move_aside(project, data_targets, now)
     for target, name in known[stamp].parts.items():
@@ -166,7 +168,9 @@ def latest_stamp(project: Project, data_targets: Sequence[str]) -> str:
     for backup in backups(project, data_targets):
         if backup.content.precious:
             return backup.stamp
-    raise ProjectError(f"Nothing that holds tables was moved aside in {project.directory}: nothing to restore.")
+    raise ProjectError(
+        "no_backup", f"Nothing that holds tables was moved aside in {project.directory}: nothing to restore."
+    )
 
 
 def prune(project: Project, data_targets: Sequence[str], keep: int) -> tuple[list[str], list[str]]:
@@ -198,7 +202,9 @@ def prune(project: Project, data_targets: Sequence[str], keep: int) -> tuple[lis
 def _refuse_running(project: Project) -> None:
     info = docker_cli.inspect("container", project.container)
     if info and info["State"]["Running"]:
-        raise ProjectError(f"Container {project.container!r} still runs: its data cannot be moved now.")
+        raise ProjectError(
+            "data_not_moved", f"Container {project.container!r} still runs: its data cannot be moved now."
+        )
 
 
 def _is_empty(store: Store) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 
 from . import docker_cli
 from .docker_cli import DockerError
+from .findings import Finding
 
 # The names Compose itself looks for; it would go on looking in parent folders, where another project may lie.
 COMPOSE_FILE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
@@ -21,7 +22,21 @@ _LISTEN_STATE = "0A"
 
 
 class ProjectError(Exception):
-    """The project cannot be used, or its data not moved; the text says what was expected, found, and what to do."""
+    """The project cannot be used, or its data not moved; the text says what was expected, found, and what to do.
+
+    `kind` is the cause class without its prefix: `compose_missing`, `compose_invalid`, `name_mismatch`, `name_taken`,
+    `network_missing`, `port_taken`, `port_mismatch`, `data_in_container`, `mount_point`, `disk_full`,
+    `data_not_moved`, `no_backup`, `loopback_only`, `unreachable`.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+def host_finding(kind: str, headline: str) -> Finding:
+    """A reset that cannot begin or did not succeed, as a finding of cause class `host_<kind>`."""
+    return Finding(stage="clickhouse_reset", severity="error", cause=f"host_{kind}", headline=headline, fix_side="host")
 
 
 @dataclass(frozen=True)
@@ -96,7 +111,8 @@ def read_project(directory: str, service: str, files: Sequence[str] = ()) -> Pro
     folder = Path(directory)
     if not folder.is_dir():
         raise ProjectError(
-            f"The compose project folder {directory} does not exist on this host: set clickhouse_reset_project_dir."
+            "compose_missing",
+            f"The compose project folder {directory} does not exist on this host: set clickhouse_reset_project_dir.",
         )
     folder = folder.resolve()
     wanted = list(files) or list(COMPOSE_FILE_NAMES)
@@ -104,20 +120,22 @@ def read_project(directory: str, service: str, files: Sequence[str] = ()) -> Pro
     if not present or (files and len(present) < len(files)):
         missing = sorted(set(wanted) - set(present)) if files else wanted
         raise ProjectError(
+            "compose_missing",
             f"No compose file in {folder}: expected {' or '.join(missing)}, found neither. "
-            "Set clickhouse_reset_project_dir (or clickhouse_reset_files)."
+            "Set clickhouse_reset_project_dir (or clickhouse_reset_files).",
         )
     try:
         text = docker_cli.run([*compose_arguments(folder, files), "config", "--format", "json"])
         config = json.loads(text)
     except DockerError as error:
         reason = str(error).split("failed: ", 1)[-1]
-        raise ProjectError(f"The compose file in {folder} is not valid: {reason}") from error
+        raise ProjectError("compose_invalid", f"The compose file in {folder} is not valid: {reason}") from error
     services = config.get("services") or {}
     if service not in services:
         raise ProjectError(
+            "compose_invalid",
             f"The compose file in {folder} has no service {service!r}, it has: "
-            f"{', '.join(sorted(services)) or 'none'}. Set clickhouse_reset_service."
+            f"{', '.join(sorted(services)) or 'none'}. Set clickhouse_reset_service.",
         )
     project = _project_from_config(folder, config, service)
     project.container_info = docker_cli.inspect("container", project.container)
@@ -179,7 +197,7 @@ def problems(
     data_targets: Sequence[str],
     min_free_mb: int,
     reset: bool,
-) -> list[str]:
+) -> list[ProjectError]:
     """Every reason not to touch the project, one sentence each; empty when a reset (or a plain start) can begin."""
     found = [
         *_name_problems(project, container),
@@ -192,26 +210,35 @@ def problems(
     free = free_mb((data.folder if data else None) or project.directory)
     if free < min_free_mb:
         found.append(
-            f"Only {free} MB are free where {project.directory} lies, at least {min_free_mb} MB are expected: "
-            "free some, or lower clickhouse_reset_min_free_mb."
+            ProjectError(
+                "disk_full",
+                f"Only {free} MB are free where {project.directory} lies, at least {min_free_mb} MB are expected: "
+                "free some, or lower clickhouse_reset_min_free_mb.",
+            )
         )
     return found
 
 
-def _name_problems(project: Project, container: str) -> list[str]:
-    found = []
+def _name_problems(project: Project, container: str) -> list[ProjectError]:
+    found: list[ProjectError] = []
     if project.container != container:
         found.append(
-            f"The compose file names the container of service {project.service!r} {project.container!r}, "
-            f"the inventory {container!r}: set clickhouse_reset_container."
+            ProjectError(
+                "name_mismatch",
+                f"The compose file names the container of service {project.service!r} {project.container!r}, "
+                f"the inventory {container!r}: set clickhouse_reset_container.",
+            )
         )
     info = project.container_info
     owner = _owner(info) if info else None
     if info and owner is None:
         found.append(
-            f"A container {project.container!r} that belongs to no compose project is there already "
-            f"({info['State']['Status']}, image {info['Config']['Image']}): rename or remove it first "
-            f"(docker rename {project.container} {project.container}-old)."
+            ProjectError(
+                "name_taken",
+                f"A container {project.container!r} that belongs to no compose project is there already "
+                f"({info['State']['Status']}, image {info['Config']['Image']}): rename or remove it first "
+                f"(docker rename {project.container} {project.container}-old).",
+            )
         )
     listed = docker_cli.run(
         [
@@ -228,8 +255,11 @@ def _name_problems(project: Project, container: str) -> list[str]:
         others.add((project.container, owner))
     for name, folder in sorted(others):
         found.append(
-            f"Container {name!r} belongs to the compose project in {folder}, not to the one in {project.directory}: "
-            f"stop it there (docker compose --project-directory {folder} down), or give this project other names."
+            ProjectError(
+                "name_taken",
+                f"Container {name!r} belongs to the compose project in {folder}, not to the one in "
+                f"{project.directory}: stop it there (docker compose --project-directory {folder} down), or give this project other names.",
+            )
         )
     return found
 
@@ -239,23 +269,29 @@ def _owner(info: Mapping[str, Any]) -> str | None:
     return labels.get("com.docker.compose.project.working_dir")
 
 
-def _network_problems(project: Project, network: str) -> list[str]:
+def _network_problems(project: Project, network: str) -> list[ProjectError]:
     found = []
     if network not in project.networks:
         found.append(
-            f"Service {project.service!r} is on the network(s) {', '.join(project.networks)}, "
-            f"not on {network!r}: set clickhouse_reset_network."
+            ProjectError(
+                "network_missing",
+                f"Service {project.service!r} is on the network(s) {', '.join(project.networks)}, "
+                f"not on {network!r}: set clickhouse_reset_network.",
+            )
         )
     for name in project.external_networks:
         if docker_cli.inspect("network", name) is None:
             found.append(
-                f"The compose file wants the existing network {name!r}, which is not there: "
-                f"docker network create {name}"
+                ProjectError(
+                    "network_missing",
+                    f"The compose file wants the existing network {name!r}, which is not there: "
+                    f"docker network create {name}",
+                )
             )
     return found
 
 
-def _port_problems(project: Project) -> list[str]:
+def _port_problems(project: Project) -> list[ProjectError]:
     own = set()
     if project.running and project.container_info:
         bindings = project.container_info["NetworkSettings"].get("Ports") or {}
@@ -265,13 +301,16 @@ def _port_problems(project: Project) -> list[str]:
         user = None if port.published in own else port_user(port.host_ip, port.published)
         if user:
             found.append(
-                f"Port {port.published}, which the compose file publishes, is in use by {user}: "
-                "stop that, or publish another port."
+                ProjectError(
+                    "port_taken",
+                    f"Port {port.published}, which the compose file publishes, is in use by {user}: "
+                    "stop that, or publish another port.",
+                )
             )
     return found
 
 
-def _login_problems(project: Project, login_ports: Sequence[int]) -> list[str]:
+def _login_problems(project: Project, login_ports: Sequence[int]) -> list[ProjectError]:
     """A server of another project may answer at the inventory's ports: it would be verified instead of this one."""
     published = {port.published for port in project.ports}
     missing = [str(port) for port in login_ports if port not in published]
@@ -279,9 +318,12 @@ def _login_problems(project: Project, login_ports: Sequence[int]) -> list[str]:
         return []
     shown = ", ".join(f"{port.published}->{port.target}" for port in project.ports) or "none"
     return [
-        f"The inventory says that ClickHouse answers on port {' and '.join(missing)} of the host, but service "
-        f"{project.service!r} publishes: {shown}. "
-        "Set clickhouse_port (native) and clickhouse_http_port, or publish them."
+        ProjectError(
+            "port_mismatch",
+            f"The inventory says that ClickHouse answers on port {' and '.join(missing)} of the host, but service "
+            f"{project.service!r} publishes: {shown}. "
+            "Set clickhouse_port (native) and clickhouse_http_port, or publish them.",
+        )
     ]
 
 
@@ -323,28 +365,35 @@ def _listening_process(port: int) -> tuple[int, str] | None:
     return None
 
 
-def _store_problems(project: Project, data_targets: Sequence[str]) -> list[str]:
+def _store_problems(project: Project, data_targets: Sequence[str]) -> list[ProjectError]:
     found = []
     data = project.stores.get(data_targets[0])
     if data is None and project.container_info is not None:
         found.append(
-            f"Container {project.container!r} keeps its data in its own layer, which a reset would delete: mount a "
-            f"folder or volume at {data_targets[0]} (or set clickhouse_reset_data_targets to where its data is), "
-            "or run with -e clickhouse_reset_mode=keep."
+            ProjectError(
+                "data_in_container",
+                f"Container {project.container!r} keeps its data in its own layer, which a reset would delete: mount a "
+                f"folder or volume at {data_targets[0]} (or set clickhouse_reset_data_targets to where its data is), "
+                "or run with -e clickhouse_reset_mode=keep.",
+            )
         )
     for target in data_targets:
         store = project.stores.get(target)
         if store and store.kind == "bind" and os.path.ismount(store.source):
             found.append(
-                f"{store.source} is a mount point of its own and cannot be renamed: let the compose file mount a "
-                "folder inside it, or run with -e clickhouse_reset_mode=keep."
+                ProjectError(
+                    "mount_point",
+                    f"{store.source} is a mount point of its own and cannot be renamed: let the compose file mount a "
+                    "folder inside it, or run with -e clickhouse_reset_mode=keep.",
+                )
             )
     return found
 
 
 def free_mb(path: Path) -> int:
     """Free space in MiB for this user on the file system of `path` or of its nearest existing parent."""
-    while not path.exists():
+    # os.path, since Path.exists raises where a parent may not be entered.
+    while not os.path.exists(path):
         path = path.parent
     return shutil.disk_usage(path).free // 2**20
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from . import docker_cli
-from .compose_project import Project, listening_sockets
+from .compose_project import Project, ProjectError, listening_sockets
 from .docker_cli import DockerError, reason
 
 _LOOPBACK_HEX = re.compile(r"^(0100007F|00000000000000000000000001000000|0000000000000000FFFF00000100007F)$")
@@ -38,7 +38,7 @@ def reach_problems(
     native_port: int,
     network: str,
     probe: Callable[..., str] = docker_cli.run,
-) -> tuple[list[str], list[str]]:
+) -> tuple[list[ProjectError], list[str]]:
     """Whether clients on the host and inside the project's network reach the server: (problems, remarks).
 
     A server that listens on loopback inside its container answers its own health check and nobody else.
@@ -48,22 +48,28 @@ def reach_problems(
         "native": _target_port(project, native_port, 9000),
     }
     listening = _container_sockets(project.container)
-    found: list[str] = []
+    found: list[ProjectError] = []
     remarks: list[str] = []
     loopback = [port for port in inside.values() if listening and listening.get(port) == {True}]
     if loopback:
         ports = " and ".join(map(str, loopback))
         found.append(
-            f"ClickHouse in {project.container!r} listens on loopback only (port {ports}): its own health check is "
-            "green, and no other container and no host can reach it. Add <listen_host>0.0.0.0</listen_host> "
-            "in a file of config.d."
+            ProjectError(
+                "loopback_only",
+                f"ClickHouse in {project.container!r} listens on loopback only (port {ports}): its own health check is "
+                "green, and no other container and no host can reach it. Add <listen_host>0.0.0.0</listen_host> "
+                "in a file of config.d.",
+            )
         )
         return found, remarks
     for protocol, port in inside.items():
         if listening and port not in listening:
             found.append(
-                f"ClickHouse in {project.container!r} does not listen on its {protocol} port {port}; "
-                f"it listens on: {', '.join(map(str, sorted(listening)))}."
+                ProjectError(
+                    "unreachable",
+                    f"ClickHouse in {project.container!r} does not listen on its {protocol} port {port}; "
+                    f"it listens on: {', '.join(map(str, sorted(listening)))}.",
+                )
             )
     if found:
         return found, remarks
@@ -72,8 +78,11 @@ def reach_problems(
         if why:
             published = ", ".join(f"{entry.published}->{entry.target}" for entry in project.ports) or "none"
             found.append(
-                f"From the host the {protocol} port {host}:{port} does not answer ({why}), though the server "
-                f"listens inside its container. Published ports of {project.service!r}: {published}."
+                ProjectError(
+                    "unreachable",
+                    f"From the host the {protocol} port {host}:{port} does not answer ({why}), though the server "
+                    f"listens inside its container. Published ports of {project.service!r}: {published}.",
+                )
             )
     entries = [f"{project.container},{port},{protocol}" for protocol, port in inside.items()]
     arguments = [
@@ -97,7 +106,10 @@ def reach_problems(
         number, _, result = line.partition(" ")
         if result.strip() != "ok":
             found.append(
-                f"From inside network {network!r}, {project.container}:{number} does not answer: {result.strip()}"
+                ProjectError(
+                    "unreachable",
+                    f"From inside network {network!r}, {project.container}:{number} does not answer: {result.strip()}",
+                )
             )
     return found, remarks
 

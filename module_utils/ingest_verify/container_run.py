@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import os
-import re
 import signal
 import subprocess
 import tempfile
@@ -17,21 +17,26 @@ from typing import IO, Any
 
 from . import docker_cli
 from .docker_cli import DockerError
+from .masking import is_secret_name, mask_secrets
 
-# Values of these variables are blotted out of the log, in case a client prints its own configuration.
-_SECRET_NAME = re.compile(r"TOKEN|PASSWORD|PASSWD|SECRET|API_?KEY|PRIVATE|CREDENTIAL|DSN", re.IGNORECASE)
-# Shorter values would blot out ordinary words.
-_SECRET_MIN_LENGTH = 4
 _STOP_GRACE_SECONDS = 10
 
 
 class NotStarted(Exception):  # noqa: N818 - not every start is an error of ours
-    """The container was never created; the text says why and what to do."""
+    """The container was never created; the text says why and what to do.
+
+    `kind` is one of `name_taken`, `network_missing`, `image_missing`, `env_file`, `not_created`.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 @dataclass
 class Outcome:
-    """How one run of a container ended. `exit_code` is None when Docker could not tell; durations in seconds."""
+    """How one run of a container ended. `exit_code` is None when Docker could not tell; `outcome` is the JSON object
+    that a loader may write as its last line."""
 
     exit_code: int | None
     timed_out: bool
@@ -43,6 +48,7 @@ class Outcome:
     image_id: str
     image_created: str
     explained: str
+    outcome: dict[str, Any] | None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -98,19 +104,13 @@ def read_env_file(path: Path) -> dict[str, str]:
     return values
 
 
-def secrets_of(*environments: Mapping[str, str]) -> list[str]:
-    """The values to blot out, longest first so that no part of a longer one stays."""
-    found = {
-        value.strip().strip("'\"")
-        for environment in environments
-        for name, value in environment.items()
-        if _SECRET_NAME.search(name)
-    }
-    return sorted((value for value in found if len(value) >= _SECRET_MIN_LENGTH), key=len, reverse=True)
+def secrets_of(environment: Mapping[str, str]) -> list[str]:
+    """The values that a log must not show, without the quotes that an env file may carry."""
+    return [value.strip().strip("'\"") for name, value in environment.items() if is_secret_name(name)]
 
 
 class BoundedLog:
-    """Writes lines to a file: the first and the last half of `limit` bytes, secrets blotted out."""
+    """Writes lines to a file: the first and the last half of `limit` bytes, secrets masked."""
 
     def __init__(self, path: Path, limit: int, secrets: Sequence[str]) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -120,14 +120,15 @@ class BoundedLog:
         self._tail_room = limit - self._room
         self._tail_size = 0
         self._left_out = 0
-        self._secrets = [secret.encode() for secret in secrets]
+        self._secrets = secrets
+        self.last_line = b""
 
     def write(self, line: bytes) -> None:
-        for secret in self._secrets:
-            line = line.replace(secret, b"***")
+        if line.strip():
+            self.last_line = line
         if not self._tail and len(line) <= self._room:
             self._room -= len(line)
-            self._file.write(line)
+            self._put(line)
             self._file.flush()
             return
         self._tail.append(line)
@@ -141,8 +142,13 @@ class BoundedLog:
         if self._left_out:
             self._file.write(b"\n[... %d bytes left out ...]\n" % self._left_out)
         for line in self._tail:
-            self._file.write(line)
+            self._put(line)
         self._file.close()
+
+    def _put(self, line: bytes) -> None:
+        # Latin-1 maps every byte, so a log of any encoding comes out as it went in.
+        masked = mask_secrets(line.decode("latin-1"), [secret.encode().decode("latin-1") for secret in self._secrets])
+        self._file.write(masked.encode("latin-1"))
 
 
 def run_container(
@@ -155,6 +161,7 @@ def run_container(
     env: Mapping[str, str] | None = None,
     command: Sequence[str] = (),
     volumes: Sequence[str] = (),
+    extra_hosts: Sequence[str] = (),
     memory: str = "",
     timeout_seconds: float = 600,
     log_limit_bytes: int = 64 * 2**20,
@@ -171,6 +178,8 @@ def run_container(
         arguments += ["--memory", memory, "--memory-swap", memory]
     for volume in volumes:
         arguments += ["--volume", volume]
+    for host in extra_hosts:
+        arguments += ["--add-host", host]
     with tempfile.NamedTemporaryFile("w", prefix="env.", encoding="utf-8") as overrides:
         overrides.writelines(f"{key}={value}\n" for key, value in (env or {}).items())
         overrides.flush()
@@ -180,8 +189,8 @@ def run_container(
         try:
             docker_cli.run(arguments)
         except DockerError as error:
-            raise NotStarted(f"Container {name!r} could not be created: {error}") from error
-    log = BoundedLog(log_file, log_limit_bytes, secrets_of(file_values, env or {}))
+            raise NotStarted("not_created", f"Container {name!r} could not be created: {error}") from error
+    log = BoundedLog(log_file, log_limit_bytes, secrets_of({**file_values, **(env or {})}))
     try:
         return _run_created(name, image, image_info, log, log_file, memory, timeout_seconds)
     finally:
@@ -192,22 +201,26 @@ def run_container(
 def _preflight(name: str, image: str, network: str, env_file: Path | None) -> dict[str, Any]:
     docker_cli.run(["info", "--format", "{{.ServerVersion}}"])
     if env_file and not os.access(env_file, os.R_OK):
-        raise NotStarted(f"The env file {env_file} is not there or not readable by this user.")
+        raise NotStarted("env_file", f"The env file {env_file} is not there or not readable by this user.")
     existing = docker_cli.inspect("container", name)
     if existing:
         raise NotStarted(
+            "name_taken",
             f"A container named {name!r} is there already ({existing['State']['Status']} since "
             f"{existing['State'].get('StartedAt', 'unknown')}): remove it with `docker rm -f {name}`, "
-            "or give another name."
+            "or give another name.",
         )
     if docker_cli.inspect("network", network) is None:
         raise NotStarted(
+            "network_missing",
             f"The network {network!r} does not exist: it comes with the ClickHouse compose project; is that up, and is "
-            f"this its name? (docker network ls)"
+            f"this its name? (docker network ls)",
         )
     info = docker_cli.inspect("image", image)
     if info is None:
-        raise NotStarted(f"The image {image!r} is not on this host: build it, or load or pull it first.")
+        raise NotStarted(
+            "image_missing", f"The image {image!r} is not on this host: build it, or load or pull it first."
+        )
     return info
 
 
@@ -251,7 +264,16 @@ def _run_created(
         explained=explain_exit(
             exit_code, timed_out=timed_out, oom_killed=oom_killed, error=error, timeout_seconds=timeout, memory=memory
         ),
+        outcome=_json_object(log.last_line),
     )
+
+
+def _json_object(line: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _copy(stream: IO[bytes], log: BoundedLog) -> None:
