@@ -11,14 +11,17 @@ MASK = "***"
 # A shorter "secret" (an empty or one-letter password) would only shred the text around it.
 _MIN_SECRET = 4
 
-_SECRET_NAME = (
-    r"[\w.-]*(?:password|passwd|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key"
+_SECRET_NAME = (  # noqa: S105 - a pattern of names
+    r"[\w.-]{0,64}(?:password|passwd|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key"
     r"|x-clickhouse-key|credential|\bdsn)s?"
 )
 _SECRET_NAME_ONLY = re.compile(rf"^(?:{_SECRET_NAME}|.*_(?:pass|key|auth|dsn|cookie))$", re.IGNORECASE)
 
+# Most lines of a log hold nothing of the kind; one look at them is enough.
+_HINT = re.compile(r"://[^\s/]*@|bearer|basic|token|eyJ|identified|pass|pwd|secret|key|credential|dsn", re.IGNORECASE)
+
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@'\"]*:)[^\s/'\"]+@", re.IGNORECASE), rf"\1{MASK}@"),
+    (re.compile(r"(\b[a-z][a-z0-9+.-]{0,20}://[^\s:/@'\"]*:)[^\s/'\"]+@", re.IGNORECASE), rf"\1{MASK}@"),
     (re.compile(r"\b(Bearer|Basic|Token)\s+(?=[\w.~+/=-]*[\d=.~+/_-])[\w.~+/=-]{6,}", re.IGNORECASE), rf"\1 {MASK}"),
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*)?"), MASK),
     (re.compile(r"(\bIDENTIFIED\s+(?:WITH\s+\w+\s+)?BY\s+)'(?:[^'\\]|\\.|'')*'", re.IGNORECASE), rf"\1'{MASK}'"),
@@ -34,7 +37,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 
 _PERSONAL: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"(?<![\w.+%/-])[\w.+%-]+@(?:[\w-]+\.)+[a-zA-Zа-яё]{2,}\b"), "<e-mail>"),
+    (re.compile(r"(?<![\w.+%/-])[\w.+%-]{1,64}@(?:[\w-]{1,63}\.){1,8}[a-zA-Zа-яё]{2,}\b"), "<e-mail>"),
     (re.compile(r"(?<![\w.])(?:\+\d{1,3}|8)[\s-]?\(?\d{3}\)?[\s-]?\d{3}[\s-]?\d{2}[\s-]?\d{2}(?![\w.])"), "<phone>"),
     (
         re.compile(
@@ -58,7 +61,7 @@ def mask_secrets(text: str, secrets: Iterable[str] = ()) -> str:
         encoded = quote(secret, safe="")
         if encoded != secret:
             text = text.replace(encoded, MASK)
-    for pattern, replacement in _RULES:
+    for pattern, replacement in _RULES if _HINT.search(text) else ():
         text = pattern.sub(replacement, text)
     return text
 

@@ -1,0 +1,151 @@
+#!/usr/bin/python
+"""Ansible module ingest_process."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ingest_process
+short_description: Run the ingest as a process, with its log in a file
+description:
+  - Runs a command with the variables of an env file, read as C(docker run --env-file) reads them, and streams its
+    output into O(log_file), secrets masked.
+  - At the time limit the whole process group is ended.
+  - A command that fails does not fail this module. Its exit code and log are for the diagnosis to judge.
+options:
+  command:
+    description: The program and its arguments, as a list or as one string that is split as a shell would.
+    type: raw
+    required: true
+  chdir:
+    description: Folder that the command runs in.
+    type: path
+  env_file:
+    description: Env file with the command's variables.
+    type: path
+  environment:
+    description: Further variables; they win over those of O(env_file).
+    type: dict
+    default: {}
+  log_file:
+    description: File that gets stdout and stderr, mode 0600. An earlier content is replaced.
+    type: path
+    required: true
+  timeout_seconds:
+    description: Time limit.
+    type: float
+    required: true
+  grace_seconds:
+    description: Time between SIGTERM and SIGKILL at the time limit.
+    type: float
+    default: 10
+attributes:
+  check_mode:
+    description: In check mode the command is not run and C(skipped) is true.
+    support: none
+author: ClickHouse ingest verification team (@clickhouse-ingest-verify)
+"""
+
+EXAMPLES = r"""
+- name: Run the loader
+  ingest_process:
+    command: [python3, -m, qtickets_api]
+    chdir: ingest
+    env_file: secrets/.env.qtickets_api
+    log_file: artifacts/ingest.log
+    timeout_seconds: 900
+"""
+
+RETURN = r"""
+exit_code:
+  description: As a shell and Docker count it; 128 + n for signal n, 127 no such command, 126 not executable.
+  type: int
+  returned: when it ran
+signal:
+  description: Name of the signal that ended it.
+  type: str
+  returned: when it ran
+timed_out:
+  description: Whether it was ended at its time limit.
+  type: bool
+  returned: when it ran
+oom_killed:
+  description: Whether the kernel killed it for memory; false when not known.
+  type: bool
+  returned: when it ran
+duration_seconds:
+  description: How long it ran.
+  type: float
+  returned: when it ran
+started:
+  description: Start by this host's clock, UTC.
+  type: str
+  returned: when it ran
+ended:
+  description: End by this host's clock, UTC.
+  type: str
+  returned: when it ran
+log_file:
+  description: The log.
+  type: str
+  returned: when it ran
+log_bytes:
+  description: Bytes written into the log.
+  type: int
+  returned: when it ran
+outcome:
+  description: The log's last JSON line that has an outcome, cause or status.
+  type: dict
+  returned: when it ran
+explained:
+  description: What the exit code means.
+  type: str
+  returned: when it ran
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.ingest_verify.env_file import parse_env
+from ansible.module_utils.ingest_verify.process import ProcessError, run_process
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "command": {"type": "raw", "required": True},
+            "chdir": {"type": "path"},
+            "env_file": {"type": "path"},
+            "environment": {"type": "dict", "default": {}, "no_log": True},
+            "log_file": {"type": "path", "required": True},
+            "timeout_seconds": {"type": "float", "required": True},
+            "grace_seconds": {"type": "float", "default": 10},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    if params["timeout_seconds"] <= 0:
+        module.fail_json(msg=f"timeout_seconds is {params['timeout_seconds']:g}, expected more than 0.")
+    if module.check_mode:
+        module.exit_json(changed=True, skipped=True, msg="not run in check mode")
+    variables: dict[str, str] = {}
+    try:
+        if params["env_file"]:
+            variables = parse_env(Path(params["env_file"]).read_bytes(), params["env_file"]).values
+        result = run_process(
+            params["command"],
+            log_file=params["log_file"],
+            environment={**variables, **params["environment"]},
+            chdir=params["chdir"],
+            timeout_seconds=params["timeout_seconds"],
+            grace_seconds=params["grace_seconds"],
+        )
+    except OSError as error:
+        module.fail_json(msg=f"The env file {params['env_file']} cannot be read: {error.strerror}.")
+    except ProcessError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=True, **result.to_dict())
+
+
+if __name__ == "__main__":
+    main()
