@@ -80,13 +80,15 @@ refused:
   returned: when state is pruned
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ingest_verify.compose_data import latest_stamp, move_aside, new_stamp, prune, restore
 from ansible.module_utils.ingest_verify.compose_project import ProjectError, argument_spec, from_params, host_finding
 from ansible.module_utils.ingest_verify.docker_cli import DockerError
 
 
-def act(params: dict) -> dict:
+def act(params: dict[str, Any]) -> dict[str, Any]:
     """Move aside, bring back or prune."""
     project = from_params(params)
     targets = params["data_targets"]

@@ -87,6 +87,8 @@ backups:
   returned: success
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ingest_verify import docker_cli
 from ansible.module_utils.ingest_verify.compose_data import backups, look_into
@@ -100,7 +102,7 @@ from ansible.module_utils.ingest_verify.compose_project import (
 from ansible.module_utils.ingest_verify.docker_cli import DockerError
 
 
-def examine(params: dict) -> tuple[dict, list[ProjectError]]:
+def examine(params: dict[str, Any]) -> tuple[dict[str, Any], list[ProjectError]]:
     """What the project is and holds, and what stands in the way."""
     project = from_params(params)
     targets = params["data_targets"]

@@ -258,7 +258,8 @@ def _name_problems(project: Project, container: str) -> list[ProjectError]:
             ProjectError(
                 "name_taken",
                 f"Container {name!r} belongs to the compose project in {folder}, not to the one in "
-                f"{project.directory}: stop it there (docker compose --project-directory {folder} down), or give this project other names.",
+                f"{project.directory}: stop it there (docker compose --project-directory {folder} down), or give this "
+                "project other names.",
             )
         )
     return found
