@@ -1,9 +1,9 @@
 """The ingest's env file: read as Docker reads it, refused while it would make the run prove something else.
 
-Docker's reading (`docker create --env-file`, measured with Docker 28 and read in docker/cli, opts/file.go): a byte order
-mark is dropped, blanks before a name and one carriage return at a line's end too; everything behind `=` is the value:
-quotes, blanks, `# comments`. A name with a blank in it, such as `export X` or `X =`, is an error, and so are bytes that
-are not UTF-8. A name alone takes its value from Docker's own environment. Of two lines for one name the last counts.
+Docker's reading (`docker create --env-file`, measured with Docker 28.2): a byte order mark is dropped, blanks before a
+name and one carriage return at a line's end too; everything behind `=` is the value: quotes, blanks, `# comments`. A
+name with a blank in it, such as `export X` or `X =`, is an error, and so are bytes that are not UTF-8. A name alone
+takes its value from Docker's own environment. Of two lines for one name the last counts.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import os
 import pwd
 import re
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from .findings import Finding
 from .masking import is_secret_name, mask_secrets
@@ -27,15 +28,19 @@ MODE = 0o600
 _MAX_SIZE = 1 << 20
 
 PLACEHOLDERS = (
-    r"<.*>|\[.*\]|\{.*\}|\$\{?\w+\}?|%\w+%",
+    r"<.*>|\$\{?\w+\}?|%\w+%",
     r".*change[-_ ]?(?:it|me|this)\b.*|.*replace[-_ ]?(?:it|me|this|with)\b.*|.*fill[-_ ]?(?:in|me).*",
-    r"(?:put|enter|insert|paste|set|add|use|type)[-_ ].*|your?[-_ ].*|.*[-_ ]here|.*placeholder.*|.*(?:вставьте|укажите|ваш).*",
+    r"\[.*\]|\{.*\}",
+    r"(?:put|enter|insert|paste|set|add|use|type)[-_ ].*|your?[-_ ].*|.*[-_ ]here|.*placeholder.*",
+    r".*(?:вставьте|укажите|ваш).*",
     r"[x*?_.-]{3,}|…|x+|todo|tbd|fixme|none|null|nil|undefined|n/?a|0+|1234\d*",
-    r"(?:an?[-_ ]|the[-_ ]|my[-_ ]|some[-_ ])?(?:example|dummy|sample|fake|test|api|real|org(?:anization|anisation)?|company)?[-_ ]?"
-    r"(?:api[-_ ]?)?(?:token|key|secret|password|org|name|example|dummy|sample)",
+    r"(?:an?[-_ ]|the[-_ ]|my[-_ ]|some[-_ ])?(?:example|dummy|sample|fake|test|api|real|org(?:ani[sz]ation)?|company)?"
+    r"[-_ ]?(?:api[-_ ]?)?(?:token|key|secret|password|org|name|example|dummy|sample)",
 )
-# Passwords of throw-away servers are words such as `secret`; only what says "replace me" is refused there.
-_STRICT_PLACEHOLDERS = PLACEHOLDERS[:3]
+# Passwords of throw-away servers are words such as `secret`: only what says "replace me" is refused there, and of
+# variables that nobody asked for only what no real value looks like.
+_PASSWORD_PLACEHOLDERS = PLACEHOLDERS[:5]
+_CERTAIN_PLACEHOLDERS = PLACEHOLDERS[:2]
 _TRUE = ("1", "true", "yes", "on", "y", "t", "enabled", "enable")
 _FALSE = ("", "0", "false", "no", "off", "n", "f", "disabled", "disable")
 
@@ -60,12 +65,12 @@ class EnvFileReport:
     values: dict[str, str]
 
 
-def _finding(cause: str, headline: str, next_step: str, severity: str = "error", **more: str) -> Finding:
+def _finding(cause: str, headline: str, next_step: str, severity: str = "error", **more: Any) -> Finding:
     return Finding(STAGE, severity, cause, headline, next_step=next_step, fix_side="configuration", **more)
 
 
 def parse_env(data: bytes, name: str) -> EnvText:
-    """Parse an env file's bytes by Docker's rules; `name` is the file's path for the texts. Values never get into them."""
+    """Parse an env file's bytes by Docker's rules; `name` is the file's path for the texts, values never get there."""
     parsed = EnvText()
 
     def problem(headline: str, next_step: str, severity: str = "error") -> None:
@@ -109,19 +114,16 @@ def parse_env(data: bytes, name: str) -> EnvText:
     return parsed
 
 
-def _add_line(parsed: EnvText, name: str, number: int, variable: str, value: str | None, problem: object) -> None:
-    assert callable(problem)  # noqa: S101 - a closure of parse_env
+def _add_line(
+    parsed: EnvText, name: str, number: int, variable: str, value: str | None, problem: Callable[..., None]
+) -> None:
     where = f"The env file {name}, line {number},"
     shown = variable.strip() if re.fullmatch(r"(?:export\s+)?[\w.-]+\s*", variable) else "text"
     if value is None:
-        problem(
-            f"{where} has no `=` behind {shown!r}: the variable stays unset.", "Write NAME=value, or remove the line."
-        )
+        problem(f"{where} has no `=` behind {shown!r}: it stays unset.", "Write NAME=value, or remove the line.")
         return
     if not variable:
-        problem(
-            f"{where} has no name before the `=`: Docker refuses the file.", "Write NAME=value, or remove the line."
-        )
+        problem(f"{where} has no name before `=`: Docker refuses the file.", "Write NAME=value, or remove the line.")
         return
     if variable != variable.strip() or any(char.isspace() for char in variable):
         hint = "Remove the word export." if variable.startswith("export ") else "Remove the blanks around the name."
@@ -176,31 +178,33 @@ def check_env(
     """
     findings = []
     required = list(required)
-    patterns = (*PLACEHOLDERS, *placeholders)
-    for variable in [*required, *(other for other in parsed.values if other not in required and is_secret_name(other))]:
+    for variable in [*required, *(other for other in parsed.values if other not in required)]:
         value = _unquoted(parsed.values.get(variable))
-        password = "PASS" in variable.upper()
+        secret, password = is_secret_name(variable), "PASS" in variable.upper()
+        patterns = (
+            _PASSWORD_PLACEHOLDERS
+            if password
+            else (*PLACEHOLDERS, *placeholders)
+            if secret or variable in required
+            else _CERTAIN_PLACEHOLDERS
+        )
         if value is None:
-            headline, action = (
-                f"{variable} is missing from the env file {name}.",
-                f"Add the line {variable}=<the real value>",
-            )
+            headline = f"{variable} is missing from the env file {name}."
+            action = f"Add the line {variable}=<the real value>"
         elif not value:
-            # A password may be empty, and so may a secret that nobody asked for.
+            # A password may be empty, and so may what nobody asked for.
             if variable not in required or password:
                 continue
             headline, action = f"{variable} is empty in the env file {name}.", f"Put the real value of {variable}"
-        elif is_placeholder(value, _STRICT_PLACEHOLDERS if password else patterns) or (
-            not password and is_secret_name(variable) and sample and _unquoted(sample.get(variable)) == value
+        elif is_placeholder(value, patterns) or (
+            secret and not password and sample and _unquoted(sample.get(variable)) == value
         ):
-            shown = "" if is_secret_name(variable) else f" ({value})"
+            shown = "" if secret else f" ({value})"
             headline = f"{variable} still holds the sample's placeholder{shown} in the env file {name}."
             action = f"Put the real value of {variable}"
         else:
             continue
-        source = (
-            " (Qtickets: account settings, REST API)" if "QTICKETS" in variable and is_secret_name(variable) else ""
-        )
+        source = " (Qtickets: account settings, REST API)" if variable == "QTICKETS_TOKEN" else ""
         where = f"line {parsed.lines[variable]} of " if variable in parsed.lines else ""
         findings.append(
             _finding(
@@ -237,16 +241,17 @@ def _check_dry_run(parsed: EnvText, name: str) -> list[Finding]:
 
 def _other_value(parsed: EnvText, name: str, variable: str, value: str, wanted: str) -> Finding:
     database = bool(re.search(r"_DB$|DATABASE", variable))
-    shown = "another value" if is_secret_name(variable) else value
+    secret = is_secret_name(variable)
+    difference = "not this environment's value" if secret else f"{value}, this run verifies {wanted}"
     return _finding(
         "config_other_database" if database else "config_other_environment",
-        f"{variable} in the env file {name} is {shown}, this run verifies {'***' if is_secret_name(variable) else wanted}"
+        f"{variable} in the env file {name} is {difference}"
         + (": the ingest would write into another environment's database." if database else "."),
         f"Set {variable} in line {parsed.lines[variable]} of {name} to the value of this environment, "
         "or run against the inventory that the file belongs to.",
         object=variable,
-        expected=None if is_secret_name(variable) else wanted,  # type: ignore[arg-type]
-        actual=None if is_secret_name(variable) else value,  # type: ignore[arg-type]
+        expected=None if secret else wanted,
+        actual=None if secret else value,
     )
 
 
@@ -288,11 +293,8 @@ def ensure_env_file(
         findings += more
     parsed = parse_env(data, path)
     if not data.strip():
-        findings.append(
-            _finding(
-                "config_env_file", f"The env file {path} is empty.", f"Fill it in as {sample or 'the sample'} shows."
-            )
-        )
+        action = f"Fill it in as {sample or 'the sample'} shows."
+        findings.append(_finding("config_env_file", f"The env file {path} is empty.", action, object=path))
     else:
         findings += parsed.findings
         sample_values = parse_env(sample_text, sample or "").values if sample_text else None
@@ -364,7 +366,8 @@ def _obtain(
         return refuse(
             f"The env file {path} cannot be read ({error.strerror}); it belongs to {_owner_name(status.st_uid)} "
             f"and has mode {stat.S_IMODE(status.st_mode):04o}.",
-            f"Make it readable to the user that runs this play: chown {_owner_name(os.geteuid())} {path} && chmod 600 {path}",
+            "Make it readable to the user that runs this play: "
+            f"chown {_owner_name(os.geteuid())} {path} && chmod 600 {path}",
         )
 
 

@@ -11,11 +11,11 @@ MASK = "***"
 # A shorter "secret" (an empty or one-letter password) would only shred the text around it.
 _MIN_SECRET = 4
 
-_SECRET_NAME = (  # noqa: S105 - a pattern of names
+_NAME = (
     r"[\w.-]{0,64}(?:password|passwd|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key"
     r"|x-clickhouse-key|credential|\bdsn)s?"
 )
-_SECRET_NAME_ONLY = re.compile(rf"^(?:{_SECRET_NAME}|.*_(?:pass|key|auth|dsn|cookie))$", re.IGNORECASE)
+_SECRET_NAME = re.compile(rf"^(?:{_NAME}|.*_(?:pass|key|auth|dsn|cookie))$", re.IGNORECASE)
 
 # Most lines of a log hold nothing of the kind; one look at them is enough.
 _HINT = re.compile(r"://[^\s/]*@|bearer|basic|token|eyJ|identified|pass|pwd|secret|key|credential|dsn", re.IGNORECASE)
@@ -27,13 +27,13 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(\bIDENTIFIED\s+(?:WITH\s+\w+\s+)?BY\s+)'(?:[^'\\]|\\.|'')*'", re.IGNORECASE), rf"\1'{MASK}'"),
     # "password": "x", 'token': 'x', password='x' and their escaped forms inside a JSON string.
     (
-        re.compile(rf"(\\?[\"']?\b{_SECRET_NAME}\\?[\"']?\s*[:=]\s*)(\\?[\"'])(?:(?!\2).)+\2", re.IGNORECASE),
+        re.compile(rf"(\\?[\"']?\b{_NAME}\\?[\"']?\s*[:=]\s*)(\\?[\"'])(?:(?!\2).)+\2", re.IGNORECASE),
         rf"\1\2{MASK}\2",
     ),
     # password=x, --password x, ?token=x&...; a colon needs a value that looks random, or prose would be cut.
-    (re.compile(rf"(\b{_SECRET_NAME}=)[^\s&;,'\")\]}}]+", re.IGNORECASE), rf"\1{MASK}"),
-    (re.compile(rf"(--{_SECRET_NAME}\s+)[^\s-]\S*", re.IGNORECASE), rf"\1{MASK}"),
-    (re.compile(rf"(\b{_SECRET_NAME}:\s*)(?=[^\s\"']*\d)[^\s\"',;)]{{8,}}", re.IGNORECASE), rf"\1{MASK}"),
+    (re.compile(rf"(\b{_NAME}=)[^\s&;,'\")\]}}]+", re.IGNORECASE), rf"\1{MASK}"),
+    (re.compile(rf"(--{_NAME}\s+)[^\s-]\S*", re.IGNORECASE), rf"\1{MASK}"),
+    (re.compile(rf"(\b{_NAME}:\s*)(?=[^\s\"']*\d)[^\s\"',;)]{{8,}}", re.IGNORECASE), rf"\1{MASK}"),
 )
 
 _PERSONAL: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -50,7 +50,7 @@ _PERSONAL: tuple[tuple[re.Pattern[str], str], ...] = (
 
 def is_secret_name(name: str) -> bool:
     """Whether a variable of this name holds something that must not be printed (`QTICKETS_TOKEN`)."""
-    return _SECRET_NAME_ONLY.match(name) is not None
+    return _SECRET_NAME.match(name) is not None
 
 
 def mask_secrets(text: str, secrets: Iterable[str] = ()) -> str:

@@ -1,4 +1,4 @@
-"""Run the ingest as a process: its log streamed to a file, a time limit for its whole process group, what its end means."""
+"""Run the ingest as a process: its log in a file, a time limit for its whole process group, what its end means."""
 
 from __future__ import annotations
 
@@ -48,8 +48,11 @@ class ProcessError(Exception):
 
 @dataclass
 class ProcessResult:
-    """How one execution ended. `exit_code` is as a shell and Docker count it: 128 + n for signal n, 127 no such command,
-    126 not executable. `started` and `ended` are this host's clock, UTC. `oom_killed` is false when not known."""
+    """How one execution ended.
+
+    `exit_code` is as a shell and Docker count it: 128 + n for signal n, 127 no such command, 126 not executable.
+    `started` and `ended` are this host's clock, UTC. `oom_killed` is false when not known.
+    """
 
     exit_code: int
     signal: str | None
@@ -92,8 +95,10 @@ def run_process(
     grace_seconds: float = 10,
     secrets: Sequence[str] = (),
 ) -> ProcessResult:
-    """Run the command to its end or its time limit, with its stdout and stderr in `log_file` (mode 0600) line by line as
-    they come and secrets masked: values of secret-named variables, `secrets`, and what looks like one.
+    """Run the command to its end or its time limit.
+
+    Its stdout and stderr go into `log_file` (mode 0600) line by line as they come, with secrets masked: values of
+    secret-named variables, `secrets`, and what looks like one.
 
     At the time limit the whole process group gets SIGTERM, after `grace_seconds` SIGKILL. A failing command is a result
     and not an error; raises ProcessError only when it could not be tried.
@@ -109,9 +114,7 @@ def run_process(
     try:
         log = _LogCopy(Path(log_file), sorted(hidden, key=len, reverse=True))
     except OSError as error:
-        raise ProcessError(
-            f"The log file {log_file} cannot be written ({error.strerror}): check its folder."
-        ) from error
+        raise ProcessError(f"The log file {log_file} cannot be written ({error.strerror}): check its folder.") from None
     started, clock, kills = datetime.now(UTC), time.monotonic(), _oom_kills()
     with log:
         code, timed_out = _run(words, env, chdir, log, clock + timeout_seconds, grace_seconds)
