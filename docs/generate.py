@@ -1,0 +1,89 @@
+"""Write docs/reference/roles.md and modules.md from the argument specs and the modules' own documentation.
+
+`python docs/generate.py` writes them; `--check` only says whether they are up to date (exit status 1 when not).
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+REFERENCE = ROOT / "docs" / "reference"
+NOTE = "<!-- Written by `python docs/generate.py`; change the sources, not this file. -->\n"
+
+
+def text(description: Any) -> str:
+    """A description (string or list of paragraphs) as one table cell, Ansible's markup as code."""
+    joined = " ".join(description) if isinstance(description, list) else str(description or "")
+    joined = re.sub(r"\b[CVOR]\(([^)]*)\)", r"`\1`", joined)
+    return " ".join(joined.split()).replace("|", "\\|")
+
+
+def option_rows(options: dict[str, Any]) -> list[str]:
+    """One table row per option: name, type with choices, default, description."""
+    rows = ["| option | type | default | meaning |", "| --- | --- | --- | --- |"]
+    for name, option in options.items():
+        kind = option.get("type", "str") + (f" of {option['elements']}" if option.get("elements") else "")
+        if option.get("choices"):
+            kind += ": " + ", ".join(f"`{choice}`" for choice in option["choices"])
+        default = "required" if option.get("required") else f"`{option.get('default', '')}`".replace("|", "\\|")
+        rows.append(f"| `{name}` | {kind} | {default} | {text(option.get('description'))} |")
+    return rows
+
+
+def roles_page() -> str:
+    """Every role's entry points with their options."""
+    lines = ["# Roles", "", NOTE]
+    for path in sorted(ROOT.glob("roles/*/meta/argument_specs.yml")):
+        specs = yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]
+        lines += [f"## {path.parts[-3]}", ""]
+        for entry, spec in specs.items():
+            title = "" if entry == "main" else f"`tasks_from: {entry}`: "
+            lines += [f"{title}{spec['short_description']}. {text(spec.get('description'))}", ""]
+            if spec.get("options") and (entry == "main" or spec["options"] != specs["main"].get("options")):
+                lines += [*option_rows(spec["options"]), ""]
+    return "\n".join(lines)
+
+
+def modules_page() -> str:
+    """Every module's options and returned values."""
+    lines = ["# Modules", "", NOTE]
+    for path in sorted(ROOT.glob("library/*.py")):
+        documented: dict[str, Any] = {}
+        exec(compile(path.read_text(encoding="utf-8").split("\nfrom ansible")[0], path.name, "exec"), documented)  # noqa: S102
+        doc = yaml.safe_load(documented["DOCUMENTATION"])
+        returned = yaml.safe_load(documented["RETURN"]) or {}
+        lines += [f"## {doc['module']}", "", f"{doc['short_description']}. {text(doc['description'])}", ""]
+        for name, attribute in doc.get("attributes", {}).items():
+            lines += [f"{name}: {attribute['support']}. {text(attribute['description'])}", ""]
+        lines += [*option_rows(doc["options"]), "", "| returned | type | meaning |", "| --- | --- | --- |"]
+        lines += [
+            f"| `{name}` | {value.get('type', '')} | {text(value['description'])} |" for name, value in returned.items()
+        ]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def main(argv: list[str]) -> int:
+    """Write or check both pages."""
+    stale = []
+    for name, content in (("roles.md", roles_page()), ("modules.md", modules_page())):
+        path = REFERENCE / name
+        if path.exists() and path.read_text(encoding="utf-8") == content:
+            continue
+        stale.append(name)
+        if "--check" not in argv:
+            path.write_text(content, encoding="utf-8")
+    if stale and "--check" in argv:
+        print(f"docs/reference/{', '.join(stale)} is out of date: run `python docs/generate.py`.")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,93 @@
+"""The project's own promises: specs and defaults agree, references are current, pins are in step."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from importlib.metadata import distribution
+from pathlib import Path
+
+import ansible_collections.community.docker
+import pytest
+import yaml
+from packaging.specifiers import SpecifierSet
+
+ROOT = Path(__file__).resolve().parents[2]
+ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if path.is_dir())
+
+
+def read(path: Path):
+    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def options_of(role: str) -> dict:
+    specs = read(ROOT / "roles" / role / "meta" / "argument_specs.yml")["argument_specs"]
+    return {name: option for spec in specs.values() for name, option in spec.get("options", {}).items()}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_argument_spec_and_defaults_have_the_same_names_and_values(role):
+    defaults = read(ROOT / "roles" / role / "defaults" / "main.yml") or {}
+    options = options_of(role)
+    # Ansible checks a spec's default but never sets it, so each must stand in defaults/main.yml too.
+    assert {name: option["default"] for name, option in options.items() if "default" in option} == defaults
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_option_has_a_type_and_a_description(role):
+    for name, option in options_of(role).items():
+        assert option.get("type"), name
+        assert option.get("description"), name
+        assert name.startswith(f"{role}_"), name
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_reads_no_other_roles_variables(role):
+    """`run` is the only thing that stages share; a role's own variables carry its name."""
+    others = [name for name in ROLES if name not in (role, "run_context")]
+    for path in (ROOT / "roles" / role).rglob("*"):
+        if path.suffix not in (".yml", ".j2"):
+            continue
+        for other in others:
+            used = re.findall(rf"\b_{{0,2}}{other}_[a-z_]+", path.read_text(encoding="utf-8"))
+            assert not used, f"{path.relative_to(ROOT)} reads {used[0]}"
+
+
+def test_requirements_yml_admits_the_collection_that_the_lock_installs():
+    wanted = read(ROOT / "requirements.yml")["collections"]
+    folder = Path(next(iter(ansible_collections.community.docker.__path__)))
+    installed = json.loads((folder / "MANIFEST.json").read_text(encoding="utf-8"))["collection_info"]["version"]
+    assert [entry["name"] for entry in wanted] == ["community.docker"]
+    assert installed in SpecifierSet(wanted[0]["version"])
+
+
+@pytest.mark.parametrize("name", ["requirements/run", "requirements/dev", "requirements/target", "ingest/requirements"])
+def test_every_lock_pins_what_its_input_asks_for(name):
+    locked = set(re.findall(r"^([a-z0-9._-]+)==", (ROOT / f"{name}.lock").read_text(encoding="utf-8"), re.MULTILINE))
+    asked = re.findall(r"^([A-Za-z][\w.-]*)", (ROOT / f"{name}.in").read_text(encoding="utf-8"), re.MULTILINE)
+    assert {package.lower() for package in asked} <= locked
+
+
+def test_the_environment_is_the_one_that_is_locked():
+    lock = (ROOT / "requirements" / "dev.lock").read_text(encoding="utf-8")
+    for name in ("ansible-core", "clickhouse-driver", "chdb-core"):
+        pinned = re.search(rf"^{name}==(\S+)", lock, re.MULTILINE)[1]
+        assert distribution(name).version == pinned
+
+
+def test_the_generated_reference_is_current():
+    outcome = subprocess.run(
+        [sys.executable, "docs/generate.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert outcome.returncode == 0, outcome.stdout
+
+
+def test_no_password_or_token_stands_in_a_tracked_inventory():
+    # `admin_pass` is the public default of production's Compose project, kept so that `-i prod` works as it stands.
+    for path in [*(ROOT / "inventories").rglob("*.yml"), *(ROOT / "group_vars").rglob("*.yml")]:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            name, _, value = line.partition(":")
+            if re.search(r"password|token|secret", name) and not name.lstrip().startswith("#"):
+                assert "{{" in value or value.strip() in ("", ">-"), f"{path.name}: {name}"
