@@ -1,0 +1,165 @@
+#!/usr/bin/python
+"""Ansible module clickhouse_script."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: clickhouse_script
+short_description: Apply a SQL file to ClickHouse, statement by statement
+description:
+  - Finds the statements of a file and sends each one exactly as it is written, all in one session, so that C(USE) and
+    C(SET) act on those that follow. Stops at the first one that the server refuses, with file, line, statement, code
+    and exception.
+  - Compares the server's catalog before and after to know whether anything changed.
+  - Reports drift, a C(CREATE ... IF NOT EXISTS) that met an older object with other columns, types, engine or keys.
+    Columns that the file's own C(ALTER TABLE) statements change are not compared.
+  - Refuses, with file and line and before anything is sent, typographic quotes and dashes outside of strings and
+    comments, C(//) comments, names with two dollar signs such as C(a$b$c), and C(INSERT) with data inside the file.
+options:
+  login_host:
+    description: Host name or address of the server.
+    type: str
+    default: localhost
+  login_port:
+    description: Port of the native protocol.
+    type: int
+    default: 9000
+  login_user:
+    description: User that applies the file.
+    type: str
+    default: default
+  login_password:
+    description: Its password.
+    type: str
+    default: ""
+  login_db:
+    description: Database that names without a database mean.
+    type: str
+    default: default
+  client_kwargs:
+    description: More arguments for the driver's C(Client).
+    type: dict
+    default: {}
+  path:
+    description: The SQL file, on the host where the module runs. Exactly one of O(path) and O(content) is given.
+    type: path
+  content:
+    description: The SQL text itself.
+    type: str
+  name:
+    description: What messages call the file; by default the path.
+    type: str
+  create_login_db:
+    description: Create O(login_db) first when it does not exist.
+    type: bool
+    default: false
+  settings:
+    description: Settings sent with each statement.
+    type: dict
+    default: {}
+  drift:
+    description: Whether drift is a warning or fails the task.
+    type: str
+    choices: [warn, fail]
+    default: warn
+  stage:
+    description: Stage named in the findings.
+    type: str
+    default: schema_apply
+attributes:
+  check_mode:
+    description:
+      - Splits the file and returns the plan; nothing is sent, no connection is made. RV(ignore:changed) then says that
+        the file holds statements that may change something, not that they would.
+    support: partial
+  diff_mode:
+    description: The objects of the catalog that changed; in check mode the plan.
+    support: full
+author: ClickHouse ingest verification team (@clickhouse-ingest-verify)
+"""
+
+EXAMPLES = r"""
+- name: Apply the schema
+  clickhouse_script:
+    login_host: clickhouse.example.com
+    login_user: admin
+    login_password: "{{ clickhouse_password }}"
+    login_db: zakaz
+    path: /opt/zakaz/bootstrap_schema.sql
+    drift: fail
+"""
+
+RETURN = r"""
+statements:
+  description: Each statement in order, with C(line), C(location), C(sql) (shortened, without secrets), C(status)
+    (C(planned), C(applied), C(failed), C(not sent)), C(seconds), and C(written_rows) of an INSERT.
+  type: list
+  elements: dict
+  returned: always
+changed_objects:
+  description: Objects of the catalog that were made, dropped or altered, such as C(table zakaz.dim_events).
+  type: list
+  elements: str
+  returned: always
+summary:
+  description: One line for people.
+  type: str
+  returned: always
+  sample: 8 of 8 statements of bootstrap_schema.sql in 0.11 s, catalog unchanged
+findings:
+  description: The statement that was refused, and drift.
+  type: list
+  elements: dict
+  returned: always
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.ingest_verify.client import login_argument_spec
+from ansible.module_utils.ingest_verify.findings import render_failure
+from ansible.module_utils.ingest_verify.script import Outcome, file_finding, read_script, run_script
+from ansible.module_utils.ingest_verify.statements import ScriptError
+
+
+def apply(module: AnsibleModule) -> Outcome:
+    """Read the text and run it; a file that cannot be read is a finding as well."""
+    params = module.params
+    name = params["name"] or params["path"] or "content"
+    try:
+        data = read_script(params["path"]) if params["path"] else params["content"].encode("utf-8", "surrogateescape")
+    except ScriptError as error:
+        return Outcome(name, findings=[file_finding(error, name, params["stage"])])
+    return run_script(params, data, name, check=module.check_mode)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **login_argument_spec(),
+            "path": {"type": "path"},
+            "content": {"type": "str"},
+            "name": {"type": "str"},
+            "create_login_db": {"type": "bool", "default": False},
+            "settings": {"type": "dict", "default": {}},
+            "drift": {"type": "str", "choices": ["warn", "fail"], "default": "warn"},
+            "stage": {"type": "str", "default": "schema_apply"},
+        },
+        mutually_exclusive=[("path", "content")],
+        required_one_of=[("path", "content")],
+        supports_check_mode=True,
+    )
+    outcome = apply(module)
+    result = {
+        "changed": outcome.changed,
+        "statements": outcome.statements,
+        "changed_objects": outcome.changed_objects,
+        "summary": outcome.summary,
+        "diff": outcome.diff,
+        "findings": [finding.to_dict() for finding in outcome.findings],
+    }
+    if outcome.failed:
+        module.fail_json(msg=render_failure(outcome.findings), **result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,346 @@
+"""Drift: a `CREATE ... IF NOT EXISTS` that met an older object with other columns, types, engine or keys.
+
+What the statement wants is not read from its text but asked from the server: the definition is created once more as
+a temporary table, which only its own session sees and which ends with it, and both are compared as the server
+describes them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from clickhouse_driver import Client
+
+from .client import ServerError, query, quote_identifier, quote_table
+from .snapshot import text_of
+from .statements import Statement, Token, tokenize
+
+_SCRATCH = "ingest_verify_drift"
+_KINDS = ("TABLE", "VIEW", "DICTIONARY", "DATABASE", "FUNCTION")
+_CLAUSES = {
+    "ENGINE": "engine",
+    "PARTITION": "partition key",
+    "PRIMARY": "primary key",
+    "ORDER": "sorting key",
+    "SAMPLE": "sampling key",
+    "TTL": "TTL",
+}
+_ENDS = ("SETTINGS", "COMMENT", "AS", "EMPTY", "SQL", "DEFINER")
+_REPLICATED = re.compile(r"^(?:Replicated|Shared)(\w*MergeTree)(?:\((?:'[^']*', '[^']*'(?:, )?)?(.*)\))?$")
+# "ALTER TABLE ... ADD COLUMN" and its like: the script itself changes these columns after the CREATE.
+_COLUMN_VERBS = {"ADD", "DROP", "MODIFY", "RENAME", "ALTER", "CLEAR", "COMMENT", "MATERIALIZE"}
+
+
+@dataclass(frozen=True)
+class Created:
+    """What a CREATE statement makes: `kind` is `TABLE`, `VIEW`, `MATERIALIZED VIEW`, `DATABASE`, ...; `rest` is the
+    number of the first token after its name."""
+
+    kind: str
+    database: str
+    name: str
+    if_not_exists: bool
+    temporary: bool
+    rest: int
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column as `system.columns` shows it."""
+
+    name: str
+    type: str
+    default_kind: str = ""
+    default_expression: str = ""
+
+    @property
+    def definition(self) -> str:
+        """Type and default as they stand in an ALTER."""
+        return " ".join(part for part in (self.type, self.default_kind, self.default_expression) if part)
+
+
+@dataclass
+class Definition:
+    """Columns in order, the clauses (`engine`, `sorting key`, ...) and the SELECT of a view; `complete` when a clause
+    that is not among them is known to be absent."""
+
+    columns: list[Column] = field(default_factory=list)
+    clauses: dict[str, str] = field(default_factory=dict)
+    select: str | None = None
+    complete: bool = True
+
+
+@dataclass
+class Difference:
+    """How an existing object differs from its statement. `notes` name each difference; `alters` are ready to paste;
+    `minor` means that no statement fails or stores anything else because of it."""
+
+    notes: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    alters: list[str] = field(default_factory=list)
+    minor: bool = True
+
+    def add(self, note: str, alter: str | None = None, *, minor: bool = False) -> None:
+        self.notes.append(note)
+        if alter:
+            self.alters.append(alter)
+        self.minor = self.minor and minor
+
+
+def created_object(statement: Statement, current_database: str) -> Created | None:
+    """What the statement creates, None when it is no CREATE."""
+    tokens = statement.tokens
+    if tokens[0].upper not in ("CREATE", "ATTACH"):
+        return None
+    position = 1
+    while position < len(tokens) and tokens[position].upper and tokens[position].upper not in _KINDS:
+        position += 1
+    if position >= len(tokens) or tokens[position].upper not in _KINDS:
+        return None
+    before = [token.upper for token in tokens[1:position]]
+    kind = "MATERIALIZED VIEW" if "MATERIALIZED" in before else tokens[position].upper
+    position += 1
+    if_not_exists = [token.upper for token in tokens[position : position + 3]] == ["IF", "NOT", "EXISTS"]
+    name, position = qualified_name(tokens, position + (3 if if_not_exists else 0))
+    if not name:
+        return None
+    database = name[0] if len(name) > 1 else current_database
+    position = _skip(tokens, position, "UUID", 2)
+    position = _skip(tokens, position, "ON", 3)
+    return Created(kind, database, name[-1], if_not_exists, "TEMPORARY" in before, position)
+
+
+def _skip(tokens: Sequence[Token], position: int, word: str, count: int) -> int:
+    return position + count if position < len(tokens) and tokens[position].upper == word else position
+
+
+def qualified_name(tokens: Sequence[Token], position: int) -> tuple[list[str], int]:
+    """Parts of the (qualified) name at `position`, and the number of the token after it."""
+    parts: list[str] = []
+    while position < len(tokens) and (name := tokens[position].name) is not None:
+        parts.append(name)
+        position += 1
+        if position >= len(tokens) or tokens[position].text != ".":
+            break
+        position += 1
+    return parts, position
+
+
+def wanted_definition(
+    client: Client, statement: Statement, created: Created, session: Iterable[str]
+) -> Definition | None:
+    """What the server makes of the statement; None when the statement says nothing that can be compared.
+
+    `session` are the script's SET and USE statements so far. Raises ServerError when the server refuses the temporary
+    table or the view's SELECT.
+    """
+    for sql in session:
+        client.execute(sql)
+    if created.kind in ("VIEW", "MATERIALIZED VIEW"):
+        return _wanted_view(client, statement, created)
+    tokens = statement.tokens
+    if created.rest >= len(tokens) or tokens[created.rest].text != "(":
+        return None
+    close = _closing(tokens, created.rest)
+    columns = statement.text_of(created.rest, close + 1)
+    clauses = clauses_of(tokens[close + 1 :])
+    engine = clauses.get("engine", "MergeTree")
+    if not engine.split("(")[0].endswith("MergeTree"):
+        plain = _temporary(client, f"{columns} ENGINE = Memory")
+        return Definition(plain.columns, {"engine": engine.split("(")[0]}, complete=False)
+    parts = [columns, f"ENGINE = {engine}"]
+    parts += [f"{_spelling(name)} {text}" for name, text in clauses.items() if name != "engine"]
+    try:
+        return _temporary(client, " ".join(parts))
+    except ServerError:
+        # A login without the right to make temporary MergeTree tables still learns about the columns.
+        return Definition(_temporary(client, f"{columns} ENGINE = Memory").columns, complete=False)
+
+
+def _closing(tokens: Sequence[Token], opening: int) -> int:
+    depth = tokens[opening].depth - 1
+    return next(i for i in range(opening + 1, len(tokens)) if tokens[i].text in ")]}" and tokens[i].depth == depth)
+
+
+def _spelling(clause: str) -> str:
+    word = next(word for word, name in _CLAUSES.items() if name == clause)
+    return word if word == "TTL" else f"{word} {'KEY' if word == 'PRIMARY' else 'BY'}"
+
+
+def _temporary(client: Client, definition: str) -> Definition:
+    query(client, f"CREATE TEMPORARY TABLE {_SCRATCH} {definition}")
+    try:
+        return existing_definition(client, "", _SCRATCH) or Definition()
+    finally:
+        query(client, f"DROP TEMPORARY TABLE IF EXISTS {_SCRATCH}")
+
+
+def _wanted_view(client: Client, statement: Statement, created: Created) -> Definition | None:
+    tokens = statement.tokens
+    start = next((i for i in range(created.rest, len(tokens)) if tokens[i].upper == "AS" and not tokens[i].depth), None)
+    if start is None or start + 1 >= len(tokens):
+        return None
+    select = statement.text_of(start + 1)
+    has_column_list = any(token.text == "(" and token.depth == 1 for token in tokens[created.rest : created.rest + 1])
+    columns = [] if has_column_list else _columns(query(client, f"DESCRIBE TABLE ({select}\n)"))
+    return Definition(columns, {}, _normal_select(client, select, created.database), complete=False)
+
+
+def _normal_select(client: Client, select: str, database: str) -> str:
+    """A SELECT in the server's own format. The server writes the database before each table when it stores a view."""
+    text = text_of(query(client, "SELECT formatQuerySingleLine(%(sql)s) AS sql", {"sql": select})[0]["sql"])
+    return text.replace("`", "").replace(f"{database}.", "").casefold()
+
+
+def existing_definition(client: Client, database: str, table: str) -> Definition | None:
+    """The table as the server describes it; None when it is absent or not visible."""
+    params = {"database": database, "table": table}
+    rows = query(
+        client,
+        "SELECT create_table_query, as_select, engine FROM system.tables"
+        " WHERE database = %(database)s AND name = %(table)s",
+        params,
+    )
+    if not rows:
+        return None
+    columns = query(
+        client,
+        "SELECT name, type, default_kind AS default_type, default_expression FROM system.columns"
+        " WHERE database = %(database)s AND table = %(table)s ORDER BY position",
+        params,
+    )
+    select = text_of(rows[0]["as_select"])
+    tokens = tokenize(text_of(rows[0]["create_table_query"]))
+    clauses = {"engine": text_of(rows[0]["engine"]), **clauses_of(tokens)}
+    return Definition(_columns(columns), clauses, _normal_select(client, select, database) if select else None)
+
+
+def _columns(rows: Iterable[dict[str, Any]]) -> list[Column]:
+    return [
+        Column(*(text_of(row[key]) for key in ("name", "type", "default_type", "default_expression"))) for row in rows
+    ]
+
+
+def clauses_of(tokens: Sequence[Token]) -> dict[str, str]:
+    """The clauses after a table's columns, by their names in `_CLAUSES`; replicated engines as their plain ones."""
+    found: dict[str, list[Token]] = {}
+    current: str | None = None
+    for i, token in enumerate(tokens):
+        if token.depth == 0 and token.upper in _ENDS:
+            current = None
+            if token.upper in ("AS", "EMPTY"):
+                break
+        elif token.depth == 0 and token.upper in _CLAUSES and _CLAUSES[token.upper] not in found:
+            # "PRIMARY KEY" and "ORDER BY" are two words; GROUP BY and SET inside a TTL are part of it.
+            current = _CLAUSES[token.upper]
+            found[current] = []
+        elif (
+            current
+            and not (token.upper in ("BY", "KEY") and tokens[i - 1].upper in _CLAUSES)
+            and not (current == "engine" and token.text == "=")
+        ):
+            found[current].append(token)
+    clauses = {name: _joined(parts) for name, parts in found.items()}
+    if "engine" in clauses and (match := _REPLICATED.match(clauses["engine"])):
+        clauses["engine"] = match[1] + (f"({match[2]})" if match[2] else "")
+    return clauses
+
+
+def _joined(tokens: Sequence[Token]) -> str:
+    """The tokens in one line, spaced as they were written."""
+    text = ""
+    for previous, token in zip((None, *tokens), tokens, strict=False):
+        text += (" " if previous and previous.end < token.start else "") + token.text
+    return text
+
+
+def altered_by(statements: Iterable[tuple[Statement, str]]) -> dict[tuple[str, str], set[str]]:
+    """Columns, and clauses by name, that the script's own ALTER TABLE statements touch, by (database, table).
+
+    Each statement comes with its current database.
+    """
+    touched: dict[tuple[str, str], set[str]] = {}
+    for statement, current_database in statements:
+        tokens = statement.tokens
+        if [token.upper for token in tokens[:2]] != ["ALTER", "TABLE"]:
+            continue
+        start = 4 if [token.upper for token in tokens[2:4]] == ["IF", "EXISTS"] else 2
+        name, position = qualified_name(tokens, start)
+        if not name:
+            continue
+        names = touched.setdefault((name[0] if len(name) > 1 else current_database, name[-1]), set())
+        names.update(_altered(tokens[position:]))
+    return touched
+
+
+def _altered(tokens: Sequence[Token]) -> Iterable[str]:
+    for i, token in enumerate(tokens):
+        following = tokens[i + 1].upper if i + 1 < len(tokens) else ""
+        if token.depth or token.upper not in {*_COLUMN_VERBS, "REMOVE"}:
+            continue
+        if following in _CLAUSES:
+            yield _CLAUSES[following]
+        elif following == "QUERY":
+            yield "select"
+        elif following == "COLUMN":
+            position = i + 2
+            while position < len(tokens) and tokens[position].upper in ("IF", "NOT", "EXISTS"):
+                position += 1
+            parts, position = qualified_name(tokens, position)
+            yield ".".join(parts)
+            if position < len(tokens) and tokens[position].upper == "TO":
+                yield ".".join(qualified_name(tokens, position + 1)[0])
+
+
+def compare(wanted: Definition, found: Definition, database: str, table: str, touched: set[str]) -> Difference:
+    """Each difference between the two, apart from what the script itself alters afterwards (`touched`)."""
+    target = quote_table(database, table)
+    result = Difference()
+    existing = {column.name: column for column in found.columns}
+    previous: str | None = None
+    for column in wanted.columns:
+        place = f" AFTER {quote_identifier(previous)}" if previous else " FIRST"
+        previous = column.name if column.name in existing else previous
+        name = quote_identifier(column.name)
+        if column.name in touched:
+            continue
+        if column.name not in existing:
+            result.add(
+                f"column {column.name} {column.definition} is missing",
+                f"ALTER TABLE {target} ADD COLUMN {name} {column.definition}{place};",
+            )
+            result.missing.append(column.name)
+            previous = column.name
+        elif existing[column.name] != column:
+            result.add(
+                f"column {column.name} is {existing[column.name].definition} instead of {column.definition}",
+                f"ALTER TABLE {target} MODIFY COLUMN {name} {column.definition};",
+            )
+    if wanted.columns:
+        _compare_order(result, wanted, existing, touched)
+    for clause in _CLAUSES.values() if wanted.complete else wanted.clauses:
+        text, here = wanted.clauses.get(clause, ""), found.clauses.get(clause, "")
+        if not wanted.complete:
+            here = here.split("(")[0]
+        if clause not in touched and here != text:
+            alter = f"MODIFY TTL {text}" if text else "REMOVE TTL"
+            result.add(
+                f"{clause} is {here or 'absent'} instead of {text or 'absent'}",
+                f"ALTER TABLE {target} {alter};" if clause == "TTL" else None,
+            )
+    if wanted.select and found.select and wanted.select != found.select and "select" not in touched:
+        result.add("its SELECT differs", minor=True)
+    return result
+
+
+def _compare_order(result: Difference, wanted: Definition, existing: dict[str, Column], touched: set[str]) -> None:
+    names = [column.name for column in wanted.columns]
+    extra = [name for name in existing if name not in names and name not in touched]
+    if extra:
+        result.add(f"it has {', '.join(extra)} besides", minor=True)
+    common = [name for name in names if name in existing and name not in touched]
+    if common != [name for name in existing if name in common]:
+        result.add(f"its columns stand in another order than {', '.join(names)}")

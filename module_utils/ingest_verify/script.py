@@ -1,0 +1,541 @@
+"""A SQL file applied statement by statement: what was sent, what the server said, what changed, what has drifted."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from clickhouse_driver import Client, errors
+
+from . import drift, snapshot
+from .client import ConnectError, ServerError, clean_exception, connect, query, quote_identifier
+from .findings import Finding, shorten
+from .masking import MASK, mask_secrets
+from .statements import ScriptError, Statement, read_source, split
+
+_SHOWN_SQL = 300
+
+_CAUSE_BY_CODE = {
+    60: "server_missing_table",
+    81: "server_missing_database",
+    57: "server_object_exists",
+    82: "server_object_exists",
+    16: "server_missing_column",
+    47: "server_missing_column",
+    10: "server_missing_column",
+    53: "server_type_mismatch",
+    70: "server_type_mismatch",
+    20: "server_column_count",
+    497: "server_missing_grant",
+    164: "server_readonly",
+    201: "server_quota",
+    241: "server_memory_limit",
+    252: "server_too_many_parts",
+    243: "server_no_space",
+    159: "server_timeout",
+    209: "server_timeout",
+}
+_CAUSE_BY_CONNECTION = {
+    "unknown_host": "client_unknown_host",
+    "refused": "client_connection_refused",
+    "timeout": "client_timed_out",
+    "protocol": "client_wrong_protocol",
+    "tls": "client_tls_mismatch",
+    "authentication": "server_authentication",
+    "too_old": "server_too_old",
+    "lost": "server_connection_lost",
+    "server": "server_refused_session",
+}
+# A code that says nothing more special means that this server does not take the statement as it stands.
+_OTHER_CAUSE = "server_unsupported_ddl"
+
+_LINE = re.compile(r"\(line (\d+), col \d+\)")
+_POSITION = re.compile(r"failed at position (\d+)")
+_NAMED = re.compile(
+    r"(?:engine|family:|setting|function|identifiers?:?|columns?:?|table:?|database)\s+[`'\"]?([\w.$]+)", re.IGNORECASE
+)
+_GRANT = re.compile(r"have (?:the )?grant (?:for )?(.+?)(?: WITH GRANT OPTION)?\.?\s*$", re.IGNORECASE | re.DOTALL)
+# Sources that take a password as a plain argument.
+_CREDENTIAL_TAKERS = re.compile(
+    r"(?i)^(?:mysql|postgresql|mongodb|redis|remote|remotesecure|s3\w*|gcs|oss|cosn|azureblobstorage\w*|odbc|jdbc"
+    r"|materializedpostgresql|materializedmysql|iceberg\w*|deltalake\w*|hudi)$"
+)
+# Commands that act on data or on the server and leave no trace in the snapshot.
+_ACTING = {"TRUNCATE", "OPTIMIZE", "KILL", "DELETE", "UPDATE", "BACKUP", "RESTORE", "UNDROP", "EXCHANGE"}
+_HARMLESS_SYSTEM = {"FLUSH", "SYNC", "RELOAD", "WAIT"}
+_READING = {"SELECT", "SHOW", "DESCRIBE", "DESC", "EXISTS", "EXPLAIN", "CHECK", "USE", "SET", "WITH", "("}
+
+
+class _Exact(str):
+    """Text that the driver sends as the very bytes of the file, UTF-8 or not."""
+
+    def encode(self, encoding: str = "utf-8", errors: str = "surrogateescape") -> bytes:
+        return super().encode(encoding, "surrogateescape")
+
+
+@dataclass
+class Outcome:
+    """What became of a script. `statements` holds one dict per statement: `line`, `location`, `sql` (shortened, without
+    secrets), `status` (`planned`, `applied`, `failed`, `not sent`), `seconds`, `written_rows`."""
+
+    name: str
+    changed: bool = False
+    findings: list[Finding] = field(default_factory=list)
+    statements: list[dict[str, Any]] = field(default_factory=list)
+    changed_objects: list[str] = field(default_factory=list)
+    diff: dict[str, str] = field(default_factory=lambda: {"before": "", "after": ""})
+
+    @property
+    def failed(self) -> bool:
+        return any(finding.severity == "error" for finding in self.findings)
+
+    @property
+    def summary(self) -> str:
+        """One line: how many statements went through, how long they took, and what they changed."""
+        states = [statement["status"] for statement in self.statements]
+        if "planned" in states:
+            return f"{len(states)} statements of {self.name} would be sent"
+        seconds = sum(statement.get("seconds", 0.0) for statement in self.statements)
+        changes = f"{len(self.changed_objects)} objects changed" if self.changed_objects else "catalog unchanged"
+        return f"{states.count('applied')} of {len(states)} statements of {self.name} in {seconds:.2f} s, {changes}"
+
+
+def read_script(path: str) -> bytes:
+    """The file's bytes; raises ScriptError in one sentence when there is nothing to read."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        raise ScriptError(
+            0, f"it cannot be read ({error.strerror})", "Give the path of a readable SQL file."
+        ) from error
+    return data
+
+
+def run_script(params: Mapping[str, Any], data: bytes, name: str, *, check: bool = False) -> Outcome:
+    """Apply the SQL text `data`, called `name` in messages, and say what happened.
+
+    `params` holds the `login_*` options and `settings` (sent with each statement), `drift` (`warn` or `fail`),
+    `create_login_db`, `stage`. With `check` nothing is sent and no connection is made. Problems are findings of
+    severity error in the outcome; nothing is raised for them.
+    """
+    outcome = Outcome(name)
+    stage = params.get("stage") or "schema_apply"
+    try:
+        statements = split(read_source(data))
+        if not statements:
+            raise ScriptError(0, "it holds no statement", "Give a file with SQL statements.")
+    except ScriptError as error:
+        outcome.findings.append(file_finding(error, name, stage))
+        return outcome
+    outcome.statements = [_entry(statement, name) for statement in statements]
+    if check:
+        outcome.changed = any(_may_change(statement) for statement in statements)
+        outcome.diff["after"] = "".join(f"{entry['location']}: {entry['sql']}\n" for entry in outcome.statements)
+        return outcome
+    try:
+        _Run(params, statements, outcome, stage).apply()
+    except ConnectError as error:
+        outcome.findings.append(_connection_finding(error, params, stage))
+    return outcome
+
+
+def file_finding(error: ScriptError, name: str, stage: str) -> Finding:
+    """A file that cannot be used, as a finding with file and line."""
+    where = f"{name}:{error.line}" if error.line else name
+    return Finding(
+        stage=stage,
+        severity="error",
+        cause="config_sql_file",
+        headline=f"{where}: {error.problem}; nothing was sent.",
+        object=name,
+        expected="a readable UTF-8 file of SQL statements",
+        actual=error.problem,
+        next_step=error.next_step,
+        fix_side="schema file",
+        evidence={"location": where},
+    )
+
+
+def _connection_finding(error: ConnectError, params: Mapping[str, Any], stage: str) -> Finding:
+    return Finding(
+        stage=stage,
+        severity="error",
+        cause=_CAUSE_BY_CONNECTION.get(error.kind, "server_refused_session"),
+        headline=str(error),
+        object=f"{params['login_host']}:{params['login_port']}",
+    )
+
+
+def _entry(statement: Statement, name: str) -> dict[str, Any]:
+    return {
+        "line": statement.line,
+        "location": f"{name}:{statement.line}",
+        "sql": shorten(printable(statement), _SHOWN_SQL),
+        "status": "planned",
+    }
+
+
+def secrets_in(statement: Statement) -> list[str]:
+    """String literals that are passwords or keys: whatever a source takes after its first two arguments."""
+    found: list[str] = []
+    tokens = statement.tokens
+    for i, token in enumerate(tokens[:-1]):
+        if not (token.name and _CREDENTIAL_TAKERS.match(token.name) and tokens[i + 1].text == "("):
+            continue
+        depth, literals = tokens[i + 1].depth, []
+        for inner in tokens[i + 2 :]:
+            if inner.depth < depth:
+                break
+            if inner.kind == "string":
+                literals.append(inner.text[1:-1])
+        found += literals[1:]
+    return found
+
+
+def printable(statement: Statement) -> str:
+    """The statement's text without secrets, and without bytes that are not UTF-8."""
+    text = statement.sql.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    for secret in secrets_in(statement):
+        text = text.replace(f"'{secret}'", f"'{MASK}'")
+    return mask_secrets(text)
+
+
+def _may_change(statement: Statement) -> bool:
+    return statement.tokens[0].text.upper() not in _READING
+
+
+def _acts(statement: Statement) -> bool:
+    """Whether the statement does something that the catalog does not show; what it did cannot be known afterwards."""
+    words = statement.words()
+    verb = words[0] if words else ""
+    if verb in _ACTING:
+        return True
+    if verb == "SYSTEM":
+        return not (words[1:2] and words[1] in _HARMLESS_SYSTEM)
+    if "IDENTIFIED" in words:
+        return "EXISTS" not in words or verb == "ALTER"
+    if words[:2] != ["ALTER", "TABLE"]:
+        return words[1:3] == ["NAMED", "COLLECTION"] and verb == "ALTER"
+    return bool({"UPDATE", "PARTITION", "PART", "MATERIALIZE"} & set(words)) or (
+        "DELETE" in words and "TTL" not in words
+    )
+
+
+class _Run:
+    """One application of a script: the script's own session, and a second one that reads the snapshot."""
+
+    def __init__(
+        self, params: Mapping[str, Any], statements: Sequence[Statement], outcome: Outcome, stage: str
+    ) -> None:
+        self.params = params
+        self.statements = statements
+        self.outcome = outcome
+        self.stage = stage
+        self.settings = {key: str(value) for key, value in (params.get("settings") or {}).items()}
+        self.databases = list(_current_databases(statements, params.get("login_db") or "default"))
+        self.observer: Client
+        self.before: snapshot.Snapshot
+
+    def apply(self) -> None:
+        # The observer's own database always exists; the script's may still have to be made.
+        self.observer = connect({**self.params, "login_db": "system"})
+        session: Client | None = None
+        try:
+            self.before = snapshot.take(self.observer)
+            if self._login_db_ready():
+                session = self._open_session()
+                self._send_all(session)
+            self._conclude()
+        finally:
+            self.observer.disconnect()
+            if session:
+                session.disconnect()
+
+    def _login_db_ready(self) -> bool:
+        """Whether the script's database exists, or could be made when that was asked for."""
+        name = self.params.get("login_db") or "default"
+        known = query(self.observer, "SELECT name FROM system.databases WHERE name = %(name)s", {"name": name})
+        if known or not self.params.get("create_login_db"):
+            return True
+        sql = f"CREATE DATABASE IF NOT EXISTS {quote_identifier(name)}"
+        try:
+            query(self.observer, sql, settings=self.settings)
+        except ServerError as error:
+            for entry in self.outcome.statements:
+                entry["status"] = "not sent"
+            self.outcome.findings.append(self._refusal(error, sql, "login_db", name))
+            return False
+        return True
+
+    def _open_session(self) -> Client:
+        client = connect(self.params)
+        client.connection.receive_exception = lambda: _read_exception(client.connection.fin)
+        return client
+
+    def _send_all(self, session: Client) -> None:
+        entries = self.outcome.statements
+        for entry in entries:
+            entry["status"] = "not sent"
+        for statement, entry in zip(self.statements, entries, strict=True):
+            started = time.monotonic()
+            try:
+                session.execute(_Exact(statement.sql), settings=self.settings)
+                entry["status"] = "applied"
+            except errors.ServerException as error:
+                entry["status"] = "failed"
+                failure = ServerError(error.code, clean_exception(error.message), statement.sql)
+                self.outcome.findings.append(self._statement_refusal(failure, statement))
+                return
+            except (errors.Error, OSError, EOFError) as error:
+                entry["status"] = "failed"
+                self.outcome.findings.append(self._lost(error, statement))
+                return
+            except UnicodeDecodeError:
+                # A SELECT whose result is not UTF-8 has run all the same; nobody asked for its rows.
+                entry["status"] = "applied"
+            finally:
+                entry["seconds"] = round(time.monotonic() - started, 3)
+            if statement.tokens[0].upper == "INSERT" and session.last_query:
+                entry["written_rows"] = session.last_query.progress.written_rows
+
+    def _conclude(self) -> None:
+        outcome = self.outcome
+        try:
+            after = snapshot.take(self.observer)
+        except ConnectError:
+            # The server went away with the session; that finding is there already.
+            if not outcome.failed:
+                raise
+            return
+        outcome.changed_objects = snapshot.changed_objects(self.before, after)
+        outcome.diff = snapshot.diff(self.before, after)
+        applied = [
+            (statement, entry)
+            for statement, entry in zip(self.statements, outcome.statements, strict=True)
+            if entry["status"] == "applied"
+        ]
+        outcome.changed = bool(outcome.changed_objects) or any(
+            entry.get("written_rows", 0) > 0 or _acts(statement) for statement, entry in applied
+        )
+        drifted = self._drift(len(applied))
+        _explain_by_drift(outcome.findings, drifted)
+        outcome.findings += drifted
+
+    def _drift(self, applied: int) -> list[Finding]:
+        """A finding for each object that was there before the script with another definition than the script's."""
+        touched = drift.altered_by(zip(self.statements, self.databases, strict=True))
+        found: list[Finding] = []
+        scratch: Client | None = None
+        try:
+            for number, statement in enumerate(self.statements[:applied]):
+                created = drift.created_object(statement, self.databases[number])
+                if (
+                    created is None
+                    or not created.if_not_exists
+                    or created.temporary
+                    or created.kind not in ("TABLE", "VIEW", "MATERIALIZED VIEW")
+                    or f"table {created.database}.{created.name}" not in self.before
+                ):
+                    continue
+                scratch = scratch or connect(self.params)
+                session = [s.sql for s in self.statements[:number] if s.tokens[0].upper in ("SET", "USE")]
+                names = touched.get((created.database, created.name), set())
+                found += self._compare(scratch, statement, created, session, names)
+        finally:
+            if scratch:
+                scratch.disconnect()
+        return found
+
+    def _compare(
+        self, scratch: Client, statement: Statement, created: drift.Created, session: list[str], touched: set[str]
+    ) -> list[Finding]:
+        try:
+            wanted = drift.wanted_definition(scratch, statement, created, session)
+            existing = drift.existing_definition(self.observer, created.database, created.name)
+        except (ServerError, errors.ServerException) as error:
+            return [self._not_compared(statement, created, error)]
+        if wanted is None or existing is None:
+            return []
+        difference = drift.compare(wanted, existing, created.database, created.name, touched)
+        return [self._drifted(statement, created, difference)] if difference.notes else []
+
+    def _drifted(self, statement: Statement, created: drift.Created, difference: drift.Difference) -> Finding:
+        target = f"{created.database}.{created.name}"
+        severity = "info" if difference.minor else "error" if self.params.get("drift") == "fail" else "warning"
+        location = f"{self.outcome.name}:{statement.line}"
+        by_hand = None if difference.minor else "Create a new table, INSERT ... SELECT into it, then EXCHANGE TABLES."
+        return Finding(
+            stage=self.stage,
+            severity=severity,
+            cause="server_schema_drift",
+            headline=f"{target} was there before and is not what {location} says: {'; '.join(difference.notes)}.",
+            object=target,
+            expected=f"{created.kind.lower()} as in {location}",
+            actual="\n".join(difference.notes),
+            next_step="\n".join(difference.alters) or by_hand,
+            fix_side="server",
+            evidence={"location": location, "missing_columns": difference.missing},
+        )
+
+    def _not_compared(self, statement: Statement, created: drift.Created, error: Exception) -> Finding:
+        reason = error.message if isinstance(error, ServerError) else clean_exception(str(error))
+        return Finding(
+            stage=self.stage,
+            severity="info",
+            cause="evidence_no_access",
+            headline=f"{created.database}.{created.name} was there before; whether it is what"
+            f" {self.outcome.name}:{statement.line} says could not be compared: {shorten(reason, _SHOWN_SQL)}",
+            object=f"{created.database}.{created.name}",
+            evidence={"missing_columns": []},
+        )
+
+    def _statement_refusal(self, error: ServerError, statement: Statement) -> Finding:
+        line = statement.line + _line_within(statement, error.message)
+        name = self.outcome.name
+        finding = self._refusal(error, printable(statement), f"{name}:{line}", _object_of(statement))
+        for secret in secrets_in(statement):
+            finding.evidence["exception"] = finding.evidence["exception"].replace(secret, MASK)
+        if line != statement.line:
+            finding.evidence["statement_location"] = f"{name}:{statement.line}"
+        finding.effects = self._effects()
+        return finding
+
+    def _effects(self) -> list[str]:
+        states = [(entry["status"], entry["line"]) for entry in self.outcome.statements]
+        applied = [line for status, line in states if status == "applied"]
+        waiting = [line for status, line in states if status == "not sent"]
+        effects = []
+        if applied:
+            effects.append(f"applied before it: {len(applied)} statement(s), {_lines(applied)}")
+        if waiting:
+            effects.append(f"not sent after it: {len(waiting)} statement(s), {_lines(waiting)}")
+        return effects
+
+    def _refusal(self, error: ServerError, sql: str, location: str, target: str | None) -> Finding:
+        facts = query(
+            self.observer,
+            "SELECT errorCodeToName(toInt32(%(code)s)) AS name, version() AS version, currentUser() AS login",
+            {"code": error.code},
+        )[0]
+        cause = _CAUSE_BY_CODE.get(error.code, _OTHER_CAUSE)
+        message = mask_secrets(error.message)
+        return Finding(
+            stage=self.stage,
+            severity="error",
+            cause=cause,
+            headline=f"{location}: ClickHouse {facts['version']} refused the statement ({facts['name']}):"
+            f" {_first_sentence(message)}",
+            object=target,
+            next_step=_next_step(cause, error, location, str(facts["version"]), str(facts["login"])),
+            fix_side="server" if cause in ("server_missing_grant", "server_readonly") else "schema file",
+            evidence={
+                "sql": sql,
+                "exception": message,
+                "code": error.code,
+                "code_name": facts["name"],
+                "location": location,
+            },
+        )
+
+    def _lost(self, error: Exception, statement: Statement) -> Finding:
+        location = f"{self.outcome.name}:{statement.line}"
+        return Finding(
+            stage=self.stage,
+            severity="error",
+            cause="server_connection_lost",
+            headline=f"{location}: the connection to ClickHouse broke while this statement ran"
+            f" ({type(error).__name__}); whether it was carried out is not known.",
+            object=_object_of(statement),
+            next_step="See the server's log for a restart or a crash, then apply the file again.",
+            fix_side="server",
+            evidence={"sql": printable(statement), "exception": str(error), "location": location},
+            effects=self._effects(),
+        )
+
+
+def _explain_by_drift(refusals: Sequence[Finding], drifted: Sequence[Finding]) -> None:
+    """A statement that fails over a column that an older table lacks: mending the table is what helps."""
+    for refusal in refusals:
+        for older in drifted:
+            missing = older.evidence["missing_columns"] if refusal.cause == "server_missing_column" else []
+            if any(re.search(rf"\b{re.escape(name)}\b", refusal.evidence["exception"]) for name in missing):
+                refusal.headline = f"{refusal.headline.rstrip('.')}. The reason: {older.headline}"
+                refusal.next_step, refusal.fix_side = older.next_step, older.fix_side
+
+
+def _current_databases(statements: Sequence[Statement], login_db: str) -> list[str]:
+    """The database that unqualified names mean, for each statement."""
+    current, found = login_db, []
+    for statement in statements:
+        if statement.tokens[0].upper == "USE":
+            names, _ = drift.qualified_name(statement.tokens, 1)
+            current = names[-1] if names else current
+        found.append(current)
+    return found
+
+
+def _first_sentence(message: str) -> str:
+    """The message without the parser's list of all that it would have taken instead."""
+    lines = message.split(" Expected one of", 1)[0].splitlines()
+    return shorten(lines[0], _SHOWN_SQL) if lines else ""
+
+
+def _lines(lines: Sequence[int]) -> str:
+    return f"line {lines[0]}" if len(lines) == 1 else f"lines {lines[0]} to {lines[-1]}"
+
+
+def _object_of(statement: Statement) -> str | None:
+    created = drift.created_object(statement, "")
+    if created:
+        return f"{created.database}.{created.name}".lstrip(".")
+    words = [token.upper for token in statement.tokens[:2]]
+    if words == ["ALTER", "TABLE"] or words == ["INSERT", "INTO"]:
+        names, _ = drift.qualified_name(statement.tokens, 2)
+        return ".".join(names) or None
+    return None
+
+
+def _line_within(statement: Statement, message: str) -> int:
+    """Lines from the statement's first to the one that the server complains about; 0 when it does not say."""
+    if match := _LINE.search(message):
+        return int(match[1]) - 1
+    if match := _POSITION.search(message):
+        return statement.sql.encode("utf-8", "surrogateescape")[: int(match[1]) - 1].count(b"\n")
+    for name in _NAMED.findall(message):
+        wanted = name.rstrip(".").rsplit(".", 1)[-1]
+        lines = {token.line for token in statement.tokens if token.name == wanted}
+        if len(lines) == 1:
+            return lines.pop() - statement.line
+    return 0
+
+
+def _next_step(cause: str, error: ServerError, location: str, version: str, login: str) -> str:
+    if cause == "server_missing_grant" and (match := _GRANT.search(error.message)):
+        return f"GRANT {' '.join(match[1].split())} TO {quote_identifier(login)};"
+    steps = {
+        "server_missing_table": f"Create the table before {location}, or correct its name or database there.",
+        "server_missing_database": "Put CREATE DATABASE IF NOT EXISTS ... before it, or correct the database's name.",
+        "server_missing_column": f"Correct the column's name at {location}, or add the column to the table first.",
+        "server_object_exists": f"Write CREATE ... IF NOT EXISTS or CREATE OR REPLACE at {location}.",
+        "server_readonly": f"Apply the schema as a user whose profile is not read-only; {login} is.",
+        "server_type_mismatch": f"Correct the type at {location}.",
+    }
+    return steps.get(
+        cause,
+        f"Correct {location}; what a newer release brought needs a newer server than {version},"
+        " what was removed needs its successor or a setting.",
+    )
+
+
+def _read_exception(stream: Any) -> errors.ServerException:
+    """The driver's `read_exception`, for messages that quote bytes of the statement that are not UTF-8."""
+    from clickhouse_driver.reader import read_binary_bytes, read_binary_int32, read_binary_uint8
+
+    code = read_binary_int32(stream)
+    name, message, _ = (read_binary_bytes(stream).decode("utf-8", "replace") for _ in range(3))
+    nested = _read_exception(stream) if read_binary_uint8(stream) else None
+    return errors.ServerException(message if name == "DB::Exception" else f"{name}. {message}", code, nested=nested)
