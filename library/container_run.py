@@ -53,14 +53,14 @@ options:
     description: Time limit. At its end the container gets SIGTERM, and SIGKILL ten seconds later.
     type: float
     default: 600
+  alone_as:
+    description: Beginning of the names of containers that may not run at the same time.
+    type: str
+    default: ""
   log_file:
     description: File on this host that takes the output, readable by its owner only.
     type: path
     required: true
-  log_limit_mb:
-    description: Of a longer output the first and the last half of this many MiB are kept.
-    type: int
-    default: 64
 attributes:
   check_mode:
     description: Skipped, since nothing can be said about a run that did not take place.
@@ -83,7 +83,7 @@ RETURN = r"""
 outcome:
   description: >-
     exit_code (none when Docker could not tell), timed_out, oom_killed, duration_seconds, log_file, container, image,
-    image_id, image_created, explained (one sentence on the end) and outcome (the JSON object of the last line).
+    image_id, image_created, explained and outcome (the log's last JSON line that tells one).
   type: dict
   returned: success
 """
@@ -110,8 +110,8 @@ def main() -> None:
             "extra_hosts": {"type": "list", "elements": "str", "default": []},
             "memory": {"type": "str", "default": ""},
             "timeout_seconds": {"type": "float", "default": 600},
+            "alone_as": {"type": "str", "default": ""},
             "log_file": {"type": "path", "required": True},
-            "log_limit_mb": {"type": "int", "default": 64},
         },
     )
     params = module.params
@@ -128,7 +128,7 @@ def main() -> None:
             extra_hosts=params["extra_hosts"],
             memory=params["memory"],
             timeout_seconds=params["timeout_seconds"],
-            log_limit_bytes=params["log_limit_mb"] * 2**20,
+            alone_as=params["alone_as"],
         )
     except (NotStarted, DockerError) as error:
         finding = Finding("qtickets_ingest", "error", f"host_{error.kind}", str(error), object=params["name"])

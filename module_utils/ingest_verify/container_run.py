@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
+import re
 import signal
-import subprocess
 import tempfile
-import threading
-import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from . import docker_cli
 from .docker_cli import DockerError
-from .masking import is_secret_name, mask_secrets
-
-_STOP_GRACE_SECONDS = 10
+from .env_file import parse_env
+from .masking import is_secret_name
+from .process import run_process
 
 
 class NotStarted(Exception):  # noqa: N818 - not every start is an error of ours
     """The container was never created; the text says why and what to do.
 
-    `kind` is one of `name_taken`, `network_missing`, `image_missing`, `env_file`, `not_created`.
+    `kind` is one of `name_taken`, `network_missing`, `image_missing`, `env_file`, `second_run`,
+    `not_created`.
     """
 
     def __init__(self, kind: str, message: str) -> None:
@@ -35,8 +33,8 @@ class NotStarted(Exception):  # noqa: N818 - not every start is an error of ours
 
 @dataclass
 class Outcome:
-    """How one run of a container ended. `exit_code` is None when Docker could not tell; `outcome` is the JSON object
-    that a loader may write as its last line."""
+    """How one run of a container ended. `exit_code` is None when Docker could not tell; `outcome` is the log's
+    last JSON line that has an outcome, cause or status."""
 
     exit_code: int | None
     timed_out: bool
@@ -94,63 +92,6 @@ def explain_exit(
     return f"It failed by itself with exit code {exit_code}."
 
 
-def read_env_file(path: Path) -> dict[str, str]:
-    """The variables of an env file as Docker reads them: no quotes, no escapes, nothing trimmed from a value."""
-    values = {}
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        name, equals, value = line.lstrip().partition("=")
-        if equals and not name.startswith("#"):
-            values[name.strip()] = value
-    return values
-
-
-def secrets_of(environment: Mapping[str, str]) -> list[str]:
-    """The values that a log must not show, without the quotes that an env file may carry."""
-    return [value.strip().strip("'\"") for name, value in environment.items() if is_secret_name(name)]
-
-
-class BoundedLog:
-    """Writes lines to a file: the first and the last half of `limit` bytes, secrets masked."""
-
-    def __init__(self, path: Path, limit: int, secrets: Sequence[str]) -> None:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        self._file = os.fdopen(descriptor, "wb")
-        self._room = limit // 2
-        self._tail: deque[bytes] = deque()
-        self._tail_room = limit - self._room
-        self._tail_size = 0
-        self._left_out = 0
-        self._secrets = secrets
-        self.last_line = b""
-
-    def write(self, line: bytes) -> None:
-        if line.strip():
-            self.last_line = line
-        if not self._tail and len(line) <= self._room:
-            self._room -= len(line)
-            self._put(line)
-            self._file.flush()
-            return
-        self._tail.append(line)
-        self._tail_size += len(line)
-        while self._tail_size > self._tail_room and len(self._tail) > 1:
-            dropped = len(self._tail.popleft())
-            self._tail_size -= dropped
-            self._left_out += dropped
-
-    def close(self) -> None:
-        if self._left_out:
-            self._file.write(b"\n[... %d bytes left out ...]\n" % self._left_out)
-        for line in self._tail:
-            self._put(line)
-        self._file.close()
-
-    def _put(self, line: bytes) -> None:
-        # Latin-1 maps every byte, so a log of any encoding comes out as it went in.
-        masked = mask_secrets(line.decode("latin-1"), [secret.encode().decode("latin-1") for secret in self._secrets])
-        self._file.write(masked.encode("latin-1"))
-
-
 def run_container(
     *,
     name: str,
@@ -164,15 +105,18 @@ def run_container(
     extra_hosts: Sequence[str] = (),
     memory: str = "",
     timeout_seconds: float = 600,
-    log_limit_bytes: int = 64 * 2**20,
+    alone_as: str = "",
 ) -> Outcome:
     """Create, run, judge and remove one container. `memory` is Docker's notation (`512m`), swap is not added to it.
 
     `env` overrides `env_file`; its values reach Docker through a file that only its owner reads, never a command line.
+    No container whose name begins with `alone_as` may run at the same time: two loaders of one job spoil each other's run.
     Raises NotStarted when image, network or name do not allow it, DockerError when Docker is not usable.
     """
     image_info = _preflight(name, image, network, env_file)
-    file_values = read_env_file(env_file) if env_file else {}
+    _refuse_second_run(alone_as)
+    values = {**(parse_env(env_file.read_bytes(), str(env_file)).values if env_file else {}), **(env or {})}
+    secrets = [value.strip() for key, value in values.items() if is_secret_name(key)]
     arguments = ["create", "--name", name, "--network", network, "--label", "clickhouse-ingest-verify=ingest"]
     if memory:
         arguments += ["--memory", memory, "--memory-swap", memory]
@@ -190,11 +134,9 @@ def run_container(
             docker_cli.run(arguments)
         except DockerError as error:
             raise NotStarted("not_created", f"Container {name!r} could not be created: {error}") from error
-    log = BoundedLog(log_file, log_limit_bytes, secrets_of({**file_values, **(env or {})}))
     try:
-        return _run_created(name, image, image_info, log, log_file, memory, timeout_seconds)
+        return _run_created(name, image, image_info, log_file, secrets, memory, timeout_seconds)
     finally:
-        log.close()
         _remove(name)
 
 
@@ -224,70 +166,60 @@ def _preflight(name: str, image: str, network: str, env_file: Path | None) -> di
     return info
 
 
+def _refuse_second_run(prefix: str) -> None:
+    if not prefix:
+        return
+    # Docker's filter takes a regular expression that need not match from the start.
+    listed = docker_cli.run(["ps", "--filter", f"name=^/?{re.escape(prefix)}", "--format", "{{.Names}}: {{.Status}}"])
+    if listed.strip():
+        raise NotStarted(
+            "second_run",
+            f"Another run of this ingest is under way ({listed.splitlines()[0]}): wait for its end, or stop it with "
+            f"`docker stop {listed.partition(':')[0]}`.",
+        )
+
+
 def _run_created(
-    name: str, image: str, image_info: Mapping[str, Any], log: BoundedLog, log_file: Path, memory: str, timeout: float
+    name: str,
+    image: str,
+    image_info: Mapping[str, Any],
+    log_file: Path,
+    secrets: Sequence[str],
+    memory: str,
+    timeout_seconds: float,
 ) -> Outcome:
-    started = time.monotonic()
-    attached = subprocess.Popen(
+    # At the time limit the client gets SIGTERM and hands it on to the container.
+    attached = run_process(
         ["docker", "start", "--attach", name],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        log_file=log_file,
+        environment={key: value for key, value in os.environ.items() if key.startswith("DOCKER_")},
+        timeout_seconds=timeout_seconds,
+        secrets=secrets,
     )
-    assert attached.stdout is not None  # noqa: S101 - for the type checker
-    reader = threading.Thread(target=_copy, args=(attached.stdout, log), daemon=True)
-    reader.start()
-    timed_out = False
-    try:
-        attached.wait(timeout)
-    except subprocess.TimeoutExpired:
-        timed_out = True
-        _stop(name)
-        try:
-            attached.wait(3 * _STOP_GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            attached.kill()
-            attached.wait()
-    duration = time.monotonic() - started
-    reader.join(timeout=3 * _STOP_GRACE_SECONDS)
-    exit_code, oom_killed, error = _final_state(name, attached.returncode)
+    if attached.timed_out:
+        with contextlib.suppress(DockerError):
+            docker_cli.run(["kill", name])
+    exit_code, oom_killed, error = _final_state(name, attached.exit_code)
     return Outcome(
         exit_code=exit_code,
-        timed_out=timed_out,
+        timed_out=attached.timed_out,
         oom_killed=oom_killed,
-        duration_seconds=round(duration, 3),
+        duration_seconds=attached.duration_seconds,
         log_file=str(log_file),
         container=name,
         image=image,
         image_id=str(image_info["Id"]),
         image_created=str(image_info.get("Created", "")),
         explained=explain_exit(
-            exit_code, timed_out=timed_out, oom_killed=oom_killed, error=error, timeout_seconds=timeout, memory=memory
+            exit_code,
+            timed_out=attached.timed_out,
+            oom_killed=oom_killed,
+            error=error,
+            timeout_seconds=timeout_seconds,
+            memory=memory,
         ),
-        outcome=_json_object(log.last_line),
+        outcome=attached.outcome,
     )
-
-
-def _json_object(line: bytes) -> dict[str, Any] | None:
-    try:
-        value = json.loads(line)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def _copy(stream: IO[bytes], log: BoundedLog) -> None:
-    # A bound on one line keeps memory small when a client writes megabytes without a line end.
-    while line := stream.readline(2**20):
-        log.write(line)
-
-
-def _stop(name: str) -> None:
-    try:
-        docker_cli.run(["stop", "--time", str(_STOP_GRACE_SECONDS), name])
-    except DockerError:
-        # `stop` hangs or fails on a container that ended meanwhile; removal follows in any case.
-        return
 
 
 def _final_state(name: str, attached_code: int) -> tuple[int | None, bool, str]:
@@ -300,6 +232,10 @@ def _final_state(name: str, attached_code: int) -> tuple[int | None, bool, str]:
         # Removed from outside; `docker start --attach` passes the code on all the same.
         return attached_code, False, ""
     state = info["State"]
+    if state["Running"]:
+        with contextlib.suppress(DockerError):
+            docker_cli.run(["kill", name])
+        return None, False, "the connection to the running container was lost, and it was stopped"
     return int(state["ExitCode"]), bool(state.get("OOMKilled")), str(state.get("Error") or "")
 
 
