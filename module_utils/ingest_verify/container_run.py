@@ -110,7 +110,8 @@ def run_container(
     """Create, run, judge and remove one container. `memory` is Docker's notation (`512m`), swap is not added to it.
 
     `env` overrides `env_file`; its values reach Docker through a file that only its owner reads, never a command line.
-    No container whose name begins with `alone_as` may run at the same time: two loaders of one job spoil each other's run.
+    No container whose name begins with `alone_as` may run at the same time: two loads
+    of one job spoil each other.
     Raises NotStarted when image, network or name do not allow it, DockerError when Docker is not usable.
     """
     image_info = _preflight(name, image, network, env_file)
