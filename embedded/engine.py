@@ -57,12 +57,12 @@ def serve(conf_dir: Path, data_dir: Path, version_file: Path, engine_path: str |
     lifeline, lifeline_end = os.pipe()
     script = ";".join(
         (
-            # The launcher's own statements are no business of query_log's readers.
-            "SET log_queries = 0, max_execution_time = 0",
             f"SELECT version() INTO OUTFILE {literal(str(version_file))} TRUNCATE FORMAT TSVRaw",
             "SYSTEM START LISTEN HTTP",
             "SYSTEM START LISTEN TCP",
             f"SELECT line FROM file('/proc/self/fd/{lifeline}', 'LineAsString', 'line String')",
+            # The engine's own shutdown writes query_log, but not text_log.
+            "SYSTEM FLUSH LOGS",
         )
     )
     asked_to_stop, ended = threading.Event(), threading.Event()

@@ -292,7 +292,7 @@ class Launcher:
         """What a start asks for that the running engine was not started with."""
         asked, stored = dataclasses.asdict(options), dataclasses.asdict(Options.load(self.layout.options))
         unlike = [
-            f"{name} was asked to be {asked[name]!r}, but the running engine has {stored[name]!r}: restart to change it."
+            f"{name} was asked to be {asked[name]!r}, but the running one has {stored[name]!r}: restart to change it."
             for name in asked
             if asked[name] != stored[name] and not (name in ("http_port", "tcp_port") and asked[name] == 0)
         ]

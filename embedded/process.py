@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from pathlib import Path
@@ -38,7 +39,7 @@ def port_is_free(host: str, port: int) -> bool:
 
 def port_holder(port: int) -> str:
     """The process that listens on a TCP port, as ``pid 123 (command line)``, or why it cannot be told."""
-    inodes = set()
+    inodes: set[str] = set()
     for table in ("tcp", "tcp6"):
         try:
             lines = Path(f"/proc/net/{table}").read_text().splitlines()[1:]
@@ -47,12 +48,19 @@ def port_holder(port: int) -> str:
         for columns in map(str.split, lines):
             if columns[3] == _LISTEN and int(columns[1].rpartition(":")[2], 16) == port:
                 inodes.add(f"socket:[{columns[9]}]")
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            held = {os.readlink(fd) for fd in (process / "fd").iterdir()}
-            if inodes & held:
-                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-                return f"pid {process.name} ({command[:120]})"
-        except OSError:
-            continue
+    for process in Path("/proc").glob("[0-9]*") if inodes else ():
+        if _holds(process, inodes):
+            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+            return f"pid {process.name} ({command[:120]})"
     return "a process of another user or container" if inodes else "a socket that is not listening"
+
+
+def _holds(process: Path, sockets: set[str]) -> bool:
+    """Whether one of the process's descriptors is one of the sockets; no, where they may not be read."""
+    with contextlib.suppress(OSError):
+        for descriptor in (process / "fd").iterdir():
+            # Descriptors come and go under the loop, the one that lists the folder among them.
+            with contextlib.suppress(FileNotFoundError):
+                if os.readlink(descriptor) in sockets:
+                    return True
+    return False
