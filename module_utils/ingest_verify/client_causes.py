@@ -1,4 +1,4 @@
-"""From errors in a client's log, its exit code and its settings to causes on the client's, source's or config's side."""
+"""From a client's log, exit code and settings to causes on the side of the client, the source or the configuration."""
 
 from __future__ import annotations
 

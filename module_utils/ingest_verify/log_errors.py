@@ -63,7 +63,11 @@ _TRACEBACK = "Traceback (most recent call last)"
 _FRAME = re.compile(r"File \"(?P<file>[^\"]+)\", line (?P<line>\d+)(?:, in (?P<function>.+))?")
 _RICH_FRAME = re.compile(r"^\s*(?P<file>[^\s:]+\.py):(?P<line>\d+) in (?P<function>\S+)")
 _RICH_CODE = re.compile(r"^\s*❱\s*\d+\s*(?:│\s*)?(?P<code>.*?)\s*$")
-_GUTTER = re.compile(r"^(\s*)(?:\+-\+-+ \d+ -+|\+-+$|[|+] )")
+# Exception groups draw a tree in front of their lines.
+_GUTTER = re.compile(r"^\s*(?:\| ?|\+ (?=Exception Group)|\+-\+?-+(?: \d+ -+)?$)")
+_GUTTER_RULE = re.compile(r"\+?-[+-]*-(?: \d+ -+)?$")
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\S+(?:Z|[+-]\d\d:\d\d)$")
+_TIME_KEYS = ("timestamp", "@timestamp", "time", "ts", "asctime", "@t", "t")
 _CHAINED = ("During handling of the above exception", "The above exception was the direct cause")
 
 # Frames of other languages: JVM, .NET and Node (`at ...`), Go, PHP, Ruby.
@@ -79,25 +83,39 @@ _FOREIGN_HEAD = re.compile(
 )
 
 # Words that make a line without a level an error; and counters of errors, which do not.
-_WORDS = (
+_ERROR_WORDS = re.compile(
     r"\berrors?\b|\w(?:Error|Exception)\b|\bexception\b|\bfatal\b|\bfail(?:ed|ure)?\b|\bpanic\b|\bcannot\b"
     r"|\bcould ?n[o']t\b|\bunable to\b|\brefused\b|\bdenied\b|\btimed out\b|\bnot found\b|\bno such\b|\bunauthorized\b"
     r"|\bKilled\b|\bSegmentation fault\b|\bout of memory\b|\baborted\b|\bcore dumped\b"
     r"|ошибк|исключени|не удалось|сбой|аварийн|отказано|помилк|не вдалося|błąd|wyjątek|fehler|ausnahme|erreur"
-    r"|échou|\bechec\b|échec|\berrore\b|\bfallo\b|\bfalló\b|\bexcepción\b|\berro\b|falha|hata|错误|錯誤|失败|异常|エラー|失敗|例外|오류"
+    r"|échou|\bechec\b|échec|\berrore\b|\bfallo\b|\bfalló\b|\bexcepción\b|\berro\b|falha|hata|错误|錯誤|失败|异常|エラー|失敗|例外"
+    r"|오류",
+    re.IGNORECASE,
 )
-_ERROR_WORDS = re.compile(_WORDS, re.IGNORECASE)
 _COUNTERS = re.compile(
-    r"\b(?:no|0|without|zero|без|нет) (?:\w+ )?(?:errors?|failures?|failed|ошибок)|\b(?:errors|failures|failed|fails)[\"']?\s*[:=]\s*0\b"
-    r"|\berror_?(?:s|_?count|_?rate)?[\"']?=0\b|\berrors?[\"']?\s*[:=]\s*(?:None|null|\[\]|\"\"|'')(?!\w)|\bошибок:?\s*0\b",
+    r"\b(?:no|0|without|zero|без|нет) (?:\w+ )?(?:errors?|failures?|failed|ошибок)"
+    r"|\b(?:errors|failures|failed|fails)[\"']?\s*[:=]\s*0\b|\berror_?(?:s|_?count|_?rate)?[\"']?=0\b|\bошибок:?\s*0\b"
+    r"|\berrors?[\"']?\s*[:=]\s*(?:None|null|\[\]|\"\"|'')(?!\w)|\b\w+Warning: ",
     re.IGNORECASE,
 )
-# A fast look at a line: one that matches none of this is neither an error nor part of one.
-INTERESTING = re.compile(
-    _WORDS + r"|traceback|critical|severe|emerg|\balert\b|\bcrit\b|\bwarn|caused by|^\s+at \S|^[EF]\d{4} "
-    r"|\\\"level\\\"|\"(?:level|severity|levelname)\"\s*:\s*(?:[45678]0\b|\"(?:e|c|f|w|a))|\"(?:outcome|cause|status)\"",
-    re.IGNORECASE,
-)
+# Where none of these stands in lower case, no line is an error or the start of one. Plain `in` over a whole chunk is
+# what makes a log of 1 GB a matter of seconds.
+_NEEDLES = (
+    "error", "exception", "traceback", "fatal", "crit", "severe", "panic", "fail", "cannot", "could n", "couldn",
+    "unable to", "refused", "denied", "timed out", "not found", "no such", "unauthorized", "killed", "segmentation",
+    "out of memory", "abort", "core dumped", "alert", "emerg", "warn", "caused by", "\tat ", "    at ", '"level"',
+    '"severity"', '"outcome"', '"cause"', '"status"', '"log"', "http/1.1 4", "http/1.1 5", 'http/1.1" 4', 'http/1.1" 5',
+)  # fmt: skip
+_NEEDLE_BYTES = tuple(needle.encode() for needle in _NEEDLES)
+
+
+def may_hold_errors(chunk: bytes) -> bool:
+    """Whether a piece of a log needs a closer look; anything beyond ASCII does, for words of other languages."""
+    if not chunk.isascii():
+        return True
+    lowered = chunk.lower()
+    return any(needle in lowered for needle in _NEEDLE_BYTES)
+
 
 _SERVER_CODE = (
     re.compile(r"\bCode:\s*(\d+)\.\s*(?:Nested:.*)?\s*DB::(?:\w*Exception)", re.DOTALL),
@@ -110,16 +128,34 @@ _SERVER_CODE = (
 _HTTP_STATUS = (
     re.compile(r"\b([45]\d\d) (?:Client|Server) Error\b"),
     re.compile(r"\b(?:Client|Server) error ['\"]([45]\d\d)\b"),
-    re.compile(r"\bHTTP(?:/\d(?:\.\d)?)?[\"']?[\s:=]+(?:status(?: code)?[\s:=]+|error[\s:=]+)?([45]\d\d)\b", re.IGNORECASE),
-    re.compile(r"\b(?:status|statusCode|status_code|response|http)(?:[ _-]?(?:code|status))?[\"']?\s*[:=(]?\s*[\"']?([45]\d\d)\b", re.IGNORECASE),
-    re.compile(r"\bGot ([45]\d\d)\b|\b([45]\d\d) (?:Unauthorized|Forbidden|Too Many Requests|Internal Server Error|Bad Gateway|Service (?:Temporarily )?Unavailable|Gateway Time-?out)\b", re.IGNORECASE),
+    re.compile(
+        r"\bHTTP(?:/\d(?:\.\d)?)?[\"']?[\s:=]+(?:status(?: code)?[\s:=]+|error[\s:=]+)?([45]\d\d)\b", re.IGNORECASE
+    ),
+    re.compile(
+        r"\b(?:status|statusCode|status_code|response|http)(?:[ _-]?(?:code|status))?[\"']?\s*[:=(]?\s*[\"']?"
+        r"([45]\d\d)\b",
+        re.IGNORECASE,
+    ),
+    re.compile(r"\b(?:Got|returned|answered|responded(?: with)?|api(?: error)?:?) ([45]\d\d)\b", re.IGNORECASE),
+    re.compile(
+        r"\b([45]\d\d) (?:Unauthorized|Forbidden|Too Many Requests|Internal Server Error|Bad Gateway"
+        r"|Service (?:Temporarily )?Unavailable|Gateway Time-?out)\b",
+        re.IGNORECASE,
+    ),
 )
+# A request line of an HTTP client's own log, which stands at INFO whatever the answer was.
+_REQUEST_LINE = re.compile(r"HTTP/\d(?:\.\d)?\"? [\"']?(?:[45]\d\d)\b")
 
 _LIBRARY = re.compile(
     r"(?:^|/)(?:site|dist)-packages/|(?:^|[/\\])lib/python\d[\d.]*/|(?:^|[/\\])Lib[/\\](?!.*[/\\]src[/\\])"
-    r"|^<|^frozen |/node_modules/|^node:|^internal/|/go/pkg/mod/|/usr/(?:local/)?go/src/|^(?:Native|Unknown) ",
+    r"|\.pyx$|^<|^frozen |/node_modules/|^node:|^internal/|/go/pkg/mod/|/usr/(?:local/)?go/src/|^(?:Native|Unknown) ",
 )
-_PACKAGE = re.compile(r"(?:site|dist)-packages/([^/]+)")
+_JVM_LIBRARY = re.compile(r"^(?:java|javax|jdk|sun|com\.sun|kotlin|scala|org\.(?:apache|spring\w*)|io\.netty)[./]")
+_PACKAGE = re.compile(r"(?:site|dist)-packages/([^/]+)|^(clickhouse_connect|clickhouse_driver|asynch)/")
+_TAIL = re.compile(
+    r"(?:Code: \d+|DB::|Stack trace|\d+\. |\[SQL|\[parameters|\(Background|HTTPDriver|Nested|Received|Check |LINE \d"
+    r"|DETAIL|HINT|For more information)"
+)
 
 
 @dataclass
@@ -140,6 +176,7 @@ class ClientError:
     printed, so its first entry is where it began. `frame` is the innermost frame of the user's own code in the first
     traceback that has one. `server_code` is set only where the text proves that the server said it: a bare number never
     is a code. `libraries` names third-party packages on the stack. `weak` marks a line that has no level, only words.
+    `order` grows with the place of its last appearance in the log.
     """
 
     type: str | None
@@ -155,6 +192,7 @@ class ClientError:
     libraries: list[str] = field(default_factory=list)
     traceback: bool = False
     weak: bool = False
+    order: int = 0
 
 
 def server_code(text: str) -> int | None:
@@ -185,10 +223,10 @@ def is_library(path: str) -> bool:
 def own_frame(frames: list[Frame]) -> Frame | None:
     """The innermost frame of the user's own code. A program installed as a package has none outside site-packages:
     then it is the innermost frame of the package that the stack enters first."""
-    own = [frame for frame in frames if not is_library(frame.file)]
+    own = [frame for frame in frames if not is_library(frame.file) and not _JVM_LIBRARY.match(frame.function)]
     if own:
         return own[-1]
-    packages = [(match[1], frame) for frame in frames if (match := _PACKAGE.search(frame.file))]
+    packages = [(match[1] or match[2], frame) for frame in frames if (match := _PACKAGE.search(frame.file))]
     return next((frame for name, frame in reversed(packages) if name == packages[0][0]), None)
 
 
@@ -203,25 +241,32 @@ class _Part:
 
 @dataclass
 class _Block:
-    """Lines that belong to one error while they are being read."""
+    """Lines that belong to one error while they are being read.
+
+    `state`: `plain` for a message, `frames` and `after` for a traceback and what follows its exception, `chained`
+    between two tracebacks, `stack` for other languages. `head` is what a logger repeats before each line, digits as #.
+    """
 
     when: str | None
     lines: list[str] = field(default_factory=list)
     message: str | None = None
     type: str | None = None
     parts: list[_Part] = field(default_factory=list)
+    state: str = "plain"
     column: int = 0
-    state: str = "plain"  # plain -> frames -> after; `stack` for other languages
-    headed: bool = False
+    head: str = ""
     rich: bool = False
+    go: bool = False
     warning: bool = False
     weak: bool = False
     blanks: int = 0
+    gap: bool = False
 
 
 class ErrorParser:
-    """Feed it lines, then `finish()`: `errors` in the order of their first appearance, `notes` for warnings that
-    tell of failures, `outcome` for the last JSON line with an outcome. Memory is bounded by MAX_GROUPS blocks."""
+    """Feed it lines, then `finish()`: `errors` in the order of their first appearance, `notes` for what is no error and
+    tells of one (warnings, refused requests), `outcome` for the last JSON line with an outcome. Memory is bounded by
+    MAX_GROUPS blocks; `dropped` counts what came after."""
 
     def __init__(self) -> None:
         self.errors: list[ClientError] = []
@@ -231,6 +276,7 @@ class ErrorParser:
         self._groups: dict[tuple[bool, str | None, str], ClientError] = {}
         self._block: _Block | None = None
         self._previous: tuple[str, str | None] = ("", None)
+        self._order = 0
 
     @property
     def idle(self) -> bool:
@@ -242,7 +288,7 @@ class ErrorParser:
         self._close()
 
     def skip(self, raw: str) -> None:
-        """A line that INTERESTING does not match: kept only as what may stand above a stack."""
+        """A line that needs no look: kept only as what may stand above a stack."""
         self._previous = (raw, None)
 
     def feed(self, raw: str) -> None:
@@ -252,92 +298,97 @@ class ErrorParser:
             return
         if when is None and (match := _TIME.search(text, 0, 80)):
             when = match[0]
-        if self._block is not None and self._continue(text):
+        if self._block is not None and self._continue(self._block, text):
             return
         self._close()
         self._start(text, when)
         self._previous = (text, when)
 
-    # -- blocks
+    # -- one line after the other
 
     def _start(self, text: str, when: str | None) -> None:
         if _TRACEBACK in text:
             self._block = _Block(when)
-            self._open_traceback(text)
+            self._open_traceback(self._block, text)
             return
         if _STACK_LINE.match(text) and self._previous[0].strip():
-            self._block = _Block(self._previous[1], lines=[self._previous[0]], state="stack")
-            self._set_foreign_head(self._block, self._previous[0])
-            self._continue(text)
+            self._block = block = _Block(self._previous[1], lines=[self._previous[0]])
+            _set_foreign_head(block, self._previous[0])
+            self._continue_stack(block, text)
             return
         level, message = _level_of(text)
         if level is None:
             if not _ERROR_WORDS.search(text) or _COUNTERS.search(text):
                 return
             message = _RECORD_HEAD.sub("", text, count=1).strip()
-        elif level == 1 or (level == _WARNING and not _ERROR_WORDS.search(message)):
+        elif level < _ERROR and not (_ERROR_WORDS if level == _WARNING else _REQUEST_LINE).search(text):
             return
-        block = _Block(when, lines=[text], message=message, warning=level == _WARNING, weak=level is None)
-        block.type, _ = _typed_message(message)
-        if "\\n" in text and _TRACEBACK.split(" (")[0] in text:
-            block.message = message
-        self._block = block
+        self._block = _Block(when, [text], message, warning=level in (1, _WARNING), weak=level is None)
+        self._block.type, _ = typed_message(message)
 
-    def _open_traceback(self, text: str) -> None:
-        block = self._block
-        assert block is not None  # noqa: S101 - the callers have just set it
+    def _open_traceback(self, block: _Block, text: str) -> None:
         before, _, after = text.partition(_TRACEBACK)
         if "\\n" in after:
-            # One line holds it all, escaped by a logger (logfmt, repr).
-            head = before.strip()
-            if head and not block.lines:
-                block.lines.append(head)
-                block.message = _level_of(head)[1]
-            for line in _unescape(_TRACEBACK + after).splitlines():
-                if line.startswith(_TRACEBACK):
-                    self._open_traceback(line)
-                else:
-                    self._continue(line)
+            self._open_escaped(block, before, after)
             return
         block.rich = "─" in before
-        head = _RECORD_HEAD.match(text)
-        block.headed = head is not None and head.end() > 0
-        # Indentation of a whole traceback (a logger's or a wrapper's) counts only where nothing else stands before it.
-        block.column = len(before) if before.isspace() else 0
-        if before.strip(" +|╭─") and not block.lines:
-            block.message = _level_of(before)[1].strip()
+        lead = re.sub(r"(?:\+ )?Exception Group $", "", before)
+        if lead.strip(" |+╭─"):
+            block.head = re.sub(r"\d", "#", lead)
+            if not block.lines:
+                block.message = _level_of(lead)[1].strip() or None
+        elif lead.isspace():
+            # Indentation of a whole traceback, by a wrapper or a logger.
+            block.column = len(lead)
         block.lines.append(text)
-        block.state = "frames"
+        block.state, block.gap = "frames", False
         block.parts.append(_Part())
 
-    def _continue(self, text: str) -> bool:
+    def _open_escaped(self, block: _Block, before: str, after: str) -> None:
+        """A logger wrote the whole traceback into one line (logfmt, repr), its line ends as backslash n."""
+        quote = before[-1:] if before[-1:] in ("'", '"') else ""
+        if quote:
+            after = re.split(rf"(?<!\\){quote}", after, maxsplit=1)[0]
+        if not block.lines:
+            block.lines.append(before.strip())
+            block.message = _level_of(before)[1].rstrip("'\" ")
+        block.state = "chained"
+        for line in _unescape(_TRACEBACK + after).splitlines():
+            if not self._continue(block, line):
+                break
+
+    def _continue(self, block: _Block, text: str) -> bool:
         """Take the line into the open block, or say that it belongs to the next record."""
-        block = self._block
-        assert block is not None  # noqa: S101 - the callers have just looked
         if len(block.lines) > MAX_BLOCK_LINES:
             return False
         if _TRACEBACK in text:
-            if block.state == "plain" or block.state == "chained" or (block.parts and _GUTTER.match(text)):
-                self._open_traceback(text)
+            if block.state in ("plain", "chained") or _GUTTER.match(text):
+                self._open_traceback(block, text)
                 return True
             return False
-        return {
-            "plain": self._continue_plain,
-            "frames": self._continue_frames,
-            "after": self._continue_after,
-            "chained": self._continue_after,
-            "stack": self._continue_stack,
-        }[block.state](block, text)
+        if block.state == "plain":
+            return self._continue_plain(block, text)
+        if block.state == "frames":
+            return self._continue_frames(block, text)
+        if block.state == "stack":
+            return self._continue_stack(block, text)
+        return self._continue_after(block, text)
 
     def _continue_plain(self, block: _Block, text: str) -> bool:
         if _STACK_LINE.match(text):
-            self._set_foreign_head(block, block.lines[-1])
+            _set_foreign_head(block, next(line for line in reversed(block.lines) if line.strip()))
             return self._continue_stack(block, text)
         if not text.strip():
             block.blanks += 1
+            block.lines.append(text)
             return block.blanks < 2
         # An exception's text of several lines: what follows is neither a record of its own nor blank.
-        if len(block.lines) < MAX_MESSAGE_LINES and not _is_record(text) and (text[0].isspace() or _is_tail(text)):
+        if (
+            len(block.lines) < MAX_MESSAGE_LINES
+            and not block.blanks
+            and not _is_record(text)
+            and (text[0].isspace() or _is_tail(text))
+        ):
             block.lines.append(text)
             block.message = f"{block.message}\n{text.strip()}"
             return True
@@ -345,16 +396,16 @@ class ErrorParser:
 
     def _continue_frames(self, block: _Block, text: str) -> bool:
         part = block.parts[-1]
-        content = self._content(block, text)
+        content = _content(block, text)
         if match := (_RICH_FRAME if block.rich else _FRAME).search(content):
             part.frames.append(Frame(match["file"], int(match["line"]), (match["function"] or "<module>").strip()))
         elif block.rich and (match := _RICH_CODE.match(content)):
             if part.frames:
                 part.frames[-1].code = match["code"] or None
-        elif content.startswith((" ", "\t", ">", "└", "│", "╰")) or not content.strip():
+        elif not content.strip() or content.startswith((" ", "\t", ">", "└", "│", "╰", "─")):
             stripped = content.strip()
-            if part.frames and part.frames[-1].code is None and stripped and not set(stripped) <= set("^~"):
-                part.frames[-1].code = None if block.rich else stripped
+            if not block.rich and part.frames and part.frames[-1].code is None and stripped.strip("^~ "):
+                part.frames[-1].code = stripped
         elif match := _EXCEPTION_LINE.match(content.rstrip()):
             part.type, part.message = match[1], [match[2] or ""]
             block.state = "after"
@@ -365,35 +416,32 @@ class ErrorParser:
         return True
 
     def _continue_after(self, block: _Block, text: str) -> bool:
-        content = self._content(block, text)
-        if any(content.strip().startswith(chained) for chained in _CHAINED):
+        content = _content(block, text)
+        stripped = content.strip()
+        if stripped.startswith(_CHAINED):
             block.state = "chained"
-        elif not content.strip() or set(content.strip()) <= set("+-0123456789 .") and "--" in content:
+        elif not stripped or _GUTTER_RULE.match(stripped):
             block.blanks += 1
-            if block.blanks > 6:
+            block.gap = True
+            if block.blanks > 12:
                 return False
-            if block.state == "after" and not content.strip():
-                block.lines.append(text)
-                block.state = "after"
-                self._blank_after = True
-                return True
-        elif block.state == "after" and self._is_message_tail(block, content, text):
-            block.parts[-1].message.append(content.strip())
+        elif block.state == "after" and not block.gap and self._is_message_tail(block, content):
+            block.parts[-1].message.append(stripped)
         else:
             return False
         block.lines.append(text)
-        self._blank_after = False
         return True
 
-    _blank_after = False
-
-    def _is_message_tail(self, block: _Block, content: str, text: str) -> bool:
-        if self._blank_after or _is_record(text if not block.headed else content):
+    def _is_message_tail(self, block: _Block, content: str) -> bool:
+        part = block.parts[-1]
+        if len(part.message) >= MAX_MESSAGE_LINES or _is_record(content):
             return False
-        return len(block.parts[-1].message) < MAX_MESSAGE_LINES and (content[0].isspace() or _is_tail(content))
+        # Validation errors name a field per line, unindented.
+        return content[0].isspace() or _is_tail(content) or (part.type or "").endswith(("ValidationError", "Group"))
 
     def _continue_stack(self, block: _Block, text: str) -> bool:
         block.state = "stack"
+        block.go |= text.startswith("goroutine ")
         part = block.parts[-1]
         if match := _AT_FRAME.match(text):
             file, line = match["file"] or match["net_file"], match["line"] or match["net_line"]
@@ -403,36 +451,25 @@ class ErrorParser:
             part.frames.insert(0, Frame(match["file"], int(match["line"]), block.lines[-1].strip()))
         elif match := _CAUSED_BY.match(text):
             block.parts.append(_Part(type=match[1], message=[match[2] or ""]))
-        elif not (_STACK_LINE.match(text) or (text.strip() and "go" in block.lines[0] and not _is_record(text)) or not text.strip()):
-            return False
         elif not text.strip():
             block.blanks += 1
             if block.blanks > 2:
                 return False
+        elif not _STACK_LINE.match(text) and not (block.go and not _is_record(text)):
+            return False
         block.lines.append(text)
         return True
 
-    def _set_foreign_head(self, block: _Block, line: str) -> None:
-        message = _level_of(line)[1].strip()
-        match = _FOREIGN_HEAD.search(message)
-        block.parts.append(_Part(type=match[1] if match else None, message=[(match[2] or "") if match else message]))
-
-    def _content(self, block: _Block, text: str) -> str:
-        if block.rich:
-            return re.sub(r"^[│╭╰]\s?|\s*[│╮╯]$", "", text)
-        if block.headed and (match := _RECORD_HEAD.match(text)):
-            text = text[match.end() :]
-        while match := _GUTTER.match(text):
-            text = text[match.end() :] if "|" in match[0] or "+ " in match[0] else ""
-        return text[block.column :] if text[: block.column].isspace() else text
+    # -- finished blocks
 
     def _close(self) -> None:
         block, self._block = self._block, None
-        self._blank_after = False
         if block is not None:
             self._add(_error_of(block), block.warning)
 
     def _add(self, error: ClientError, warning: bool) -> None:
+        self._order += 1
+        error.order = self._order
         key = (warning, error.type, _group_key(error.message))
         known = self._groups.get(key)
         if known is None:
@@ -445,6 +482,9 @@ class ErrorParser:
         known.count += error.count
         known.last = error.last or known.last
         known.first = known.first or error.first
+        known.order = error.order
+        known.server_code = known.server_code or error.server_code
+        known.http_status = known.http_status or error.http_status
         if error.traceback and not known.traceback:
             known.frame, known.chain, known.text, known.traceback = error.frame, error.chain, error.text, True
             known.libraries = error.libraries
@@ -463,32 +503,33 @@ class ErrorParser:
             # Docker's json-file driver: the line itself is inside.
             stamp = record.get("time")
             for line in inner.splitlines():
-                text = f"{stamp} {line}" if isinstance(stamp, str) and re.match(r"\d{4}-\d\d-\d\dT\S+Z$", stamp) else line
-                self.feed(text)
+                self.feed(f"{stamp} {line}" if isinstance(stamp, str) and _RFC3339.match(stamp) else line)
             return True
         self._close()
         if "outcome" in record or "cause" in record or isinstance(record.get("status"), str):
             self.outcome = record
         level = _json_level(record)
         trace = _json_traceback(record)
-        if level is None and not trace and not (record.get("error") or record.get("exception")):
-            return True
-        if level is not None and level < _WARNING and not trace:
-            return True
-        stamp = next((record[key] for key in ("timestamp", "@timestamp", "time", "ts", "asctime", "@t", "t") if key in record), when)
         message = _json_message(record)
-        if level == _WARNING and not trace and not _ERROR_WORDS.search(message):
-            return True
-        block = _Block(str(stamp) if stamp is not None else None, lines=[text], message=message, warning=level == _WARNING)
-        block.type, _ = _typed_message(message)
-        self._block = block
-        for part in _json_parts(record):
-            block.parts.append(part)
-        for line in trace.splitlines():
-            if block.parts and block.state == "plain" and _STACK_LINE.match(line):
+        if not trace and (level or 1) < _ERROR:
+            telling = level == _WARNING and _ERROR_WORDS.search(message)
+            if not telling and (level is not None or not (record.get("error") or record.get("exception"))):
+                return True
+        stamp = next((record[key] for key in _TIME_KEYS if record.get(key) is not None), when)
+        block = _Block(None if stamp is None else str(stamp), [text], message, warning=level == _WARNING)
+        block.type, _ = typed_message(message)
+        block.parts = _json_parts(record, trace)
+        if _TRACEBACK in trace:
+            # A serializer escapes what is inside a string once more.
+            for line in trace[trace.index(_TRACEBACK) :].splitlines():
+                if not self._continue(block, line):
+                    break
+        else:
+            for line in filter(_STACK_LINE.match, trace.splitlines()):
+                if not block.parts:
+                    _set_foreign_head(block, trace.splitlines()[0])
                 self._continue_stack(block, line)
-            elif not self._continue(line):
-                break
+        self._block = block
         self._close()
         return True
 
@@ -508,6 +549,24 @@ def _strip_carriers(raw: str) -> tuple[str, str | None]:
     return text, when
 
 
+def _content(block: _Block, text: str) -> str:
+    """A line of a traceback without what a logger, a frame or an exception group put in front of it."""
+    if block.rich:
+        return re.sub(r"^[│╭╰]\s?|\s*[│╮╯]$", "", text)
+    size = len(block.head)
+    if size and re.sub(r"\d", "#", text[:size]) == block.head:
+        return text[size:]
+    while match := _GUTTER.match(text):
+        text = text[match.end() :]
+    return text[block.column :] if text[: block.column].isspace() else text
+
+
+def _set_foreign_head(block: _Block, line: str) -> None:
+    message = _level_of(line)[1].strip()
+    match = _FOREIGN_HEAD.search(message)
+    block.parts.append(_Part(type=match[1] if match else None, message=[(match[2] or "") if match else message]))
+
+
 def _level_of(text: str) -> tuple[int | None, str]:
     """(3 for errors, 2 for warnings, 1 below, None without a level; the message behind level and logger name)."""
     match = _LEVEL.search(text, 0, 160)
@@ -517,7 +576,9 @@ def _level_of(text: str) -> tuple[int | None, str]:
         return None, text
     if match["glog"]:
         return _GLOG[match["glog"]], text.partition("] ")[2] or text
-    level = _LEVELS[next(value for value in (match["upper"], match["key"], match["box"], match["lead"]) if value).lower()]
+    level = _LEVELS[
+        next(value for value in (match["upper"], match["key"], match["box"], match["lead"]) if value).lower()
+    ]
     message = text[match.end() :]
     if match["key"]:
         found = re.findall(r"\b(msg|message|err|error|exc|exception)=(?:\"((?:[^\"\\]|\\.)*)\"|(\S+))", text)
@@ -536,14 +597,14 @@ def _is_record(text: str) -> bool:
 
 def _is_tail(text: str) -> bool:
     """Whether an unindented line may go on with an exception's text: known shapes only, or prose would be eaten."""
-    return bool(re.match(r"(?:Code: \d+|DB::|Stack trace|\d+\. |\[SQL|\[parameters|\(Background|HTTPDriver|Nested|Received|Check |LINE \d|DETAIL|HINT|For more information)", text))
+    return _TAIL.match(text) is not None
 
 
 def _unescape(text: str) -> str:
     return text.replace("\\r", "").replace("\\n", "\n").replace("\\t", "\t").replace('\\"', '"').replace("\\'", "'")
 
 
-def _typed_message(message: str) -> tuple[str | None, str]:
+def typed_message(message: str) -> tuple[str | None, str]:
     """An exception type named in a line, and what stands behind it (`repr` is taken apart)."""
     if match := _REPR.search(message):
         return match[1], match[2].rstrip(",")
@@ -560,29 +621,23 @@ def _group_key(message: str) -> str:
 
 
 def _error_of(block: _Block) -> ClientError:
-    parts = [part for part in block.parts if part.type or part.frames or part.message]
-    raw = "\n".join(block.lines)
-    chain = [(part.type or "", "\n".join(part.message).strip()) for part in parts]
-    if parts and block.state == "stack":
+    parts = [part for part in block.parts if part.type or part.frames or any(part.message)]
+    if block.state == "stack":
         # JVM style prints the outcome first and its origin last.
-        chain.reverse()
-    frame = next((found for part in (reversed(parts) if block.state == "stack" else parts) if (found := own_frame(part.frames))), None)
+        parts.reverse()
+    elif len(parts) > 1 and (parts[0].type or "").endswith("Group"):
+        # A group stands before its members, which are where it began.
+        parts = [*parts[1:], parts[0]]
+    chain = [(part.type or "", "\n".join(part.message).strip()) for part in parts]
+    frame = next((found for part in parts if (found := own_frame(part.frames))), None)
     kind, message = (chain[-1][0] or None, chain[-1][1]) if chain else (None, block.message or "")
     if not chain:
-        kind, rest = _typed_message(message)
-        if kind:
-            chain = [(kind, rest)]
-    elif block.state != "stack" and kind is None:
+        kind, rest = typed_message(message)
+        chain = [(kind, rest)] if kind else []
+    elif kind is None:
         kind, message = block.type, block.message or message
-    libraries: list[str] = []
-    for part in parts:
-        for found in (match[1] for frame_ in part.frames if (match := _PACKAGE.search(frame_.file))):
-            if found not in libraries:
-                libraries.append(found)
-    masked = mask_evidence(raw)
-    if len(masked) > MAX_TEXT:
-        masked = masked[: MAX_TEXT // 3] + "\n... cut ...\n" + masked[-MAX_TEXT * 2 // 3 :]
-    whole = raw + "\n" + message
+    packages = [match for part in parts for item in part.frames if (match := _PACKAGE.search(item.file))]
+    whole = "\n".join(block.lines) + "\n" + message
     if frame is not None and frame.code:
         frame.code = mask_evidence(frame.code)
     return ClientError(
@@ -592,13 +647,19 @@ def _error_of(block: _Block) -> ClientError:
         first=block.when,
         last=block.when,
         chain=[(name, mask_evidence(text)[:MAX_TEXT]) for name, text in chain],
-        text=masked,
+        text=_trim(mask_evidence("\n".join(block.lines).rstrip())),
         server_code=server_code(whole),
         http_status=http_status(whole),
-        libraries=libraries,
-        traceback=bool(any(part.frames for part in parts)),
+        libraries=list(dict.fromkeys(match[1] or match[2] for match in packages)),
+        traceback=any(part.frames for part in parts),
         weak=block.weak,
     )
+
+
+def _trim(text: str) -> str:
+    if len(text) <= MAX_TEXT:
+        return text
+    return text[: MAX_TEXT // 3] + "\n... cut ...\n" + text[-MAX_TEXT * 2 // 3 :]
 
 
 def _nested(record: Mapping[str, Any], *path: str) -> Any:
@@ -617,7 +678,9 @@ def _json_level(record: Mapping[str, Any]) -> int | None:
             return _LEVELS[value.lower()]
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             # pino, bunyan: 50 and 60; Python's levelno: 40 and 50, told apart by who writes WARNING as 30.
-            return _ERROR if value >= 40 and "levelno" in record or value >= 50 else _WARNING if value >= 40 else 1
+            if value >= (40 if "levelno" in record else 50):
+                return _ERROR
+            return _WARNING if value >= 40 else 1
     return None
 
 
@@ -653,21 +716,30 @@ def _walk_strings(value: Any, depth: int) -> Iterator[str]:
             yield from _walk_strings(item, depth - 1)
 
 
-def _json_parts(record: Mapping[str, Any]) -> list[_Part]:
+def _json_parts(record: Mapping[str, Any], trace: str) -> list[_Part]:
     """Exceptions that a JSON log carries as data: structlog's dict tracebacks, ECS, pino's `err`."""
     parts: list[_Part] = []
     stacks = record.get("exception")
     for stack in stacks if isinstance(stacks, list) else []:
         if isinstance(stack, Mapping) and "exc_type" in stack:
             frames = [
-                Frame(str(item.get("filename")), int(item.get("lineno") or 0), str(item.get("name") or ""), item.get("line") or None)
+                Frame(
+                    str(item.get("filename")),
+                    _number(item.get("lineno")),
+                    str(item.get("name") or ""),
+                    item.get("line"),
+                )
                 for item in stack.get("frames") or []
                 if isinstance(item, Mapping)
             ]
             parts.insert(0, _Part(frames, str(stack["exc_type"]), [str(stack.get("exc_value", ""))]))
-    for key in ("error", "err", "exception"):
+    for key in () if _TRACEBACK in trace else ("error", "err", "exception"):
         name = _nested(record, key, "type") or _nested(record, key, "name") or _nested(record, key, "class")
         text = _nested(record, key, "message")
-        if isinstance(name, str) and isinstance(text, str) and not _json_traceback(record).startswith(_TRACEBACK):
+        if isinstance(name, str) and isinstance(text, str):
             parts.append(_Part(type=name, message=[text]))
     return parts
+
+
+def _number(value: Any) -> int:
+    return value if isinstance(value, int) else 0

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from .log_errors import INTERESTING, ClientError, ErrorParser
+from .log_errors import ClientError, ErrorParser, may_hold_errors
 from .masking import mask_evidence
 
 # Read whole up to here (a minute's work at most); of a longer log the beginning and the end.
@@ -71,7 +71,9 @@ def read_client_log(path: str | os.PathLike[str], *, max_bytes: int = DEFAULT_MA
         if stat.S_ISDIR(status.st_mode):
             raise LogFileError(f"A log file is expected at {name}, found a directory: name the file in it.")
         if not stat.S_ISREG(status.st_mode):
-            raise LogFileError(f"A log file is expected at {name}, found a device or pipe: write the log to a file first.")
+            raise LogFileError(
+                f"A log file is expected at {name}, found a device or pipe: write the log to a file first."
+            )
         with open(name, "rb") as stream:
             return _read(stream, name, status.st_size, max_bytes)
     except FileNotFoundError:
@@ -89,22 +91,29 @@ def _read(stream: BinaryIO, name: str, size: int, max_bytes: int) -> ClientLog:
     log.truncated = size > max_bytes
     spans = [(0, max_bytes // 2), (size - max_bytes // 2, size)] if log.truncated else [(0, size)]
     for start, end in spans:
-        for line in _lines(stream, start, end, wide, log):
-            log.lines += 1
-            text = line.decode("utf-8", "surrogateescape") if wide else _decode(line, seen)
-            if parser.idle and not INTERESTING.search(text):
-                parser.skip(text)
-            else:
-                parser.feed(text)
-            if text.strip():
-                tail.append(text)
+        for block in _blocks(stream, start, end, wide, log):
+            log.lines += block.count(b"\n") + (not block.endswith(b"\n"))
+            if parser.idle and not may_hold_errors(block):
+                recent = [line.decode("ascii") for line in block.rsplit(b"\n", TAIL_LINES + 1)[1:]]
+                tail.extend(line for line in recent if line.strip())
+                parser.skip(next((line for line in reversed(recent) if line), ""))
+                continue
+            for line in block.removesuffix(b"\n").split(b"\n"):
+                text = line[:_MAX_LINE].decode("utf-8", "surrogateescape") if wide else _decode(line[:_MAX_LINE], seen)
+                if parser.idle and not may_hold_errors(line):
+                    parser.skip(text)
+                else:
+                    parser.feed(text)
+                if text.strip():
+                    tail.append(text)
     parser.finish()
     log.errors, log.notes, log.outcome = parser.errors, parser.notes, parser.outcome
     log.tail = [mask_evidence(text[:1000]) for text in tail]
     log.encoding = wide or "+".join(sorted(seen)) or "utf-8"
     if log.truncated:
         log.warnings.append(
-            f"The log has {size / 2**20:.0f} MiB; its first and last {max_bytes / 2**21:.0f} MiB were read, the middle was not."
+            f"The log has {size / 2**20:.0f} MiB; its first and last {max_bytes / 2**21:.0f} MiB were read, "
+            "the middle was not."
         )
     if parser.dropped:
         log.warnings.append(f"{parser.dropped} more error lines of other kinds were counted and not kept.")
@@ -142,32 +151,32 @@ def _check_text(head: bytes, name: str) -> str | None:
     return None
 
 
-def _lines(stream: BinaryIO, start: int, end: int, wide: str | None, log: ClientLog) -> Iterator[bytes]:
-    """Lines between two offsets, each cut to _MAX_LINE; UTF-16 comes out as UTF-8."""
+def _blocks(stream: BinaryIO, start: int, end: int, wide: str | None, log: ClientLog) -> Iterator[bytes]:
+    """Pieces of about _CHUNK bytes between two offsets that end where a line ends; UTF-16 comes out as UTF-8."""
     decoder = codecs.getincrementaldecoder(wide)("replace") if wide else None
-    if wide in ("utf-16", "utf-32") and start:
-        # The byte order is told at the start of the file only.
+    if decoder and start:
+        # The byte order is told at the start of the file only, and a character must not be cut in two.
         stream.seek(0)
-        decoder = codecs.getincrementaldecoder(wide)("replace")
-        decoder.decode(stream.read(4 if wide == "utf-32" else 2))
+        decoder.decode(stream.read(4))
         start -= start % 4
     stream.seek(start)
     rest, position = b"", start
-    while position < end:
-        chunk = stream.read(min(_CHUNK, end - position))
-        if not chunk:
-            break
+    while position < end and (chunk := stream.read(min(_CHUNK, end - position))):
         position += len(chunk)
         log.bytes += len(chunk)
         if decoder:
             chunk = decoder.decode(chunk).encode("utf-8", "surrogateescape")
-        pieces = re.split(rb"\r?\n|\r(?!\n)", chunk) if b"\r" in chunk else chunk.split(b"\n")
-        pieces[0] = (rest + pieces[0])[:_MAX_LINE] if len(rest) < _MAX_LINE else rest
-        rest = pieces.pop()
-        for piece in pieces:
-            yield piece[:_MAX_LINE]
+        if b"\r" in chunk:
+            # Progress bars end their lines with a bare carriage return; of a pair cut in two a blank line comes.
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        cut = chunk.rfind(b"\n") + 1
+        if cut:
+            yield rest + chunk[:cut]
+            rest = chunk[cut:]
+        elif len(rest) < _MAX_LINE:
+            rest += chunk
     if rest:
-        yield rest[:_MAX_LINE]
+        yield rest
 
 
 def _decode(line: bytes, seen: set[str]) -> str:
