@@ -41,10 +41,15 @@ options:
     type: dict
     default: {}
   path:
-    description: The SQL file, on the host where the module runs. Exactly one of O(path) and O(content) is given.
+    description:
+      - The SQL file, on the host where the module runs.
+      - Exactly one of O(path), O(content) and O(content_base64) is given.
     type: path
   content:
     description: The SQL text itself.
+    type: str
+  content_base64:
+    description: The bytes of a file in base64, as M(ansible.builtin.slurp) returns them; they need not be UTF-8.
     type: str
   name:
     description: What messages call the file; by default the path.
@@ -106,12 +111,19 @@ summary:
   type: str
   returned: always
   sample: 8 of 8 statements of bootstrap_schema.sql in 0.11 s, catalog unchanged
+ledger_data:
+  description: RV(summary), RV(statements) and RV(changed_objects) again, for the ledger's record of a failed stage.
+  type: dict
+  returned: when a statement was refused or the file cannot be used
 findings:
   description: The statement that was refused, and drift.
   type: list
   elements: dict
   returned: always
 """
+
+import base64
+import binascii
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ingest_verify.client import login_argument_spec
@@ -125,7 +137,14 @@ def apply(module: AnsibleModule) -> Outcome:
     params = module.params
     name = params["name"] or params["path"] or "content"
     try:
-        data = read_script(params["path"]) if params["path"] else params["content"].encode("utf-8", "surrogateescape")
+        if params["path"]:
+            data = read_script(params["path"])
+        elif params["content_base64"]:
+            data = base64.b64decode(params["content_base64"], validate=True)
+        else:
+            data = (params["content"] or "").encode()
+    except binascii.Error as error:
+        module.fail_json(msg=f"content_base64 is not base64: {error}.", findings=[])
     except ScriptError as error:
         return Outcome(name, findings=[file_finding(error, name, params["stage"])])
     return run_script(params, data, name, check=module.check_mode)
@@ -137,14 +156,15 @@ def main() -> None:
             **login_argument_spec(),
             "path": {"type": "path"},
             "content": {"type": "str"},
+            "content_base64": {"type": "str"},
             "name": {"type": "str"},
             "create_login_db": {"type": "bool", "default": False},
             "settings": {"type": "dict", "default": {}},
             "drift": {"type": "str", "choices": ["warn", "fail"], "default": "warn"},
             "stage": {"type": "str", "default": "schema_apply"},
         },
-        mutually_exclusive=[("path", "content")],
-        required_one_of=[("path", "content")],
+        mutually_exclusive=[("path", "content", "content_base64")],
+        required_one_of=[("path", "content", "content_base64")],
         supports_check_mode=True,
     )
     outcome = apply(module)
@@ -157,7 +177,8 @@ def main() -> None:
         "findings": [finding.to_dict() for finding in outcome.findings],
     }
     if outcome.failed:
-        module.fail_json(msg=render_failure(outcome.findings), **result)
+        ledger_data = {key: result[key] for key in ("summary", "statements", "changed_objects")}
+        module.fail_json(msg=render_failure(outcome.findings), ledger_data=ledger_data, **result)
     module.exit_json(**result)
 
 

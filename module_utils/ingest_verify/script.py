@@ -58,6 +58,8 @@ _NAMED = re.compile(
     r"(?:engine|family:|setting|function|identifiers?:?|columns?:?|table:?|database)\s+[`'\"]?([\w.$]+)", re.IGNORECASE
 )
 _GRANT = re.compile(r"have (?:the )?grant (?:for )?(.+?)(?: WITH GRANT OPTION)?\.?\s*$", re.IGNORECASE | re.DOTALL)
+# The parser lists all that it would have taken instead, up to thousands of characters.
+_ALTERNATIVES = re.compile(r"( Expected one of: .{200}[^,]*),.*", re.DOTALL)
 # Sources that take a password as a plain argument.
 _CREDENTIAL_TAKERS = re.compile(
     r"(?i)^(?:mysql|postgresql|mongodb|redis|remote|remotesecure|s3\w*|gcs|oss|cosn|azureblobstorage\w*|odbc|jdbc"
@@ -422,7 +424,7 @@ class _Run:
             {"code": error.code},
         )[0]
         cause = _CAUSE_BY_CODE.get(error.code, _OTHER_CAUSE)
-        message = mask_secrets(error.message)
+        message = mask_secrets(_ALTERNATIVES.sub(r"\1 ...", error.message))
         return Finding(
             stage=self.stage,
             severity="error",
@@ -485,7 +487,7 @@ def _first_sentence(message: str) -> str:
 
 
 def _lines(lines: Sequence[int]) -> str:
-    return f"line {lines[0]}" if len(lines) == 1 else f"lines {lines[0]} to {lines[-1]}"
+    return f"line {lines[0]}" if lines[0] == lines[-1] else f"lines {lines[0]} to {lines[-1]}"
 
 
 def _object_of(statement: Statement) -> str | None:
