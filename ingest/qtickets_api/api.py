@@ -21,7 +21,7 @@ import stamina
 from . import __version__
 from .errors import ApiError
 from .idset import IdSet
-from .model import Identified, One, Page, Refusal, Rejected, Seat
+from .model import Identified, One, Page, Paging, Refusal, Rejected, Seat
 
 log = logging.getLogger("qtickets_api.api")
 
@@ -59,7 +59,7 @@ class ListStats:
     pages: int = 0
 
 
-class _Retryable(Exception):
+class _RetryableError(Exception):
     """A failed attempt that may do better next time; becomes the `ApiError` it carries when attempts run out."""
 
     def __init__(self, cause: str, what: str, wait: float | None = None) -> None:
@@ -80,7 +80,7 @@ def _retry_after(response: httpx.Response) -> float | None:
 
 
 def _backoff(error: Exception) -> bool | float:
-    if not isinstance(error, _Retryable):
+    if not isinstance(error, _RetryableError):
         return False
     return True if error.wait is None else error.wait
 
@@ -96,7 +96,7 @@ class _ListDecoder(Generic[R]):
 
     def __call__(self, body: bytes) -> Page[R | Rejected]:
         try:
-            return self._page.decode(body)  # type: ignore[no-any-return]
+            return self._page.decode(body)
         except msgspec.ValidationError:
             raw = self._raw_page.decode(body)
         return Page([self._one(item) for item in raw.data], raw.paging, raw.meta, raw.pagination)
@@ -140,17 +140,25 @@ class QticketsApi:
     """Reads of one account. An async context manager; every method raises `ApiError` when the source fails for good.
 
     :param base_url: up to and with `/api/rest/v1`
-    :param timeout: seconds for connecting and between two bytes of an answer
+    :param timeout: seconds for one whole request; a limit per read would never end an answer that drips
     :param attempts: requests in all before a failure that may pass is taken for lasting
     :param retry_wait: first backoff in seconds, doubled with jitter up to 30
     """
 
     def __init__(
-        self, base_url: str, token: str, *, page_size: int, concurrency: int, timeout: float, attempts: int, retry_wait: float
+        self,
+        base_url: str,
+        token: str,
+        *,
+        page_size: int,
+        concurrency: int,
+        timeout: float,
+        attempts: int,
+        retry_wait: float,
     ) -> None:
         self._base = base_url.rstrip("/")
         self._page_size, self._concurrency = page_size, concurrency
-        self._attempts, self._retry_wait = attempts, retry_wait
+        self._timeout, self._attempts, self._retry_wait = timeout, attempts, retry_wait
         self.http = HttpStats()
         self._client = httpx.AsyncClient(
             headers={
@@ -158,7 +166,9 @@ class QticketsApi:
                 "Accept": "application/json",
                 "User-Agent": f"qtickets_api/{__version__}",
             },
-            timeout=timeout,
+            timeout=None,  # noqa: S113 - `_attempt` limits the whole request
+            # A proxy of the environment leads out; it cannot reach this machine's own loopback.
+            trust_env=httpx.URL(base_url).host not in ("localhost", "127.0.0.1", "::1"),
             limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
         )
 
@@ -186,20 +196,21 @@ class QticketsApi:
                     if tries > 1:
                         self.http.retries += 1
                     return await self._attempt(url, decode)
-        except _Retryable as error:
+        except _RetryableError as error:
             raise ApiError(error.cause, f"GET {url}: {error} ({tries} attempts)") from error
-        raise AssertionError("retry_context ends by return or raise")
+        raise RuntimeError("retry_context ends by return or raise")
 
     async def _attempt(self, url: str, decode: Any) -> Any:
         self.http.calls += 1
         try:
-            response = await self._client.get(url)
-        except httpx.TimeoutException as error:
-            raise _Retryable("api_timeout", f"no answer in time ({type(error).__name__})") from error
+            async with asyncio.timeout(self._timeout):
+                response = await self._client.get(url)
+        except TimeoutError as error:
+            raise _RetryableError("api_timeout", f"no complete answer within {self._timeout:g} s") from error
         except httpx.TransportError as error:
-            raise _Retryable("api_unreachable", f"{type(error).__name__}: {error}") from error
+            raise _RetryableError("api_unreachable", f"{type(error).__name__}: {error}") from error
         except (httpx.DecodingError, httpx.InvalidURL) as error:
-            raise _Retryable("api_not_json", f"unreadable answer ({type(error).__name__})") from error
+            raise _RetryableError("api_not_json", f"unreadable answer ({type(error).__name__})") from error
         body = response.content
         self.http.bytes += len(body)
         status = response.status_code
@@ -211,17 +222,22 @@ class QticketsApi:
                     refusal = msgspec.json.decode(body, type=Refusal, strict=False)
                     status = refusal.status or 500
                 if status == 200:
-                    raise _Retryable("api_unexpected_shape", f"HTTP 200, JSON of another shape: {error}") from error
+                    raise _RetryableError(
+                        "api_unexpected_shape", f"HTTP 200, JSON of another shape: {error}"
+                    ) from error
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 html = body.lstrip()[:1] == b"<"
-                cause, what = ("api_html", "an HTML page") if html else ("api_broken_json", f"broken JSON ({len(body)} bytes)")
-                raise _Retryable(cause, f"HTTP 200 with {what} instead of JSON") from error
+                cause, what = ("api_html", "an HTML page") if html else ("api_broken_json", "broken JSON")
+                raise _RetryableError(cause, f"HTTP 200 with {what} instead of the API's answer") from error
         if status in (401, 403):
-            raise ApiError("api_unauthorized", f"GET {url}: status {status}: the token is wrong or lacks the right; check QTICKETS_TOKEN")
+            raise ApiError(
+                "api_unauthorized",
+                f"GET {url}: status {status}: the token is wrong or lacks the right (1 attempt); check QTICKETS_TOKEN",
+            )
         if status == 429:
-            raise _Retryable("api_rate_limited", "status 429, too many requests", _retry_after(response))
+            raise _RetryableError("api_rate_limited", "status 429, too many requests", _retry_after(response))
         if status >= 500 or status in (408, 425):
-            raise _Retryable("api_server_error", f"status {status}", _retry_after(response))
+            raise _RetryableError("api_server_error", f"status {status}", _retry_after(response))
         raise ApiError("api_not_found" if status == 404 else "api_http_error", f"GET {url}: status {status}")
 
     async def find(self, path: str, record: type[T]) -> T | None:
@@ -259,17 +275,16 @@ class QticketsApi:
         seen = IdSet()
         why: str | None = None
         for number in range(1, _PASSES + 1):
-            reading = _Pass(first=number == 1)
+            reading = _Pass(seen, number)
             async with contextlib.aclosing(self._pages(path, params, decode, reading)) as pages:
-                async for page in pages:
-                    fresh = reading.fresh(page, seen)
+                async for page, fresh in pages:
                     stats.pages += 1
                     stats.fetched += len(page.data)
                     stats.duplicate += len(page.data) - len(fresh)
                     if fresh:
                         yield fresh
-            why = reading.doubt(len(seen))
-            # Without a total nothing can prove completeness; a whole further pass without a new record is the best sign.
+            why = reading.doubt()
+            # Without a total nothing proves completeness: a whole further pass without a new record is the best sign.
             if why is None or (reading.total is None and number > 1 and not reading.new and not reading.cut):
                 return
             log.warning("GET %s: %s; reading the list again from its start (pass %d)", path, why, number + 1)
@@ -277,8 +292,9 @@ class QticketsApi:
 
     async def _pages(
         self, path: str, params: dict[str, str], decode: _ListDecoder[R], reading: _Pass
-    ) -> AsyncGenerator[Page[R | Rejected]]:
-        """Pages in their order, the next ones already on the way, until ``reading`` says that one was the last."""
+    ) -> AsyncGenerator[tuple[Page[R | Rejected], list[R | Rejected]]]:
+        """Pages in their order, the next ones already on the way, until ``reading`` says that one was the last;
+        with each page the records of it that are new."""
         tasks: deque[asyncio.Task[Page[R | Rejected]]] = deque()
         asked = 0
         try:
@@ -289,8 +305,7 @@ class QticketsApi:
                     query = {**params, "page": str(asked), "per_page": str(self._page_size)}
                     tasks.append(asyncio.create_task(self.get(path, query, decode)))
                 page = await tasks.popleft()
-                reading.learn(page, number)
-                yield page
+                yield page, reading.take(page, number)
                 if reading.ended:
                     return
             raise ApiError("api_paging_unstable", f"GET {self._base}{path}: no end after {_MAX_PAGES} pages")
@@ -303,12 +318,14 @@ class QticketsApi:
 class _Pass:
     """One reading of a list from its first page to its last.
 
-    :param first: records that are too broken to have an id are taken in the first pass only
+    :param seen: ids of all passes, shared; added to here
+    :param number: of the pass, from 1. Records too broken to have an id are taken in the first one only
     """
 
-    def __init__(self, *, first: bool) -> None:
-        self._first = first
-        self._seen = IdSet()
+    def __init__(self, seen: IdSet, number: int) -> None:
+        self._all = seen
+        self._first = number == 1
+        self._here = seen if self._first else IdSet()
         self._records = self._nameless = 0
         self._first_total: int | None = None
         self._overlap = False
@@ -317,41 +334,52 @@ class _Pass:
         self.new = 0
         self.ended = self.cut = False
 
-    def learn(self, page: Page[Any], number: int) -> None:
-        """Take page ``number`` (from 1) into account: was it the last, and how many are there."""
-        info = page.info
+    def take(self, page: Page[R | Rejected], number: int) -> list[R | Rejected]:
+        """Take page ``number`` (from 1) into account and return the records of it that no pass had."""
+        fresh: list[R | Rejected] = []
+        new_here = nameless = 0
+        for record in page.data:
+            if record.id is None:
+                nameless += 1
+                if self._first:
+                    fresh.append(record)
+                continue
+            is_new = self._here.add(record.id)
+            new_here += is_new
+            if is_new and (self._first or self._all.add(record.id)):
+                fresh.append(record)
+        self.new += len(fresh)
+        self._records += len(page.data)
+        self._nameless += nameless
+        named = len(page.data) - nameless
+        repeats = bool(named) and not nameless and not new_here
+        self._overlap |= new_here < named and not repeats
+        self._conclude(page.info, number, len(page.data), repeats)
+        return fresh
+
+    def _conclude(self, info: Paging, number: int, records: int, repeats: bool) -> None:
         self.total = info.total if info.total is not None else self.total
         if self._first_total is None:
             self._first_total = self.total
         if info.last_page or info.pages:
             self.last_page = info.last_page or info.pages
-        elif self.total is not None and number == 1 and page.data:
-            self.last_page = -(-self.total // len(page.data))  # by its true size: a server caps per_page silently
-        named = [self._seen.add(record.id) for record in page.data if record.id is not None]
-        self._records += len(page.data)
-        self._nameless += len(page.data) - len(named)
-        repeats = bool(named) and not any(named) and len(named) == len(page.data)
-        self._overlap |= not all(named) and not repeats
+        elif self.total is not None and number == 1 and records:
+            self.last_page = -(-self.total // records)  # by its true size: a server caps per_page silently
         if self.total is not None:
             more = self._records < self.total
         elif info.has_next is not None or self.last_page is not None:
             more = bool(info.has_next) or number < (self.last_page or 0)
         else:
-            more = not repeats
-            repeats = False  # without paging information a repeated page is how some servers say "no more"
-        self.cut = more and (repeats or not page.data) and (self.total is not None or self.last_page is not None or bool(info.has_next))
-        self.ended = not more or repeats or not page.data
+            # No paging information: the end is an empty page, or the last one once more.
+            self.ended = repeats or not records
+            return
+        self.cut = more and (repeats or not records)
+        self.ended = self.cut or not more
 
-    def fresh(self, page: Page[R | Rejected], seen: IdSet) -> list[R | Rejected]:
-        """The records of ``page`` that no page of any pass had."""
-        found = [r for r in page.data if (self._first if r.id is None else seen.add(r.id))]
-        self.new += len(found)
-        return found
-
-    def doubt(self, seen: int) -> str | None:
+    def doubt(self) -> str | None:
         """Why this reading may be incomplete, or None."""
         if self.total is not None:
-            missing = self.total - seen - self._nameless
+            missing = self.total - len(self._all) - self._nameless
             if missing > 0:
                 return f"{missing} of {self.total} records did not come"
             if self._first_total is not None and self.total < self._first_total:

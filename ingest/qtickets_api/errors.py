@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 EXIT_OK = 0
+EXIT_INTERNAL = 1
 EXIT_CONFIG = 2
 EXIT_API = 3
 EXIT_CLICKHOUSE = 4
@@ -16,7 +17,7 @@ class LoaderError(Exception):
     :param message: one sentence for a person; never a token, never personal data
     """
 
-    exit_code = 1
+    exit_code = EXIT_INTERNAL
 
     def __init__(self, cause: str, message: str) -> None:
         super().__init__(message)
@@ -38,7 +39,7 @@ class ApiError(LoaderError):
     exit_code = EXIT_API
 
 
-class ClickHouseFailure(LoaderError):
+class ClickHouseError(LoaderError):
     """The server refused a statement or could not be reached."""
 
     exit_code = EXIT_CLICKHOUSE
@@ -50,8 +51,11 @@ class DataError(LoaderError):
     exit_code = EXIT_DATA
 
 
-class Terminated(LoaderError):
-    """A signal asked the run to stop."""
+class TerminatedError(LoaderError):
+    """A signal asked the run to stop.
+
+    :param signum: its number; the exit status is 128 more, as a shell has it
+    """
 
     def __init__(self, signum: int, name: str) -> None:
         super().__init__("terminated", f"stopped by {name}; nothing of this run counts, the next one repairs it")

@@ -48,8 +48,8 @@ class Show(msgspec.Struct):
     """One date of an event."""
 
     id: int
-    start_date: datetime | None = None
-    finish_date: datetime | None = None
+    start_date: str | None = None
+    finish_date: str | None = None
 
 
 class Event(msgspec.Struct):

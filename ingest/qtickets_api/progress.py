@@ -21,7 +21,9 @@ class Progress:
     def __init__(self, *, quiet: bool = False, every: float = 5.0) -> None:
         self._quiet, self._every = quiet, every
         self._began = self._shown = time.monotonic()
-        self._bar = tqdm(unit=" orders", file=sys.stderr, dynamic_ncols=True) if sys.stderr.isatty() and not quiet else None
+        self._bar = (
+            tqdm(unit=" orders", file=sys.stderr, dynamic_ncols=True) if sys.stderr.isatty() and not quiet else None
+        )
 
     def update(self, *, pages: int, orders: int, rows: int) -> None:
         """Show totals; cheap enough to be called for every page."""

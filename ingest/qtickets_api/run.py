@@ -15,19 +15,22 @@ from typing import Any, TypeVar
 
 from . import transform
 from .api import ListStats, QticketsApi
-from .errors import ApiError, ClickHouseFailure, DataError
+from .errors import ApiError, ClickHouseError, DataError
 from .model import Event, Order, Rejected, Seat, Show
 from .progress import Progress
 from .settings import Settings
 from .transform import OrderColumns, Window
-from .warehouse import INVENTORY, ORDERS, EventRow, KnownOrder, Warehouse
+from .warehouse import INVENTORY, ORDERS, SALES, EventRow, KnownOrder, Warehouse
 
 log = logging.getLogger("qtickets_api.run")
 T = TypeVar("T")
 
 _LOOKUP = 1000
+_DOUBTFUL = 4096
 _IDS_PER_REQUEST = 100
 _CLEAR_FROM = 10
+_NAMED = 20
+_MISSING_LIMIT = 10_000
 
 
 @dataclass
@@ -37,6 +40,7 @@ class Entity:
     fetched: int = 0
     kept: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
+    example: str = ""
 
     def drop(self, reason: str, count: int = 1) -> None:
         self.dropped[reason] = self.dropped.get(reason, 0) + count
@@ -46,7 +50,8 @@ class Entity:
 
 
 def _orders_entity() -> Entity:
-    return Entity(dropped=dict.fromkeys(("not_payed", "deleted", "outside_window", "invalid", "duplicate", "unknown"), 0))
+    reasons = ("not_payed", "deleted", "outside_window", "invalid", "duplicate", "unknown")
+    return Entity(dropped=dict.fromkeys(reasons, 0))
 
 
 def _plain_entity() -> Entity:
@@ -67,13 +72,21 @@ class Run:
         self.orders, self.events, self.seats = _orders_entity(), _plain_entity(), _plain_entity()
         self.corrected = 0
         self.tickets, self.revenue = 0, Decimal(0)
-        self.api: QticketsApi | None = None
+        self.api = QticketsApi(
+            settings.qtickets_base_url,
+            settings.qtickets_token.get_secret_value(),
+            page_size=settings.qtickets_page_size,
+            concurrency=settings.qtickets_concurrency,
+            timeout=settings.qtickets_timeout,
+            attempts=settings.qtickets_attempts,
+            retry_wait=settings.qtickets_retry_wait,
+        )
         self.warehouse: Warehouse | None = None
         self.recorded: str | None = None
         self._fetch_seconds = 0.0
         self._began = time.monotonic()
         self._thread = ThreadPoolExecutor(1, "clickhouse")
-        self._cities: dict[int, str] = {}
+        self._cities: dict[str, str] = {}
         self._rows: dict[int, EventRow] = {}
         self._days: set[date] = set()
         self._batch = OrderColumns()
@@ -84,7 +97,6 @@ class Run:
 
     def metrics(self) -> dict[str, Any]:
         """Counts of the run so far, in the shape that `meta_job_runs.metrics` holds."""
-        http = self.api.http.as_dict() if self.api else {"calls": 0, "retries": 0, "bytes": 0}
         written = self.warehouse.stats if self.warehouse else None
         zone = self.settings.report_tz
         return {
@@ -92,11 +104,14 @@ class Run:
             "dry_run": self.settings.dry_run,
             "orders_window": {name: datetime.fromtimestamp(moment, zone).isoformat() for name, moment in
                               (("from", self.window.start), ("to", self.window.end))},
-            "entities": {"orders": {**self.orders.as_dict(), "corrected": self.corrected}, "events": self.events.as_dict(),
-                         "seats": self.seats.as_dict()},
+            "entities": {
+                "orders": {**self.orders.as_dict(), "corrected": self.corrected},
+                "events": self.events.as_dict(),
+                "seats": self.seats.as_dict(),
+            },
             "sums": {"tickets_sold": self.tickets, "revenue": f"{self.revenue:.2f}"},
             "written": dict(written.rows) if written else {},
-            "http": http,
+            "http": self.api.http.as_dict(),
             "clickhouse": {"retries": written.retries if written else 0},
             "seconds": {"total": round(time.monotonic() - self._began, 3), "fetch": round(self._fetch_seconds, 3),
                         "insert": round(written.seconds if written else 0.0, 3)},
@@ -118,18 +133,15 @@ class Run:
         s = self.settings
         if not s.dry_run:
             self.warehouse = await self._in_thread(lambda: Warehouse(s, self.ver))
-        async with QticketsApi(
-            s.qtickets_base_url, s.qtickets_token.get_secret_value(), page_size=s.qtickets_page_size,
-            concurrency=s.qtickets_concurrency, timeout=s.qtickets_timeout, attempts=s.qtickets_attempts,
-            retry_wait=s.qtickets_retry_wait,
-        ) as self.api:  # fmt: skip
+            self.ver = self.warehouse.ver
+        async with self.api:
             live = await self._load_events()
             snapshot_ts = int(time.time())
             async with _tasks() as group:
                 group.create_task(self._load_seats(live))
                 group.create_task(self._load_orders())
             if not self.orders.kept:
-                log.warning("no order of the window counts: %d fetched, dropped %s", self.orders.fetched, self.orders.dropped)
+                log.warning("no order of the window counts: %s", self.orders.as_dict())
             if self.warehouse:
                 await self._write(self.warehouse, live, snapshot_ts)
 
@@ -139,31 +151,62 @@ class Run:
         keys = [transform.dedup_key(row.event_id, row.city, snapshot_ts) for row in snapshot]
         await self._in_thread(lambda: warehouse.insert_inventory(snapshot, snapshot_ts, keys))
         await self._in_thread(lambda: warehouse.insert_events(rows))
-        await self._prove(warehouse)
+        await self._prove_staging(warehouse)
         days = self._days | _days_of(self.window, self.settings)
         await self._in_thread(lambda: warehouse.rewrite_days(days))
         await self._in_thread(lambda: warehouse.insert_latest(snapshot, snapshot_ts))
-        # From here on a signal comes too late: everything is written, and a record in flight must not be contradicted.
+        await self._prove_facts(warehouse, days)
+        # From here on a signal comes too late: all is written, and a record in flight must not be contradicted.
         await _finish(self._in_thread(lambda: self.record("ok", "")))
 
-    async def _prove(self, warehouse: Warehouse) -> None:
-        """Read back what was staged: a type that swallowed a value, or a row that got lost, must not reach the facts."""
+    async def _prove_facts(self, warehouse: Warehouse, days: set[date]) -> None:
+        await self._prove_same_server(warehouse)
+        differing = await self._in_thread(lambda: warehouse.days_that_differ(days))
+        if differing:
+            raise DataError(
+                "facts_differ",
+                f"{SALES} differs from the orders it is made of, in {_shown(differing)} (tickets and revenue missing in"
+                " the facts): did another run write at the same time? The next run repairs it",
+            )
+
+    async def _prove_same_server(self, warehouse: Warehouse) -> None:
         if await self._in_thread(warehouse.restarted):
-            raise ClickHouseFailure("clickhouse_restarted", "the server was restarted during the run: acknowledged rows may not have reached its disk")
+            raise ClickHouseError(
+                "clickhouse_restarted",
+                "the server was restarted during the run: rows that it acknowledged may not have reached its disk",
+            )
+
+    async def _prove_staging(self, warehouse: Warehouse) -> None:
+        """Read back what was staged: a value that a type swallowed, or a lost row, must not reach the facts."""
+        await self._prove_same_server(warehouse)
         staged = await self._in_thread(warehouse.staged)
         sent = (self.orders.kept, self.tickets, self.revenue)
         if staged != sent:
             raise DataError(
                 "staging_differs",
                 f"{ORDERS} holds {staged[0]} orders, {staged[1]} tickets, revenue {staged[2]} of this run;"
-                f" sent were {sent[0]}, {sent[1]}, {sent[2]}: a column's type changes values, or another run wrote at the same time",
+                f" sent were {sent[0]}, {sent[1]}, {sent[2]}: a column's type changes values, or another run wrote at"
+                " the same time",
             )
 
     def record(self, status: str, message: str) -> None:
         """Write the row of `meta_job_runs`. At most one per run."""
         if self.warehouse and self.recorded is None:
-            self.warehouse.record(status, self.started_at, int(time.time()), self.rows_processed, message, self.metrics())
+            now = int(time.time())
+            self.warehouse.record(status, self.started_at, now, self.rows_processed, message, self.metrics())
             self.recorded = status
+
+    def hurry(self) -> None:
+        """Let what is left take seconds: a signal asked to stop."""
+        if self.warehouse:
+            self.warehouse.hurry()
+
+    def close(self) -> None:
+        """Give back threads, connections and the terminal; what is still on its way is not waited for."""
+        self.progress.close()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        if self.warehouse:
+            self.warehouse.close()
 
     def _in_thread(self, call: Callable[[], T]) -> asyncio.Future[T]:
         return asyncio.get_running_loop().run_in_executor(self._thread, call)
@@ -171,7 +214,6 @@ class Run:
     # Events and seats
 
     async def _load_events(self) -> list[Event]:
-        assert self.api
         stats, live = ListStats(), []
         where = [{"column": "deleted_at", "operator": "null"}]
         async for page in self.api.read("/events", where, Event, stats):
@@ -180,7 +222,8 @@ class Run:
                     self._reject(self.events, "event", event)
                 elif event.deleted_at is not None:
                     self.events.drop("deleted")
-                elif self._take_event(event):
+                else:
+                    self._take_event(event)
                     live.append(event)
                     self.events.kept += 1
         self.events.fetched += stats.fetched
@@ -188,16 +231,10 @@ class Run:
         self._check_invalid(self.events, "events")
         return live
 
-    def _take_event(self, event: Event) -> bool:
-        try:
-            start, end = transform.event_dates(event, self.settings.report_tz)
-        except transform.Invalid as error:
-            self._reject(self.events, "event", Rejected(event.id, str(error)))
-            return False
-        city = transform.city_of(event)
-        self._cities[event.id] = city
+    def _take_event(self, event: Event) -> None:
+        city = self._cities[str(event.id)] = transform.city_of(event)
+        start, end = transform.event_dates(event, self.settings.report_tz)
         self._rows[event.id] = EventRow(str(event.id), event.name or "", city, start, end)
-        return True
 
     async def _load_seats(self, live: list[Event]) -> None:
         """Seats of all shows, at most `QTICKETS_CONCURRENCY` at a time. One show that fails fails the run."""
@@ -206,9 +243,8 @@ class Run:
         queue = iter(shows)
 
         async def worker() -> None:
-            assert self.api
             for event, show in queue:
-                seats = await self._seats(self.api, event, show)
+                seats = await self._seats(event, show)
                 self.seats.fetched += len(seats)
                 self.seats.kept += len(seats)
                 totals.setdefault(event.id, []).append(transform.seat_totals(seats))
@@ -219,31 +255,32 @@ class Run:
         for event_id, parts in totals.items():
             row = self._rows[event_id]
             row.tickets_total, row.tickets_left = (_sum_known(part[i] for part in parts) for i in (0, 1))
+            if row.tickets_total is None or row.tickets_left is None:
+                log.warning(
+                    "event %d: some seats do not say how many tickets they stand for; stored as unknown", event_id
+                )
 
-    async def _seats(self, api: QticketsApi, event: Event, show: Show) -> list[Seat]:
+    async def _seats(self, event: Event, show: Show) -> list[Seat]:
         try:
-            return await api.seats(show.id)
+            return await self.api.seats(show.id)
         except ApiError as error:
             raise ApiError(error.cause, f"seats of show {show.id} (event {event.id}): {error}") from error
 
-    async def _city(self, event_id: int) -> str:
-        """City of an order's event; an event that the list left out (deleted ones) is asked for by its id."""
-        city = self._cities.get(event_id)
-        if city is None:
-            assert self.api
-            event = await self.api.find(f"/events/{event_id}", Event)
-            if event is None or event.id != event_id or not self._take_event(event):
-                log.warning("event %d has orders, but the API does not know it: its city and name stay empty", event_id)
-                self._rows[event_id] = EventRow(str(event_id), "", "", None, None)
-                self._cities[event_id] = ""
-            city = self._cities[event_id]
-        return city
+    async def _learn_city(self, event_id: int) -> None:
+        """An event that the list left out and that has orders (a deleted one) is asked for by its id."""
+        event = await self.api.find(f"/events/{event_id}", Event)
+        if event is None or event.id != event_id:
+            log.warning("event %d has orders, but the API does not know it: its city and name stay empty", event_id)
+            event = Event(event_id)
+        self._take_event(event)
 
     # Orders
 
     async def _load_orders(self) -> None:
         zone = self.settings.report_tz
-        start, end = (datetime.fromtimestamp(moment, zone).isoformat() for moment in (self.window.start, self.window.end))
+        start, end = (
+            datetime.fromtimestamp(moment, zone).isoformat() for moment in (self.window.start, self.window.end)
+        )
         paid = [_at_least("payed_at", start), _before("payed_at", end)]
         changed = [_at_least("updated_at", start), _before("updated_at", end)]
         await self._read_orders(paid, self._take)
@@ -253,15 +290,17 @@ class Run:
         await self._read_orders(
             [*changed, {"column": "payed_at", "operator": "null"}, _before("created_at", start)], self._take_unpaid
         )
+        # Inserts before look-ups: a table that lacks a column is then refused in an INSERT, where people look for it.
+        await self._flush()
         await self._correct()
         await self._flush()
         await self._settled()
         await self._confirm_vanished()
         await self._flush()
         await self._settled()
+        self._check_invalid(self.orders, "orders")
 
     async def _read_orders(self, where: list[dict[str, Any]], take: Callable[[Order], Any]) -> None:
-        assert self.api
         stats = ListStats()
         base = self.orders.fetched, self.orders.dropped["duplicate"]
         pages = self.api.read("/orders", where, Order, stats)
@@ -288,13 +327,12 @@ class Run:
             if isinstance(order, Rejected):
                 self._reject(self.orders, "order", order)
                 continue
-            if order.event_id not in self._cities:
-                await self._city(order.event_id)
             try:
                 take(order)
-            except transform.Invalid as error:
+            except transform.InvalidRecordError as error:
                 self._reject(self.orders, "order", Rejected(order.id, str(error)))
-        if len(self._doubtful) >= _LOOKUP:
+        if len(self._doubtful) >= _DOUBTFUL:
+            await self._flush()
             await self._correct()
         if len(self._batch) >= self.settings.clickhouse_batch_rows:
             await self._flush()
@@ -306,7 +344,7 @@ class Run:
         paid_at = transform.epoch(order.payed_at)
         if paid_at not in self.window:
             self.orders.drop("outside_window")
-        elif order.payed and order.deleted_at is None:
+        elif _counts(order):
             self._keep(order.id, order.event_id, paid_at, *transform.sold(order), order.currency_id)
         else:
             self._doubtful.append(order)
@@ -325,39 +363,39 @@ class Run:
             self.orders.drop("outside_window")
 
     def _keep(self, order_id: int, event_id: int, paid_at: int, tickets: int, revenue: Decimal, currency: str) -> None:
-        self._batch.add(order_id, event_id, self._cities[event_id], paid_at, tickets, revenue, currency)
+        self._batch.add(order_id, event_id, paid_at, tickets, revenue, currency)
         self.orders.kept += 1
         self.tickets += tickets
         self.revenue += revenue
 
     async def _correct(self) -> None:
-        """Write again the doubtful orders that staging knows: with their present figures, or with zero when they no
-        longer count. What staging does not know stays out: it belongs to no window that was ever loaded, and a day made
-        of such strays alone would be a wrong one."""
+        """Write again the doubtful orders that staging knows. What it does not know stays out: such an order belongs to
+        a window that was never loaded, and a day made of these strays alone would be a wrong one."""
         orders, self._doubtful = self._doubtful, []
         known = await self._known([transform.dedup_key(order.id, order.event_id) for order in orders])
         for order in orders:
             staged = known.get(transform.dedup_key(order.id, order.event_id))
-            counts = order.payed and order.deleted_at is None and order.payed_at is not None
-            if staged is None:
-                self.orders.drop("unknown" if counts else "deleted" if order.payed else "not_payed")
-                continue
-            try:
-                self._write_again(order if counts else None, staged)
-            except transform.Invalid as error:
-                self._reject(self.orders, "order", Rejected(order.id, str(error)))
+            if staged is not None:
+                self._write_again(order, staged)
+            else:
+                self.orders.drop("unknown" if _counts(order) else "deleted" if order.payed else "not_payed")
 
-    def _write_again(self, order: Order | None, staged: KnownOrder) -> None:
-        """One staged order with its present figures, or with none when it counts no more.
+    def _write_again(self, order: Order | Rejected | None, staged: KnownOrder) -> None:
+        """A staged order with its present figures, or with zero when it does not count any more (None: it is gone).
 
-        :raises Invalid: nothing is written then
+        Zero, because the tables have no mark for deleted rows; it stays dated on the day that it has to correct.
         """
         tickets, revenue, paid_at = 0, Decimal(0), staged.sale_ts
-        if order is not None and order.payed_at is not None:
-            (tickets, revenue), paid_at = transform.sold(order), transform.epoch(order.payed_at)
-        event_id = int(staged.event_id)
-        self._cities.setdefault(event_id, staged.city)
-        self._keep(int(staged.order_id), event_id, paid_at, tickets, revenue, staged.currency)
+        try:
+            if isinstance(order, Rejected):
+                raise transform.InvalidRecordError(order.reason)
+            if order is not None and order.payed_at is not None and _counts(order):
+                (tickets, revenue), paid_at = transform.sold(order), transform.epoch(order.payed_at)
+        except transform.InvalidRecordError as error:
+            self._reject(self.orders, "order", Rejected(int(staged.order_id), str(error)))
+            return
+        self._cities.setdefault(staged.event_id, staged.city)
+        self._keep(int(staged.order_id), int(staged.event_id), paid_at, tickets, revenue, staged.currency)
         self.corrected += 1
         self._days |= {staged.day, self._day(paid_at)}
 
@@ -376,48 +414,42 @@ class Run:
         if self.warehouse is None:
             return
         warehouse, limit = self.warehouse, self.settings.qtickets_max_vanished
-        missing = await self._in_thread(lambda: warehouse.unconfirmed(self.window, 10 * limit + 1))
-        gone = []
-        for i in range(0, len(missing), _IDS_PER_REQUEST):
-            part = {int(order.order_id): order for order in missing[i : i + _IDS_PER_REQUEST]}
-            gone += await self._ask_again(part)
-        if len(missing) > 10 * limit or len(gone) > limit:
+        missing = await self._in_thread(lambda: warehouse.unconfirmed(self.window, _MISSING_LIMIT + 1))
+        gone: list[KnownOrder] = []
+        for i in range(0, len(missing) if len(missing) <= _MISSING_LIMIT else 0, _IDS_PER_REQUEST):
+            gone += await self._ask_again({int(order.order_id): order for order in missing[i : i + _IDS_PER_REQUEST]})
+            if len(gone) > limit:
+                break
+        if len(missing) > _MISSING_LIMIT or len(gone) > limit:
             raise DataError(
                 "orders_vanished",
-                f"{len(gone)} orders of the window that earlier runs loaded are no longer served by the API (limit {limit}):"
-                " another account's token, or an API that hides orders; raise QTICKETS_MAX_VANISHED if they are really gone",
+                f"{len(missing)} orders that earlier runs loaded for this window did not come, and {len(gone)} of those asked"
+                f" for by id are unknown to the API (limit {limit}): another account's token, or an API that hides orders?"
+                " If they are really gone, raise QTICKETS_MAX_VANISHED",
             )
         for staged in gone:
             self._write_again(None, staged)
 
     async def _ask_again(self, asked: dict[int, KnownOrder]) -> list[KnownOrder]:
         """Take the present state of staged orders; those that the API does not know any more are returned."""
-        assert self.api
-        stats = ListStats()
-        left = dict(asked)
+        stats, left = ListStats(), dict(asked)
         where = [{"column": "id", "operator": "in", "value": sorted(asked)}]
         async for page in self.api.read("/orders", where, Order, stats):
             for order in page:
-                staged = left.pop(order.id, None) if order.id is not None else None
+                staged = None if order.id is None else left.pop(order.id, None)
                 if staged is None:
-                    raise ApiError("api_filter_ignored", "orders asked for by id: the API answers with others")
-                if isinstance(order, Rejected):
-                    self._reject(self.orders, "order", order)
-                else:
-                    counts = order.payed and order.deleted_at is None and order.payed_at is not None
-                    self._write_again(order if counts else None, staged)
+                    raise ApiError("api_filter_ignored", "orders were asked for by id, and the API answers with others")
+                self._write_again(order, staged)
         self.orders.fetched += stats.fetched
         self.orders.drop("duplicate", stats.duplicate)
         gone = []
         for order_id, staged in left.items():
             found = await self.api.find(f"/orders/{order_id}", Order)
+            self.orders.fetched += 1
             if found is None:
                 gone.append(staged)
-                self.orders.fetched += 1
             else:
-                self.orders.fetched += 1
-                counts = found.payed and found.deleted_at is None and found.payed_at is not None
-                self._write_again(found if counts else None, staged)
+                self._write_again(found, staged)
         return gone
 
     # Batches
@@ -427,16 +459,20 @@ class Run:
         batch, self._batch = self._batch, OrderColumns()
         warehouse = self.warehouse
         await self._settled()
-        if warehouse is None or not len(batch):
-            return
-        self._inserting = self._in_thread(lambda: self._stage(warehouse, batch))
+        for event_id in set(batch.event_id) - self._cities.keys():
+            await self._learn_city(int(event_id))
+        if warehouse is not None and len(batch):
+            batch.city = [self._cities[event_id] for event_id in batch.event_id]
+            self._inserting = self._in_thread(lambda: self._stage(warehouse, batch))
 
     def _stage(self, warehouse: Warehouse, batch: OrderColumns) -> None:
         ids = set(map(int, batch.order_id))
-        self._days |= {day for order_id, day in warehouse.days_elsewhere(min(ids), max(ids), self.window) if int(order_id) in ids}
+        elsewhere = warehouse.days_elsewhere(min(ids), max(ids), self.window)
+        self._days |= {day for order_id, day in elsewhere if int(order_id) in ids}
         warehouse.insert_orders(batch)
 
     async def _settled(self) -> None:
+        """Wait for the batch on its way, if there is one."""
         if self._inserting is not None:
             inserting, self._inserting = self._inserting, None
             await inserting
@@ -448,22 +484,36 @@ class Run:
 
     def _reject(self, entity: Entity, kind: str, record: Rejected) -> None:
         entity.drop("invalid")
-        log.warning("%s %s set aside: %s", kind, record.id if record.id is not None else "(without id)", record.reason)
+        text = f"{kind} {record.id if record.id is not None else '(without id)'}: {record.reason}"
+        entity.example = entity.example or text
+        if entity.dropped["invalid"] <= _NAMED:
+            log.warning("set aside: %s", text)
 
     def _check_invalid(self, entity: Entity, kind: str) -> None:
         bad = entity.dropped["invalid"]
         limit = max(self.settings.qtickets_max_invalid, entity.fetched // 100)
         if bad > limit or (bad and 2 * bad > entity.fetched):
-            raise DataError("too_many_invalid", f"{bad} of {entity.fetched} {kind} are invalid (limit {limit}); the log names them")
+            raise DataError(
+                "too_many_invalid",
+                f"{bad} of {entity.fetched} {kind} are invalid (limit {limit}); the first: {entity.example}",
+            )
 
     def _check_window(self, outside: int, fetched: int, *, final: bool) -> None:
         share = self.settings.qtickets_max_outside_share
         if outside > share * fetched and (final or outside >= _CLEAR_FROM):
             raise ApiError(
                 "api_filter_ignored",
-                f"{outside} of {fetched} orders lie outside the window that was asked for (limit {share:.0%}): the API ignored"
-                " the filter",
+                f"{outside} of {fetched} orders lie outside the window that was asked for (limit {share:.0%}):"
+                " the API ignored the filter",
             )
+
+
+def _counts(order: Order) -> bool:
+    return order.payed and order.deleted_at is None and order.payed_at is not None
+
+
+def _shown(rows: list[tuple[Any, ...]]) -> str:
+    return "; ".join(" ".join(map(str, row)) for row in rows)
 
 
 def _at_least(column: str, value: str) -> dict[str, str]:

@@ -15,8 +15,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from .errors import ConfigError
 
 _PLACEHOLDER = re.compile(
-    r"<.*>|\[.*\]|\{.*\}|change[-_ ]?(it|me).*|your[-_ ].*|replace[-_ ].*|put[-_ ].*[-_ ]here|x{3,}|\*{3,}|\.{3}|…|todo|tbd|none|null"
-    r"|placeholder|example|dummy|(my[-_])?(api[-_])?token|secret",
+    r"<.*>|\[.*\]|\{.*\}|change[-_ ]?(it|me).*|your[-_ ].*|replace[-_ ].*|put[-_ ].*[-_ ]here|x{3,}|\*{3,}|\.{3}|…"
+    r"|todo|tbd|none|null|placeholder|example|dummy|(my[-_])?(api[-_])?token|secret",
     re.IGNORECASE,
 )
 
@@ -30,6 +30,13 @@ def _no_placeholder(value: SecretStr | str) -> SecretStr | str:
     return value
 
 
+def _header_safe(value: SecretStr) -> SecretStr:
+    # Checked here because the HTTP library would refuse it with a message that shows the token.
+    if not re.fullmatch(r"[\x21-\x7e]*", value.get_secret_value().strip()):
+        raise ValueError("holds characters that cannot stand in an HTTP header")
+    return SecretStr(value.get_secret_value().strip())
+
+
 def _time_zone(value: object) -> ZoneInfo:
     try:
         return value if isinstance(value, ZoneInfo) else ZoneInfo(str(value))
@@ -37,7 +44,7 @@ def _time_zone(value: object) -> ZoneInfo:
         raise ValueError("is not a known IANA time zone such as Europe/Moscow") from error
 
 
-Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 
 class Settings(BaseSettings):
@@ -50,30 +57,35 @@ class Settings(BaseSettings):
         env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True, arbitrary_types_allowed=True
     )
 
-    qtickets_base_url: str = Field("https://qtickets.ru/api/rest/v1", pattern=r"^https?://[^/\s]+")
-    qtickets_token: Annotated[SecretStr, AfterValidator(_no_placeholder)]
+    qtickets_base_url: str = Field(
+        "https://qtickets.ru/api/rest/v1", pattern=r"^https?://[^/\s@?#]+(/[^\s?#]*)?$",
+        description="http:// or https://, host, path up to /api/rest/v1, without user or query",
+    )  # fmt: skip
+    qtickets_token: Annotated[SecretStr, AfterValidator(_header_safe), AfterValidator(_no_placeholder)]
     qtickets_since_hours: float = Field(24, gt=0, le=24 * 366 * 20)
     org_name: Annotated[str, AfterValidator(_no_placeholder)]
 
-    clickhouse_host: str = Field("ch-zakaz", pattern=r"^[^\s/]+$")
+    clickhouse_host: str = Field("ch-zakaz", pattern=r"^[^\s/@]+$", description="a host name or address alone")
     clickhouse_port: int = Field(8123, ge=1, le=65535)
-    clickhouse_db: Identifier = "zakaz"
+    clickhouse_db: str = Field("zakaz", pattern=_NAME, description="a plain identifier")
     clickhouse_user: str
     clickhouse_password: SecretStr = SecretStr("")
     clickhouse_secure: bool = False
     clickhouse_verify_ssl: bool = True
 
     report_tz: Annotated[ZoneInfo, BeforeValidator(_time_zone)] = ZoneInfo("Europe/Moscow")
-    job_name: str = Field("qtickets_api", pattern=r"^[\w.:-]+$")
+    job_name: str = Field("qtickets_api", pattern=r"^[\w.:-]+$", description="letters, digits and . : - _")
     run_id: uuid.UUID = Field(default_factory=uuid.uuid4)
     dry_run: bool = False
-    log_level: str = Field("INFO", pattern=r"(?i)^(debug|info|warning|error)$")
+    log_level: str = Field(
+        "INFO", pattern=r"(?i)^(debug|info|warn|warning|error|critical)$", description="debug, info, warning or error"
+    )
 
     qtickets_page_size: int = Field(200, ge=1, le=200)
     qtickets_concurrency: int = Field(4, ge=1, le=64)
-    qtickets_timeout: float = Field(30, gt=0)
+    qtickets_timeout: float = Field(60, gt=0)
     qtickets_attempts: int = Field(6, ge=1, le=50)
-    qtickets_retry_wait: float = Field(0.5, ge=0, description="first backoff; doubles up to 30")
+    qtickets_retry_wait: float = Field(0.5, ge=0)
     qtickets_max_outside_share: float = Field(0.01, ge=0, le=1)
     qtickets_max_invalid: int = Field(3, ge=0)
     qtickets_max_vanished: int = Field(200, ge=0)
@@ -93,8 +105,8 @@ def read_env_file(path: Path) -> dict[str, str]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--env-file {path}: {type(error).__name__}: {getattr(error, 'strerror', None) or error.reason}",
-                          "config_env_file") from error  # fmt: skip
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise ConfigError(f"--env-file {path}: {type(error).__name__}: {reason}", "config_env_file") from error
     values = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
@@ -134,6 +146,10 @@ def load_settings(env_file: Path | None = None, **overrides: Any) -> Settings:
         problems = []
         for item in error.errors(include_input=False, include_url=False):
             name = str(item["loc"][0]).upper() if item["loc"] else "settings"
-            text = item["msg"].removeprefix("Value error, ")
-            problems.append(f"{name} is missing or empty" if item["type"] == "missing" else f"{name}: {text}")
+            if item["type"] == "missing":
+                problems.append(f"{name} is missing or empty")
+            elif item["type"] == "string_pattern_mismatch":
+                problems.append(f"{name}: expected {Settings.model_fields[name.lower()].description}")
+            else:
+                problems.append(f"{name}: {item['msg'].removeprefix('Value error, ')}")
         raise ConfigError("; ".join(problems)) from None

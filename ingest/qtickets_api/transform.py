@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal
 from hashlib import md5
 from zoneinfo import ZoneInfo
 
@@ -16,9 +16,11 @@ _ZERO = Decimal(0)
 MAX_UINT32 = 2**32 - 1
 MAX_REVENUE = Decimal(10) ** 16
 """Limit of Decimal(18, 2)."""
+MIN_DATE, MAX_DATE = date(1970, 1, 1), date(2149, 6, 6)
+"""Range of ClickHouse's Date."""
 
 
-class Invalid(ValueError):
+class InvalidRecordError(ValueError):
     """A record that decodes but cannot be right; the text holds no value of it."""
 
 
@@ -49,11 +51,10 @@ class OrderColumns:
     def __len__(self) -> int:
         return len(self.order_id)
 
-    def add(self, order_id: int, event_id: int, city: str, sale_ts: int, tickets: int, revenue: Decimal, currency: str) -> None:
-        """Append one row."""
+    def add(self, order_id: int, event_id: int, sale_ts: int, tickets: int, revenue: Decimal, currency: str) -> None:
+        """Append one row; its city is filled in later, for the whole batch."""
         self.order_id.append(str(order_id))
         self.event_id.append(str(event_id))
-        self.city.append(city)
         self.sale_ts.append(sale_ts)
         self.tickets_sold.append(tickets)
         self.revenue.append(revenue)
@@ -69,44 +70,43 @@ def dedup_key(*identity: object) -> str:
 def money(value: Decimal) -> Decimal:
     """Round half up to kopecks.
 
-    :raises Invalid: not a finite number that Decimal(18, 2) holds, or negative
+    :raises InvalidRecordError: not a finite number that Decimal(18, 2) holds, or negative
     """
-    try:
-        rounded = value.quantize(_KOPECK, ROUND_HALF_UP)
-    except InvalidOperation:
-        raise Invalid("an amount of money is not a number of this world") from None
-    if not _ZERO <= rounded < MAX_REVENUE:
-        raise Invalid("an amount of money is negative or too large")
+    if not (value.is_finite() and _ZERO <= value < MAX_REVENUE):
+        raise InvalidRecordError("an amount of money is negative, too large or no number")
+    rounded = value.quantize(_KOPECK, ROUND_HALF_UP)
+    if rounded >= MAX_REVENUE:
+        raise InvalidRecordError("an amount of money is too large")
     return rounded
 
 
 def sold(order: Order) -> tuple[int, Decimal]:
     """Tickets and revenue (roubles, exact to the kopeck) over baskets neither removed nor refunded.
 
-    :raises Invalid: negative or absurd quantities or prices
+    :raises InvalidRecordError: negative or absurd quantities or prices
     """
     tickets, revenue = 0, _ZERO
     for basket in order.baskets:
         if basket.deleted_at is None and basket.refunded_at is None:
             if basket.quantity < 0 or not basket.price.is_finite() or basket.price < 0:
-                raise Invalid("a basket has a negative quantity or no sane price")
+                raise InvalidRecordError("a basket has a negative quantity or no sane price")
             tickets += basket.quantity
             revenue += basket.price * basket.quantity
     if tickets > MAX_UINT32:
-        raise Invalid("more tickets than UInt32 holds")
+        raise InvalidRecordError("more tickets than UInt32 holds")
     return tickets, money(revenue)
 
 
 def epoch(moment: datetime) -> int:
     """Whole epoch seconds of a time that carries its offset.
 
-    :raises Invalid: without offset, or outside what ClickHouse's DateTime holds
+    :raises InvalidRecordError: without offset, or outside what ClickHouse's DateTime holds
     """
     if moment.tzinfo is None:
-        raise Invalid("a time has no UTC offset")
+        raise InvalidRecordError("a time has no UTC offset")
     seconds = int(moment.timestamp())
     if not 0 <= seconds <= MAX_UINT32:
-        raise Invalid("a time is outside 1970-2106")
+        raise InvalidRecordError("a time is outside 1970-2106")
     return seconds
 
 
@@ -120,18 +120,22 @@ def city_of(event: Event) -> str:
 
 
 def event_dates(event: Event, zone: ZoneInfo) -> tuple[date | None, date | None]:
-    """First and last day of the event's shows in ``zone``; a show without finish ends on the day it starts."""
-    shows = event.shows or []
-    starts = [s.start_date for s in shows if s.start_date]
-    ends = [moment for s in shows if (moment := s.finish_date or s.start_date)]
-    first, last = min(map(_aware, starts), default=None), max(map(_aware, ends), default=None)
-    return (first.astimezone(zone).date() if first else None, last.astimezone(zone).date() if last else None)
+    """First and last day of the event's shows in ``zone``; a show without finish ends on the day it starts.
+
+    Dates of shows are shown to people, no figure hangs on them: one that cannot be read counts as not given.
+    """
+    first = [day for show in event.shows or [] if (day := _day(show.start_date, zone))]
+    last = [day for show in event.shows or [] if (day := _day(show.finish_date, zone) or _day(show.start_date, zone))]
+    return min(first, default=None), max(last, default=None)
 
 
-def _aware(moment: datetime) -> datetime:
-    if moment.tzinfo is None:
-        raise Invalid("a show's date has no UTC offset")
-    return moment
+def _day(text: str | None, zone: ZoneInfo) -> date | None:
+    try:
+        moment = datetime.fromisoformat(text or "")
+        day = (moment.astimezone(zone) if moment.tzinfo else moment).date()
+    except (ValueError, OverflowError):
+        return None
+    return day if MIN_DATE <= day <= MAX_DATE else None
 
 
 def seat_totals(seats: Iterable[Seat]) -> tuple[int | None, int | None]:

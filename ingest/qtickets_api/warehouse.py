@@ -16,9 +16,10 @@ import stamina
 from clickhouse_connect import common
 from clickhouse_connect.driver import exceptions as ch
 from clickhouse_connect.driver.httpclient import HttpClient
+from urllib3.util import Timeout
 
 from . import __version__
-from .errors import ClickHouseFailure
+from .errors import ClickHouseError
 from .settings import Settings
 from .transform import OrderColumns, Window
 
@@ -35,12 +36,14 @@ RUNS = "meta_job_runs"
 # The contract's types are sent with the data and the server converts where a column differs. Asking for the types
 # first would make the client refuse a changed table, and the refusal would be in no log of the server.
 _ORDER_COLUMNS = {
-    "order_id": "String", "event_id": "String", "city": "LowCardinality(String)", "sale_ts": "DateTime", "tickets_sold": "UInt32",
-    "revenue": "Decimal(18, 2)", "currency": "LowCardinality(String)", "_ver": "UInt64", "_dedup_key": "FixedString(32)",
+    "order_id": "String", "event_id": "String", "city": "LowCardinality(String)", "sale_ts": "DateTime",
+    "tickets_sold": "UInt32", "revenue": "Decimal(18, 2)", "currency": "LowCardinality(String)", "_ver": "UInt64",
+    "_dedup_key": "FixedString(32)",
 }  # fmt: skip
 _INVENTORY_COLUMNS = {
     "snapshot_ts": "DateTime", "event_id": "String", "event_name": "String", "city": "LowCardinality(String)",
-    "tickets_total": "Nullable(UInt32)", "tickets_left": "Nullable(UInt32)", "_ver": "UInt64", "_dedup_key": "FixedString(32)",
+    "tickets_total": "Nullable(UInt32)", "tickets_left": "Nullable(UInt32)", "_ver": "UInt64",
+    "_dedup_key": "FixedString(32)",
 }  # fmt: skip
 _LATEST_COLUMNS = {name: kind for name, kind in _INVENTORY_COLUMNS.items() if name != "_dedup_key"}
 _EVENT_COLUMNS = {
@@ -51,6 +54,15 @@ _RUN_COLUMNS = {
     "job": "LowCardinality(String)", "run_id": "UUID", "started_at": "DateTime", "finished_at": "DateTime",
     "status": "LowCardinality(String)", "rows_processed": "UInt64", "message": "String", "metrics": "String",
 }  # fmt: skip
+
+_DAYS_PER_STATEMENT = 366
+_IN_WINDOW = "toUnixTimestamp(sale_ts) >= {start:UInt32} AND toUnixTimestamp(sale_ts) < {end:UInt32}"
+_KNOWN_COLUMNS = "order_id, event_id, city, toUnixTimestamp(sale_ts), currency, toDate(sale_ts, {zone:String})"
+# Through text, since casting a Float64 cuts it off; its shortest text has the two decimals that were stored.
+_STAGED_SALES = (
+    "SELECT toDate(sale_ts, {zone:String}) AS day, event_id, toString(city) AS city, tickets_sold AS tickets,"
+    f" toDecimal64(toString(revenue), 2) AS money FROM {ORDERS} FINAL WHERE day IN {{days:Array(Date)}}"
+)
 
 # TOO_MANY_SIMULTANEOUS_QUERIES, SOCKET_TIMEOUT, NETWORK_ERROR, TABLE_IS_READ_ONLY, TOO_MANY_PARTS
 _PASSING_CODES = {202, 209, 210, 242, 252}
@@ -102,25 +114,26 @@ def _is_passing(error: Exception) -> bool:
     return error.code in _PASSING_CODES or (error.code is None and isinstance(error, ch.OperationalError))
 
 
-def _failure(error: ch.Error, what: str) -> ClickHouseFailure:
+def _failure(error: ch.Error, what: str) -> ClickHouseError:
     text = f"{what}: {type(error).__name__}: {str(error).strip()}"
     if error.code in _LOGIN_CODES:
-        return ClickHouseFailure("clickhouse_login", text)
+        return ClickHouseError("clickhouse_login", text)
     if error.code is not None:
-        return ClickHouseFailure("clickhouse_refused", text)
+        return ClickHouseError("clickhouse_refused", text)
     if isinstance(error, ch.OperationalError):
-        return ClickHouseFailure("clickhouse_unreachable", text)
-    return ClickHouseFailure("clickhouse_client", text)
+        return ClickHouseError("clickhouse_unreachable", text)
+    return ClickHouseError("clickhouse_client", text)
 
 
 class Warehouse:
-    """The tables of one run. Not safe for two threads at once; every method raises `ClickHouseFailure`.
+    """The tables of one run. Not safe for two threads at once; every method raises `ClickHouseError`.
 
     :param ver: this run's `_ver`, larger than every earlier run's
     """
 
     def __init__(self, settings: Settings, ver: int) -> None:
         self._s, self.ver = settings, ver
+        self._attempts = settings.clickhouse_attempts
         self.stats = WriteStats()
         self._zone = settings.report_tz.key
         comment = json.dumps({"run_id": str(settings.run_id), "job": settings.job_name})
@@ -129,8 +142,13 @@ class Warehouse:
         HttpClient.params = {"log_comment": comment}
         common.set_setting("autogenerate_session_id", False)  # a session would serialize statements and outlive a crash
         common.set_setting("send_os_user", False)
-        self._client: Any = self._retried(self._connect, f"connecting to {settings.clickhouse_host}:{settings.clickhouse_port}")
-        self._started = self._server_start()
+        self._client: Any = self._retried(self._connect, "connecting")
+        self._host, self._started = self._server()
+        newest = self._select(f"reading {ORDERS}", f"SELECT max(_ver) FROM {ORDERS}")[0][0]
+        if newest >= ver:
+            # An earlier run's clock was ahead of this one's, and the highest version wins.
+            log.warning("%s holds _ver %d, newer than this run's %d: counting on from there", ORDERS, newest, ver)
+            self.ver = newest + 1
 
     def _connect(self) -> Any:
         s = self._s
@@ -148,60 +166,74 @@ class Warehouse:
         """Close the connections."""
         self._client.close()
 
+    def hurry(self) -> None:
+        """From now on fail within seconds: whoever stops this process does not wait long."""
+        self._attempts = 1
+        self._client.timeout = Timeout(connect=2, read=4)
+
     def _retried(self, call: Callable[[], T], what: str) -> T:
         started = time.monotonic()
+        wait = self._s.clickhouse_retry_wait
         try:
             for attempt in stamina.retry_context(
-                on=_is_passing, attempts=self._s.clickhouse_attempts, timeout=None, wait_initial=self._s.clickhouse_retry_wait,
-                wait_max=15, wait_jitter=self._s.clickhouse_retry_wait,
-            ):  # fmt: skip
+                on=_is_passing, attempts=self._attempts, timeout=None, wait_initial=wait, wait_max=15, wait_jitter=wait
+            ):
                 with attempt:
-                    self.stats.retries += attempt.num > 1
+                    if attempt.num > 1:
+                        self.stats.retries += 1
+                        log.warning("%s: attempt %d of %d", what, attempt.num, self._attempts)
                     return call()
         except ch.Error as error:
-            raise _failure(error, what) from error
+            where = f"{self._s.clickhouse_host}:{self._s.clickhouse_port}, database {self._s.clickhouse_db}"
+            raise _failure(error, f"{what} ({where})") from error
         finally:
             self.stats.seconds += time.monotonic() - started
-        raise AssertionError("retry_context ends by return or raise")
+        raise RuntimeError("retry_context ends by return or raise")
 
     def _insert(self, table: str, columns: dict[str, str], data: Sequence[Sequence[Any]]) -> None:
         rows = len(data[0])
         if rows:
             self._retried(
                 lambda: self._client.insert(
-                    table, data, column_names=list(columns), column_type_names=list(columns.values()), column_oriented=True
+                    table,
+                    data,
+                    column_names=list(columns),
+                    column_type_names=list(columns.values()),
+                    column_oriented=True,
                 ),
-                f"INSERT INTO {self._s.clickhouse_db}.{table}",
+                f"INSERT INTO {table}",
             )
             self.stats.add(table, rows)
 
     def _select(self, what: str, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
         return self._retried(lambda: list(self._client.query(sql, parameters=parameters).result_rows), what)
 
-    def _server_start(self) -> int:
-        return int(self._select("asking for the server's start", "SELECT toUnixTimestamp(now() - uptime())")[0][0])
+    def _server(self) -> tuple[str, int]:
+        sql = "SELECT hostName(), toUnixTimestamp(now() - uptime())"
+        host, started = self._select("asking since when the server runs", sql)[0]
+        return str(host), int(started)
 
     def restarted(self) -> bool:
-        """Whether this is another server process than the one the run began with (5 s of tolerance for the clock)."""
-        return abs(self._server_start() - self._started) > 5
+        """Whether the server's process is another one than at the run's begin (2 s of tolerance for its clock)."""
+        host, started = self._server()
+        return host == self._host and abs(started - self._started) > 2
 
     # Staging
 
     def insert_orders(self, batch: OrderColumns) -> None:
         """Append a batch to the orders staging table."""
-        ver = [self.ver] * len(batch)
         self._insert(
             ORDERS, _ORDER_COLUMNS,
-            [batch.order_id, batch.event_id, batch.city, batch.sale_ts, batch.tickets_sold, batch.revenue, batch.currency, ver,
-             batch.dedup_key],
+            [batch.order_id, batch.event_id, batch.city, batch.sale_ts, batch.tickets_sold, batch.revenue,
+             batch.currency, [self.ver] * len(batch), batch.dedup_key],
         )  # fmt: skip
 
     def known(self, keys: Sequence[str]) -> dict[str, KnownOrder]:
         """The staged orders among ``keys``, by `_dedup_key`."""
         rows = self._select(
             f"looking up orders in {ORDERS}",
-            f"SELECT toString(_dedup_key), order_id, event_id, city, toUnixTimestamp(sale_ts), currency,"
-            f" toDate(sale_ts, {{zone:String}}) FROM {ORDERS} FINAL WHERE _dedup_key IN {{keys:Array(FixedString(32))}}",
+            f"SELECT toString(_dedup_key), {_KNOWN_COLUMNS} FROM {ORDERS} FINAL"
+            " WHERE _dedup_key IN {keys:Array(FixedString(32))}",
             zone=self._zone, keys=list(keys),
         )  # fmt: skip
         return {row[0]: KnownOrder(*row[1:]) for row in rows}
@@ -212,7 +244,7 @@ class Warehouse:
             f"looking for moved orders in {ORDERS}",
             f"SELECT DISTINCT order_id, toDate(sale_ts, {{zone:String}}) FROM {ORDERS} WHERE _ver < {{ver:UInt64}}"
             " AND toUInt64OrZero(order_id) BETWEEN {first:UInt64} AND {last:UInt64}"
-            " AND NOT (toUnixTimestamp(sale_ts) >= {start:UInt32} AND toUnixTimestamp(sale_ts) < {end:UInt32})",
+            f" AND NOT ({_IN_WINDOW})",
             zone=self._zone, ver=self.ver, first=first_id, last=last_id, start=window.start, end=window.end,
         )  # fmt: skip
 
@@ -220,15 +252,15 @@ class Warehouse:
         """Orders that staging counts in the window and that this run was not served."""
         rows = self._select(
             f"looking for vanished orders in {ORDERS}",
-            f"SELECT order_id, event_id, city, toUnixTimestamp(sale_ts), currency, toDate(sale_ts, {{zone:String}})"
-            f" FROM {ORDERS} FINAL WHERE _ver < {{ver:UInt64}} AND (tickets_sold > 0 OR revenue > 0)"
-            " AND toUnixTimestamp(sale_ts) >= {start:UInt32} AND toUnixTimestamp(sale_ts) < {end:UInt32} LIMIT {limit:UInt32}",
+            f"SELECT {_KNOWN_COLUMNS} FROM {ORDERS} FINAL WHERE _ver < {{ver:UInt64}}"
+            f" AND (tickets_sold > 0 OR revenue > 0) AND {_IN_WINDOW} AND match(order_id, '^[0-9]{{1,18}}$')"
+            " LIMIT {limit:UInt32}",
             zone=self._zone, ver=self.ver, start=window.start, end=window.end, limit=limit,
         )  # fmt: skip
         return [KnownOrder(*row) for row in rows]
 
     def staged(self) -> tuple[int, int, Decimal]:
-        """Orders, tickets and revenue that this run's rows hold, as the server stored them; a row sent twice counts once."""
+        """Orders, tickets and revenue that this run's rows hold as stored; a row that was sent twice counts once."""
         rows = self._select(
             f"reading back {ORDERS}",
             "SELECT count(), sum(tickets), toString(sum(toDecimal64(toString(money), 2)))"
@@ -245,16 +277,14 @@ class Warehouse:
         """Write the event dimension; an unknown number of tickets is the column's default 0 there."""
         self._insert(
             EVENTS, _EVENT_COLUMNS,
-            [[e.event_id for e in events], [e.name for e in events], [e.city for e in events], [e.start for e in events],
-             [e.end for e in events], [e.tickets_total or 0 for e in events], [e.tickets_left or 0 for e in events],
-             [self.ver] * len(events)],
+            [[e.event_id for e in events], [e.name for e in events], [e.city for e in events],
+             [e.start for e in events], [e.end for e in events], [e.tickets_total or 0 for e in events],
+             [e.tickets_left or 0 for e in events], [self.ver] * len(events)],
         )  # fmt: skip
 
     def _inventory(self, events: Sequence[EventRow], snapshot_ts: int) -> list[list[Any]]:
-        return [
-            [snapshot_ts] * len(events), [e.event_id for e in events], [e.name for e in events], [e.city for e in events],
-            [e.tickets_total for e in events], [e.tickets_left for e in events], [self.ver] * len(events),
-        ]  # fmt: skip
+        rows = [(snapshot_ts, e.event_id, e.name, e.city, e.tickets_total, e.tickets_left, self.ver) for e in events]
+        return [list(column) for column in zip(*rows, strict=True)] or [[]] * len(_LATEST_COLUMNS)
 
     def insert_inventory(self, events: Sequence[EventRow], snapshot_ts: int, keys: list[str]) -> None:
         """Append one snapshot of every event to the inventory staging table."""
@@ -265,48 +295,70 @@ class Warehouse:
         self._insert(LATEST, _LATEST_COLUMNS, self._inventory(events, snapshot_ts))
 
     def rewrite_days(self, days: Iterable[date]) -> None:
-        """Write the daily facts of ``days`` anew from every order known for them; what no order backs any more becomes 0.
+        """Write the daily facts of ``days`` anew from every order known for them.
 
-        One statement per month, its rows in one block and so in one part: no day can appear by halves.
+        What no order backs any more becomes 0. All rows of a statement go into one block, and so into one part per
+        month: whenever the server or the loader dies, a day is there as it was or as it is, never by halves.
         """
-        months: dict[tuple[int, int], list[date]] = {}
-        for day in sorted(days):
-            months.setdefault((day.year, day.month), []).append(day)
-        for wanted in months.values():
-            self._rewrite(wanted)
+        wanted = sorted(days)
+        parameters: dict[str, Any] = {"ver": self.ver, "zone": self._zone}
+        for i in range(0, len(wanted), _DAYS_PER_STATEMENT):
+            parameters["days"] = wanted[i : i + _DAYS_PER_STATEMENT]
+            summary = self._retried(
+                lambda: self._client.command(
+                    f"INSERT INTO {SALES} (sales_date, event_id, city, tickets_sold, revenue, _ver)"
+                    " SELECT day, event_id, city, accurateCast(sum(tickets), 'UInt32'), sum(money), {ver:UInt64}"
+                    f" FROM ({_STAGED_SALES} UNION ALL"
+                    f" SELECT sales_date, event_id, toString(city), 0, toDecimal64(0, 2) FROM {SALES} FINAL"
+                    " WHERE sales_date IN {days:Array(Date)}"
+                    ") GROUP BY day, event_id, city",
+                    parameters=parameters,
+                    settings={
+                        "max_insert_threads": 1,
+                        "min_insert_block_size_rows": 2**31,
+                        "min_insert_block_size_bytes": 2**34,
+                        "max_partitions_per_insert_block": 0,
+                    },
+                ),
+                f"INSERT INTO {SALES}",
+            )
+            self.stats.add(SALES, summary.written_rows)
 
-    def _rewrite(self, days: list[date]) -> None:
-        summary = self._retried(
-            lambda: self._client.command(
-                f"INSERT INTO {SALES} (sales_date, event_id, city, tickets_sold, revenue, _ver)"
-                " SELECT day, event_id, city, accurateCast(sum(tickets), 'UInt32'), sum(money), {ver:UInt64} FROM ("
-                "SELECT toDate(sale_ts, {zone:String}) AS day, event_id, toString(city) AS city, tickets_sold AS tickets,"
-                f" toDecimal64(toString(revenue), 2) AS money FROM {ORDERS} FINAL WHERE day IN {{days:Array(Date)}}"
-                " UNION ALL SELECT sales_date, event_id, toString(city), 0, toDecimal64(0, 2)"
-                f" FROM {SALES} FINAL WHERE sales_date IN {{days:Array(Date)}}"
-                ") GROUP BY day, event_id, city",
-                parameters={"ver": self.ver, "zone": self._zone, "days": days},
-                settings={"max_insert_threads": 1, "min_insert_block_size_rows": 2**31, "min_insert_block_size_bytes": 2**34},
-            ),
-            f"INSERT INTO {self._s.clickhouse_db}.{SALES}",
-        )
-        self.stats.add(SALES, summary.written_rows)
+    def days_that_differ(self, days: Iterable[date]) -> list[tuple[Any, ...]]:
+        """Rows (day, event, city, tickets and revenue by staging less those by the facts) that should all be zero."""
+        wanted = sorted(days)
+        found: list[tuple[Any, ...]] = []
+        for i in range(0, len(wanted), _DAYS_PER_STATEMENT):
+            found += self._select(
+                f"proving {SALES}",
+                "SELECT day, event_id, city, sum(tickets) AS more_tickets, sum(money) AS more_money FROM ("
+                "SELECT day, event_id, city, toInt64(tickets) AS tickets, toDecimal128(money, 2) AS money"
+                f" FROM ({_STAGED_SALES}) UNION ALL"
+                " SELECT sales_date, event_id, toString(city), -toInt64(tickets_sold),"
+                f" -toDecimal128(toString(revenue), 2) FROM {SALES} FINAL WHERE sales_date IN {{days:Array(Date)}}"
+                ") GROUP BY day, event_id, city HAVING more_tickets != 0 OR more_money != 0"
+                " ORDER BY day, event_id, city LIMIT 5",
+                zone=self._zone,
+                days=wanted[i : i + _DAYS_PER_STATEMENT],
+            )
+        return found
 
-    def record(self, status: str, started_at: int, finished_at: int, rows: int, message: str, metrics: dict[str, Any]) -> None:
+    def record(
+        self, status: str, started_at: int, finished_at: int, rows: int, message: str, metrics: dict[str, Any]
+    ) -> None:
         """Write this run's row of `meta_job_runs`, once: an insert whose answer was lost is not repeated blindly."""
         run_id = self._s.run_id
+        described = json.dumps(metrics, ensure_ascii=False)
 
         def insert() -> None:
             present = "SELECT count() FROM meta_job_runs WHERE job = {job:String} AND run_id = {run:UUID}"
             if not self._client.query(present, parameters={"job": self._s.job_name, "run": run_id}).result_rows[0][0]:
                 self._client.insert(
                     RUNS,
-                    [[self._s.job_name], [run_id], [started_at], [finished_at], [status], [rows], [message],
-                     [json.dumps(metrics, ensure_ascii=False)]],
-                    column_names=list(_RUN_COLUMNS), column_type_names=list(_RUN_COLUMNS.values()), column_oriented=True,
-                )  # fmt: skip
+                    [[self._s.job_name, run_id, started_at, finished_at, status, rows, message, described]],
+                    column_names=list(_RUN_COLUMNS),
+                    column_type_names=list(_RUN_COLUMNS.values()),
+                )
 
-        self._retried(insert, f"INSERT INTO {self._s.clickhouse_db}.{RUNS}")
+        self._retried(insert, f"INSERT INTO {RUNS}")
         self.stats.add(RUNS, 1)
-
-
