@@ -1,0 +1,213 @@
+"""The play as a person runs it: a healthy run, and the faults a production ingest has died of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.plays import ROOT, Site
+
+ORDERS = "stg_qtickets_api_orders_raw"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Iterator[Site]:
+    place = Site(tmp_path_factory.mktemp("site"))
+    yield place
+    place.engine("stop")
+
+
+@pytest.fixture(scope="module")
+def healthy(site):
+    """The healthy twin of every fault below, played first."""
+    played = site.play()
+    assert played.status == 0, played.output[-8000:]
+    return played
+
+
+@pytest.fixture
+def ready(site, healthy):
+    """A server with the schema applied, as it stands just before an ingest."""
+    prepared = site.play("--tags", "clickhouse_reset,schema_apply,query_logging")
+    assert prepared.status == 0, prepared.output[-8000:]
+    return site
+
+
+def test_a_healthy_run_passes_and_says_where_the_report_is(healthy, site):
+    assert healthy.report["verdict"] == "PASS"
+    assert healthy.errors == []
+    assert [stage["status"] for stage in healthy.report["stages"].values()] == ["ok"] * 5
+    summary = healthy.output.split("Show the summary")[-1]
+    assert "report.md" in summary
+    assert len(summary.split("PLAY RECAP")[0].strip().splitlines()) <= 24
+    folder = next(iter(site.reports())).parent
+    assert {"run.json", "report.md", "report.json", "ingest.log"} <= {path.name for path in folder.iterdir()}
+
+
+def test_no_secret_is_in_output_or_artifacts(healthy, site):
+    secrets = site.secrets()
+    assert len(secrets) >= 3
+    texts = [healthy.output] + [
+        path.read_text(encoding="utf-8", errors="replace")
+        for path in (site.folder / "artifacts").rglob("*")
+        if path.is_file()
+    ]
+    assert not [secret for secret in secrets for text in texts if secret in text]
+
+
+def test_a_second_run_beside_the_first_ones_data_changes_no_schema_and_counts_its_own_rows(ready):
+    first = ready.play("--tags", "qtickets_ingest,verify_data")
+    assert first.report["verdict"] == "PASS", first.output[-6000:]
+    again = ready.play(clickhouse_reset_mode="keep")
+    assert again.report["verdict"] == "PASS", again.output[-6000:]
+    applied = again.output.split("TASK [schema_apply", 1)[1].split("TASK [query_logging")[0]
+    assert "changed: [local]" not in applied
+
+
+def test_a_staging_table_without_its_key_column_is_named(ready):
+    client = ready.client()
+    create = client.execute(f"SHOW CREATE TABLE zakaz.{ORDERS}")[0][0]
+    client.execute("DROP VIEW zakaz.mv_qtickets_sales_latest SYNC")
+    client.execute(f"DROP TABLE zakaz.{ORDERS} SYNC")
+    lines = [line for line in create.splitlines() if not line.strip().startswith("`_dedup_key`")]
+    altered = (
+        "\n".join(lines).replace("ORDER BY _dedup_key", "ORDER BY order_id").replace("`_ver` UInt64,", "`_ver` UInt64")
+    )
+    client.execute(altered)
+    played = ready.play(playbook="playbooks/ingest.yml")
+    assert played.status != 0
+    assert played.headline["cause"] == "server_missing_column"
+    assert "_dedup_key" in played.headline["headline"]
+    assert ORDERS in played.headline["evidence"]["sql"]
+    assert "ADD COLUMN" in played.headline["next_step"]
+    assert "_dedup_key" in played.headline["next_step"]
+
+
+def test_an_ingest_user_without_insert_is_named_with_the_grant(ready):
+    drop_in = ready.folder / "clickhouse" / "users.d" / "zz-grants.xml"
+    drop_in.write_text(
+        "<clickhouse><users><qtickets><grants replace='1'><query>GRANT SELECT ON *.*</query></grants>"
+        "</qtickets></users></clickhouse>"
+    )
+    ready.engine("restart")
+    try:
+        played = ready.play(playbook="playbooks/ingest.yml")
+    finally:
+        drop_in.unlink()
+        ready.engine("restart")
+    assert played.status != 0
+    assert played.headline["cause"] == "server_missing_grant"
+    assert "GRANT INSERT" in played.headline["next_step"]
+    assert "qtickets" in played.headline["next_step"]
+    assert played.headline["evidence"]["code"] == 497
+
+
+def test_an_api_that_answers_401_is_named_as_the_source(ready):
+    played = ready.play(playbook="playbooks/ingest.yml", qtickets_ingest_env={"QTICKETS_TOKEN": "expired-token-1234"})
+    assert played.status != 0
+    assert played.headline["cause"] == "source_unauthorized"
+    assert "401" in played.headline["headline"] + str(played.headline.get("evidence"))
+    assert "QTICKETS_TOKEN" in played.headline["next_step"]
+
+
+def test_an_api_that_is_down_is_named(ready):
+    played = ready.play(playbook="playbooks/ingest.yml", qtickets_ingest_simulator=False)
+    assert played.status != 0
+    assert played.headline["cause"] in ("client_connection_refused", "source_unavailable")
+    assert str(ready.variables["qtickets_ingest_simulator_port"]) in str(played.headline)
+    assert played.headline["next_step"]
+
+
+def test_a_dry_run_left_on_is_refused_before_anything_runs(ready):
+    played = ready.play(playbook="playbooks/ingest.yml", qtickets_ingest_env={"DRY_RUN": "true"})
+    assert played.status != 0
+    assert played.headline["cause"] == "config_dry_run"
+    assert "DRY_RUN=false" in played.headline["next_step"]
+    assert "window" not in played.report
+
+
+def test_a_loader_that_dies_before_its_first_insert_is_named(ready, tmp_path):
+    loader = tmp_path / "loader.py"
+    # The case this project exists for: the text of a KeyError(1), logged as if the server had said it.
+    loader.write_text(
+        "import json, os, sys, urllib.request\n"
+        "url = 'http://%s:%s/?query=' % (os.environ['CLICKHOUSE_HOST'], os.environ['CLICKHOUSE_PORT'])\n"
+        "request = urllib.request.Request(url + 'DESCRIBE%20TABLE%20zakaz.stg_qtickets_api_orders_raw')\n"
+        "request.add_header('X-ClickHouse-User', os.environ['CLICKHOUSE_USER'])\n"
+        "request.add_header('X-ClickHouse-Key', os.environ['CLICKHOUSE_PASSWORD'])\n"
+        "urllib.request.urlopen(request).read()\n"
+        "try:\n"
+        "    {0: 'order_id'}[1]\n"
+        "except Exception as error:\n"
+        "    print(f'ERROR Unexpected ClickHouse error: {error}', file=sys.stderr)\n"
+        "    sys.exit(1)\n"
+    )
+    played = ready.play(playbook="playbooks/ingest.yml", qtickets_ingest_command=["python3", str(loader)])
+    assert played.status != 0
+    assert played.headline["cause"] == "client_key_error"
+    assert "KeyError" in played.headline["headline"]
+    assert "Unexpected ClickHouse error: 1" in str(played.headline["evidence"])
+    assert played.headline["fix_side"] == "loader"
+
+
+def test_without_an_inventory_the_play_says_what_to_give(site):
+    played = site.play(inventory=str(ROOT / "tests" / "empty_inventory.yml"))
+    assert played.status != 0
+    assert "-i prod" in played.output
+    assert "-i local" in played.output
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"clickhouse_database": "za kaz"}, "expected letters, digits and underscores"),
+        ({"clickhouse_user": ""}, "run_context_login_user is empty"),
+        ({"clickhouse_reset_wait_seconds": 0}, "clickhouse_reset_wait_seconds is 0"),
+    ],
+)
+def test_a_bad_variable_is_refused_in_one_sentence_before_anything_changes(site, healthy, variables, said):
+    rows = site.client().execute(f"SELECT count() FROM zakaz.{ORDERS}")
+    played = site.play(**variables)
+    assert played.status != 0
+    assert said in " ".join(played.output.split())
+    assert site.client().execute(f"SELECT count() FROM zakaz.{ORDERS}") == rows
+
+
+def test_tables_are_never_moved_aside_without_a_confirmation(site, healthy):
+    rows = site.client().execute(f"SELECT count() FROM zakaz.{ORDERS}")[0][0]
+    refused = site.play("--tags", "clickhouse_reset", clickhouse_reset_throwaway=False)
+    assert refused.status != 0
+    text = " ".join(refused.output.split())
+    assert f"zakaz.{ORDERS}" in text
+    assert "-e clickhouse_reset_confirm=clickhouse" in text
+    assert "-e clickhouse_reset_mode=keep" in text
+    assert site.client().execute(f"SELECT count() FROM zakaz.{ORDERS}")[0][0] == rows
+    kept = site.play("--tags", "clickhouse_reset", clickhouse_reset_throwaway=False, clickhouse_reset_mode="keep")
+    assert kept.status == 0, kept.output[-4000:]
+    assert site.client().execute(f"SELECT count() FROM zakaz.{ORDERS}")[0][0] == rows
+    confirmed = site.play(
+        "--tags", "clickhouse_reset", clickhouse_reset_throwaway=False, clickhouse_reset_confirm="clickhouse"
+    )
+    assert confirmed.status == 0, confirmed.output[-4000:]
+    assert site.client().execute("SELECT count() FROM system.databases WHERE name = 'zakaz'")[0][0] == 0
+    assert list((site.folder / "clickhouse").glob("data.*Z"))
+
+
+@pytest.mark.parametrize("option", ["--list-tags", "--syntax-check"])
+@pytest.mark.parametrize("inventory", ["local", "prod"])
+def test_the_play_can_be_listed_and_checked(site, option, inventory):
+    played = site.play(option, inventory=inventory)
+    assert played.status == 0, played.output
+    if option == "--list-tags":
+        for tag in ("clickhouse_reset", "schema_apply", "query_logging", "qtickets_ingest", "verify_data"):
+            assert tag in played.output
+
+
+def test_check_mode_sends_nothing_and_shows_the_plan(tmp_path):
+    fresh = Site(tmp_path)
+    played = fresh.play("--check", "--diff")
+    assert played.status == 0, played.output[-6000:]
+    assert "stg_qtickets_api_orders_raw" in played.output
+    assert fresh.engine("status")["state"] == "stopped"
+    assert fresh.reports() == {}
