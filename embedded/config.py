@@ -121,6 +121,7 @@ class Options:
     timezone: str = "UTC"
     display_name: str = "embedded"
     log_tables: tuple[str, ...] = LOG_TABLES
+    flush_milliseconds: int = 1000
     engine_path: str | None = None
 
     @classmethod
@@ -146,7 +147,9 @@ class Options:
             EmbeddedError: ``bad_config``, for a drop-in that is not XML.
         """
         found = {
-            element.tag: (element.text or "").strip() for _, root in drop_ins(layout, "config.d") for element in root
+            element.tag: os.environ.get(element.get("from_env", ""), element.text or "").strip()
+            for _, root in drop_ins(layout, "config.d")
+            for element in root
         }
         numbers = {name: int(found[name]) for name in ("http_port", "tcp_port") if found.get(name, "").isdigit()}
         return self.changed(host=found.get("listen_host"), timezone=found.get("timezone"), **numbers)
@@ -157,12 +160,17 @@ class Options:
 
 @dataclass(frozen=True)
 class User:
-    """A user of users.xml. ``grants=None`` gives every right; a list gives just those (``GRANT … ON …`` statements)."""
+    """A user of users.xml.
+
+    ``grants=None`` gives every right, that over other users with ``access_management``; a list gives just those
+    (``GRANT … ON …`` statements).
+    """
 
     name: str
     password_sha256_hex: str
     networks: Sequence[str] = ANYWHERE
     grants: Sequence[str] | None = None
+    access_management: bool = True
     profile_settings: Mapping[str, object] = field(default_factory=dict)
 
     @classmethod

@@ -92,6 +92,22 @@ def serve(conf_dir: Path, data_dir: Path, version_file: Path, engine_path: str |
     return 1 if ended_by_itself else 0
 
 
+def execute(script: str, data_dir: Path, engine_path: str | None) -> int:
+    """Run a script of several statements on the data of an engine that does not run, with every right.
+
+    Returns the exit status: 1 at the first error, which is printed.
+    """
+    connection = load_extension(engine_path).connect(str(data_dir))
+    try:
+        connection.query(script, "TabSeparated")
+    except Exception as error:  # noqa: BLE001 - the extension raises bare RuntimeErrors
+        print(error, file=sys.stderr)
+        return 1
+    finally:
+        connection.close()
+    return 0
+
+
 def literal(text: str) -> str:
     """A ClickHouse string literal."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
@@ -112,12 +128,15 @@ def daemonise(log_file: Path) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="internal: started by the launcher")
-    parser.add_argument("--conf-dir", type=Path, required=True)
     parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--version-file", type=Path, required=True)
+    parser.add_argument("--conf-dir", type=Path)
+    parser.add_argument("--version-file", type=Path)
+    parser.add_argument("--execute", action="store_true", help="run standard input's statements instead of serving")
     parser.add_argument("--engine-path")
     parser.add_argument("--daemon-log", type=Path, help="detach, and write standard output and error here")
     args = parser.parse_args(argv)
+    if args.execute:
+        return execute(sys.stdin.read(), args.data_dir, args.engine_path)
     if args.daemon_log:
         daemonise(args.daemon_log)
     return serve(args.conf_dir, args.data_dir, args.version_file, args.engine_path)

@@ -38,6 +38,7 @@ from embedded.config import (
 from embedded.errors import EmbeddedError
 
 PACKAGE = "chdb-core"
+ENGINE_SCRIPT = Path(__file__).with_name("engine.py")
 OLDEST_ENGINE = (26, 7)  # 26.5 does not open a port
 # Below Linux's default range of ephemeral ports (32768-60999), from which outgoing connections take theirs: a port that
 # was free stays free between two starts.
@@ -121,6 +122,20 @@ class Launcher:
         command = self._engine_command(options)
         os.execve(command[0], command, _engine_environment(in_force))  # noqa: S606
 
+    def execute(self, script: str) -> None:
+        """Run a script of several statements on the data, with every right, while no engine runs.
+
+        Raises:
+            EmbeddedError: ``script_failed``, with the engine's text.
+        """
+        self._make_folders()
+        self._seed_data()
+        command = [sys.executable, "-I", str(ENGINE_SCRIPT), "--data-dir", str(self.layout.data), "--execute"]
+        # Not in the configuration's folder: under it the engine's own user has next to no rights.
+        done = subprocess.run(command, input=script, cwd=self.layout.run, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise EmbeddedError("script_failed", f"The script was expected to run, but: {done.stderr.strip()}")
+
     def _start_once(self, options: Options, users: Sequence[User] | None, wait: float) -> dict[str, Any]:
         in_force = self._prepare(options, users)
         fresh = self._seed_data()
@@ -163,7 +178,7 @@ class Launcher:
 
     def _engine_command(self, options: Options) -> list[str]:
         layout = self.layout
-        command = [sys.executable, "-I", str(Path(__file__).with_name("engine.py"))]
+        command = [sys.executable, "-I", str(ENGINE_SCRIPT)]
         command += ["--conf-dir", str(layout.effective), "--data-dir", str(layout.data)]
         command += ["--version-file", str(layout.version_file)]
         return command + (["--engine-path", options.engine_path] if options.engine_path else [])
@@ -395,7 +410,7 @@ def answers(host: str, http_port: int, tcp_port: int) -> bool:
 
 def _engine_environment(options: Options) -> dict[str, str]:
     """TZ is how the engine takes its time zone; passwords must not stay readable in /proc/<pid>/environ."""
-    kept = {name: value for name, value in os.environ.items() if "PASSWORD" not in name}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("EMBEDDED_PASSWORD_")}
     return kept | {"TZ": options.timezone}
 
 

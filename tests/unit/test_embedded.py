@@ -120,3 +120,11 @@ def test_port_holder_is_named() -> None:
         assert not process.port_is_free("127.0.0.1", port)
         assert f"pid {os.getpid()} (" in process.port_holder(port)
     assert process.port_is_free("127.0.0.1", port)
+
+
+def test_the_image_has_the_versions_of_the_lock() -> None:
+    root = Path(__file__).parents[2]
+    pins = [
+        set((root / name).read_text().split("\n")) for name in ("embedded/requirements.lock", "requirements/run.lock")
+    ]
+    assert {line.rstrip(" \\") for line in pins[0]} <= {line.rstrip(" \\") for line in pins[1]}
