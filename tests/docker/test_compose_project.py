@@ -1,0 +1,234 @@
+"""What stands in the way of a reset, and data moved aside and back, on a real engine."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from ansible.module_utils.ingest_verify import compose_data
+from ansible.module_utils.ingest_verify.compose_project import ProjectError, problems, read_project
+from ansible.module_utils.ingest_verify.compose_reach import reach_problems, wait_until_listening
+
+from tests.docker.conftest import docker
+from tests.plays import free_port
+
+TARGETS = ("/var/lib/clickhouse", "/var/log/clickhouse-server")
+
+
+def found(folder, **changes):
+    """Kind to sentence of everything that stands in the way."""
+    expected = {
+        "container": folder.container,
+        "network": folder.network,
+        "login_ports": (folder.native, folder.http),
+        "data_targets": TARGETS,
+        "min_free_mb": 1,
+        "reset": True,
+    }
+    project = read_project(str(folder.folder), "server")
+    return {problem.kind: str(problem) for problem in problems(project, **{**expected, **changes})}
+
+
+def up(folder, table="one.sql"):
+    folder.compose("up", "--detach", "--wait")
+    project = read_project(str(folder.folder), "server")
+    wait_until_listening(project, "127.0.0.1", (folder.http, folder.native), 30)
+    return project
+
+
+def test_nothing_stands_in_the_way_of_a_new_or_a_running_project(project):
+    assert found(project) == {}
+    up(project)
+    assert found(project) == {}
+
+
+def test_names_that_differ_from_the_inventory_are_named(project):
+    assert project.container in found(project, container="ch-zakaz")["name_mismatch"]
+    assert "clickhouse_reset_network" in found(project, network="other_default")["network_missing"]
+    sentence = found(project, login_ports=(project.native, 9))["port_mismatch"]
+    assert "port 9 " in sentence
+    assert f"{project.http}->8123" in sentence
+
+
+def test_a_port_held_by_a_process_is_named_with_the_process(project):
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", project.http))
+        holder.listen()
+        sentence = found(project)["port_taken"]
+    assert str(project.http) in sentence
+    assert "python" in sentence or "pytest" in sentence
+    assert "port_taken" not in found(project)
+
+
+def test_a_port_held_by_another_container_is_named_with_it(project, base_image):
+    name = f"{project.name}-holder"
+    docker(
+        "run",
+        "--detach",
+        "--rm",
+        "--init",
+        "--name",
+        name,
+        "-p",
+        f"127.0.0.1:{project.http}:1",
+        base_image,
+        "sleep",
+        "60",
+    )
+    try:
+        assert f"container {name!r}" in found(project)["port_taken"]
+    finally:
+        docker("rm", "--force", name)
+
+
+def test_a_stray_container_with_the_name_is_named(project, base_image):
+    docker("create", "--name", project.container, base_image, "true")
+    try:
+        assert "belongs to no compose project" in found(project)["name_taken"]
+    finally:
+        docker("rm", project.container)
+
+
+def test_a_project_of_the_same_name_in_another_folder_is_not_taken_down(project, tmp_path):
+    up(project)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    (copy / "docker-compose.yml").write_text((project.folder / "docker-compose.yml").read_text())
+    other = read_project(str(copy), "server")
+    kinds = problems(
+        other,
+        container=project.container,
+        network=project.network,
+        login_ports=(),
+        data_targets=TARGETS,
+        min_free_mb=1,
+        reset=True,
+    )
+    assert [problem.kind for problem in kinds] == ["name_taken"]
+    assert str(project.folder) in str(kinds[0])
+
+
+def test_a_full_disk_and_data_without_a_mount_are_refused_before_anything_is_touched(project):
+    assert "at least 999999999 MB" in found(project, min_free_mb=999999999)["disk_full"]
+    project.write(store="./elsewhere", volumes="")
+    compose = project.folder / "docker-compose.yml"
+    compose.write_text(compose.read_text().replace("/elsewhere:/var/lib/clickhouse", "/elsewhere:/srv"))
+    project.compose("up", "--detach")
+    assert "own layer" in found(project)["data_in_container"]
+    assert found(project, reset=False) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "part"),
+    [
+        (None, "compose_missing", "No compose file"),
+        ("services: [", "compose_invalid", "not valid"),
+        ("services: {server: {image: x, ports: [a b c]}}", "compose_invalid", "not valid"),
+        ("services: {server: {image: '${MISSING_ONE:?is needed}'}}", "compose_invalid", "is needed"),
+        ("services: {db: {image: x}}", "compose_invalid", "no service 'server', it has: db"),
+    ],
+)
+def test_a_broken_compose_file_is_one_sentence(project, text, kind, part):
+    file = project.folder / "docker-compose.yml"
+    if text is None:
+        file.unlink()
+    else:
+        file.write_text(text)
+    with pytest.raises(ProjectError, match=part) as raised:
+        read_project(str(project.folder), "server")
+    assert raised.value.kind == kind
+
+
+def test_a_missing_folder_is_named(engine_of_docker):
+    with pytest.raises(ProjectError, match="/no/such/folder does not exist"):
+        read_project("/no/such/folder", "server")
+
+
+@pytest.mark.parametrize("kind", ["bind", "volume"])
+def test_data_goes_aside_and_comes_back(project, kind):
+    if kind == "volume":
+        project.write(store="state", volumes="volumes: {state: }")
+    running = up(project)
+    with pytest.raises(ProjectError, match="still runs"):
+        compose_data.move_aside(running, TARGETS, "2026-11-23T041500Z")
+    project.compose("down", "--timeout", "1")
+    stopped = read_project(str(project.folder), "server")
+    store = stopped.stores[TARGETS[0]]
+    before = compose_data.look_into(store.folder)
+    assert before.tables == {"shop": 1}
+
+    moves = compose_data.move_aside(stopped, TARGETS, "2026-11-23T041500Z")
+    assert [target for _, target in moves] == [f"{store.source}.2026-11-23T041500Z"]
+    assert compose_data.look_into(store.folder).tables == {}
+    assert compose_data.latest_stamp(stopped, TARGETS) == "2026-11-23T041500Z"
+
+    # What a failed reset leaves behind must not be lost by the restore either.
+    (store.folder / "metadata" / "later").mkdir(parents=True)
+    (store.folder / "metadata" / "later" / "two.sql").touch()
+    compose_data.restore(stopped, TARGETS, "2026-11-23T041500Z", "2026-11-23T050000Z")
+    assert compose_data.look_into(store.folder) == before
+    kept = compose_data.backups(stopped, TARGETS)
+    assert [(backup.stamp, backup.content.tables) for backup in kept] == [("2026-11-23T050000Z", {"later": 1})]
+    with pytest.raises(ProjectError, match="2026-11-23T050000Z"):
+        compose_data.restore(stopped, TARGETS, "2020-01-01T000000Z", "2026-11-23T060000Z")
+
+
+def test_an_interrupted_move_puts_everything_back(project):
+    project.write()
+    up(project)
+    project.compose("down", "--timeout", "1")
+    (project.folder / "logs").mkdir()
+    (project.folder / "logs" / "a.log").touch()
+    compose = project.folder / "docker-compose.yml"
+    compose.write_text(compose.read_text().replace("volumes: [", 'volumes: ["./logs:/var/log/clickhouse-server", '))
+    stopped = read_project(str(project.folder), "server")
+    # In the way of the second rename only.
+    (project.folder / "logs.2026-11-23T041500Z").mkdir()
+    with pytest.raises(ProjectError, match="nothing was changed"):
+        compose_data.move_aside(stopped, TARGETS, "2026-11-23T041500Z")
+    assert compose_data.look_into(project.folder / "data").tables == {"shop": 1}
+    assert not (project.folder / "data.2026-11-23T041500Z").exists()
+
+
+def reach(folder, **changes):
+    expected = {
+        "host": "127.0.0.1",
+        "http_port": folder.http,
+        "native_port": folder.native,
+        "network": folder.network,
+    }
+    return reach_problems(read_project(str(folder.folder), "server"), **{**expected, **changes})
+
+
+def test_a_server_that_all_can_reach_has_no_problem(project):
+    up(project)
+    assert reach(project) == ([], [])
+
+
+def test_a_server_on_loopback_inside_its_container_is_named_as_such(project):
+    project.write(listen="127.0.0.1")
+    up(project)
+    (problem,), _ = reach(project)
+    assert problem.kind == "loopback_only"
+    assert "listen_host" in str(problem)
+
+
+def test_a_wrong_published_port_and_a_wrong_network_are_named(project):
+    up(project)
+    (problem,), _ = reach(project, http_port=free_port())
+    assert f"{project.http}->8123" in str(problem)
+    inside, _ = reach(project, network="bridge")
+    assert [
+        f"From inside network 'bridge', {project.container}:{port}" in str(problem)
+        for port, problem in zip((8123, 9000), inside, strict=True)
+    ] == [True, True]
+
+
+def test_the_state_of_a_folder_is_told_without_a_server(tmp_path: Path):
+    data = tmp_path / "data"
+    assert not compose_data.look_into(data).precious
+    data.mkdir()
+    assert not compose_data.look_into(data).precious
+    (data / "something").touch()
+    assert compose_data.look_into(data).precious

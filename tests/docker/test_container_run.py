@@ -1,0 +1,132 @@
+"""One-shot containers on a real engine: output in full, each way to end explained, nothing left behind."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+import uuid
+
+import pytest
+from ansible.module_utils.ingest_verify.container_run import NotStarted, explain_exit, run_container
+
+from tests.docker.conftest import docker
+
+
+@pytest.fixture
+def run(base_image, tmp_path):
+    """Runs a shell line in a container; checks that none is left. Returns (outcome, log)."""
+    name = f"t{uuid.uuid4().hex[:8]}"
+
+    def run_line(*command: str, **options):
+        log = tmp_path / "run.log"
+        options = {"image": base_image, "network": "bridge", "timeout_seconds": 60, **options}
+        outcome = run_container(name=name, log_file=log, command=command, **options)
+        return outcome, log.read_text()
+
+    run_line.name = name
+    yield run_line
+    left = docker("ps", "--all", "--filter", f"name={name}", "--format", "{{.Names}}").strip()
+    docker("rm", "--force", name, check=False)
+    assert left == ""
+
+
+def test_a_good_run_keeps_both_streams(run, base_image):
+    outcome, log = run("sh", "-c", "echo one; echo two >&2; echo three")
+    # Docker carries the two streams in two pipes: their order among each other is not kept.
+    assert sorted(log.split()) == ["one", "three", "two"]
+    assert (outcome.exit_code, outcome.timed_out, outcome.oom_killed) == (0, False, False)
+    assert outcome.image == base_image
+    assert outcome.image_id.startswith("sha256:")
+
+
+def test_a_failing_run_keeps_its_output_and_its_last_json_line(run):
+    outcome, log = run("sh", "-c", 'echo before; echo \'{"outcome": "failed", "cause": "KeyError(1)"}\'; exit 3')
+    assert outcome.exit_code == 3
+    assert "failed by itself with exit code 3" in outcome.explained
+    assert log.startswith("before\n")
+    assert outcome.outcome == {"outcome": "failed", "cause": "KeyError(1)"}
+
+
+def test_memory_is_told_from_a_kill(run):
+    outcome, _ = run("python", "-c", "x = bytearray(400 * 2**20)", memory="64m")
+    assert outcome.oom_killed
+    assert "killed for memory (exit code 137)" in outcome.explained
+    assert "64m" in outcome.explained
+
+
+def test_a_kill_from_outside_is_no_memory_kill(run):
+    def kill() -> None:
+        for _ in range(100):
+            if subprocess.run(["docker", "kill", run.name], capture_output=True, check=False).returncode == 0:
+                return
+            time.sleep(0.1)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    outcome, log = run("sh", "-c", "echo started; exec sleep 60")
+    killer.join()
+    assert outcome.exit_code == 137
+    assert not outcome.oom_killed
+    assert "SIGKILL" in outcome.explained
+    assert "from outside" in outcome.explained
+    assert log in ("started\n", "")
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "part"),
+    [(["no-such-command"], 127, "does not exist in the image"), (["/etc/passwd"], 126, "cannot be executed")],
+)
+def test_a_command_that_cannot_be_run_is_explained(run, command, code, part):
+    outcome, log = run(*command)
+    assert outcome.exit_code == code
+    assert part in outcome.explained
+    assert command[0] in log
+
+
+def test_a_run_that_hangs_is_stopped_at_its_limit_with_its_output(run):
+    outcome, log = run("sh", "-c", "trap '' TERM; echo hanging; while :; do sleep 1; done", timeout_seconds=2)
+    assert outcome.timed_out
+    assert "time limit of 2 s" in outcome.explained
+    assert log == "hanging\n"
+
+
+def test_secrets_are_in_the_environment_and_not_in_the_log_or_on_a_command_line(run, tmp_path):
+    env_file = tmp_path / "env"
+    env_file.write_text("API_TOKEN=s3cr3t-value\nPLAIN=shown\n")
+    env_file.chmod(0o600)
+    _, log = run("sh", "-c", 'echo "$API_TOKEN|$PLAIN|$RUN_ID"', env_file=env_file, env={"RUN_ID": "r-1"})
+    assert log == "***|shown|r-1\n"
+
+
+def test_what_does_not_let_a_container_start_is_one_sentence(run, base_image):
+    with pytest.raises(NotStarted, match="network 'no-such-network' does not exist") as raised:
+        run("true", network="no-such-network")
+    assert raised.value.kind == "network_missing"
+    with pytest.raises(NotStarted, match="image 'no-such-image:1' is not on this host"):
+        run("true", image="no-such-image:1")
+    docker("create", "--name", run.name, base_image, "true")
+    with pytest.raises(NotStarted, match=f"docker rm -f {run.name}"):
+        run("true")
+    docker("rm", run.name)
+
+
+def test_a_second_run_beside_the_first_is_refused(run, base_image):
+    first = f"{run.name}_20261123T041500Z"
+    docker("run", "--detach", "--rm", "--init", "--name", first, base_image, "sleep", "60")
+    try:
+        with pytest.raises(NotStarted, match=first):
+            run("true", alone_as=run.name)
+    finally:
+        docker("rm", "--force", first)
+    outcome, _ = run("true", alone_as=f"{run.name}_")
+    assert outcome.exit_code == 0
+
+
+def test_signals_have_their_names():
+    explained = explain_exit(143, timed_out=False, oom_killed=False)
+    assert "SIGTERM" in explained
+    assert (
+        explain_exit(None, timed_out=False, oom_killed=False, error="gone")
+        == "Docker could not tell how it ended: gone."
+    )
