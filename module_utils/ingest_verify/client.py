@@ -156,6 +156,22 @@ def query(
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
+def send_marker(client: Client, query_id: str) -> None:
+    """Send a statement under `query_id` that must be found in query_log, whatever the user's profile says on logging.
+
+    Raises ServerError when even the plain statement is refused.
+    """
+    logged = {"log_queries": 1, "log_queries_probability": 1, "log_queries_min_query_duration_ms": 0}
+    try:
+        client.execute("SELECT 1", query_id=query_id, settings=logged)
+    except errors.ServerException:
+        # readonly = 1 and constraints refuse settings.
+        try:
+            client.execute("SELECT 1", query_id=query_id)
+        except errors.ServerException as error:
+            raise ServerError(error.code, clean_exception(error.message), "SELECT 1") from error
+
+
 def table_columns(client: Client, table: str, database: str = "system") -> list[str]:
     """Names of a table's columns in order, empty when the table is absent or not visible to this user."""
     rows = query(

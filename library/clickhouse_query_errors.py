@@ -1,0 +1,270 @@
+#!/usr/bin/python
+"""Ansible module clickhouse_query_errors."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: clickhouse_query_errors
+short_description: Name the cause when an ingest into ClickHouse fails
+description:
+  - Reads C(system.query_log) with its rotated forms, C(query_views_log), C(asynchronous_insert_log), C(text_log),
+    C(session_log), C(part_log), C(errors) and C(mutations) for a window of time, tells the run's statements from those
+    of others, joins the ingest's own log, and fails with the offending SQL and the exception's text.
+  - Proves first that a statement sent now is found in C(system.query_log) again. The verdict is V(INCONCLUSIVE) otherwise.
+options:
+  login_host:
+    description: Host name or address of ClickHouse.
+    type: str
+    default: localhost
+  login_port:
+    description: Port of the native protocol.
+    type: int
+    default: 9000
+  login_user:
+    description: User that reads the system tables.
+    type: str
+    default: default
+  login_password:
+    description: Its password.
+    type: str
+    default: ""
+  login_db:
+    description: Database of the session.
+    type: str
+    default: default
+  client_kwargs:
+    description: Further arguments of C(clickhouse_driver.Client), such as C(secure).
+    type: dict
+    default: {}
+  since:
+    description: Begin of the window, UTC by the server's clock.
+    type: str
+  until:
+    description: End of the window, UTC by the server's clock; now when left out.
+    type: str
+  window_minutes:
+    description: Length of the window where O(since) is left out.
+    type: float
+    default: 5
+  database:
+    description: Database that the ingest writes into.
+    type: str
+  user:
+    description: User that the ingest logs in with.
+    type: str
+  users:
+    description: Several of them.
+    type: list
+    elements: str
+    default: []
+  log_comment:
+    description: Text that the ingest sets as C(log_comment) with its statements.
+    type: str
+  loader_run_id:
+    description: Run id that the ingest puts into C(log_comment).
+    type: str
+  http_user_agent:
+    description: Part of the user agent of an ingest that speaks HTTP.
+    type: str
+  client_name:
+    description: Part of the client name of an ingest that speaks the native protocol.
+    type: str
+  client_address:
+    description: Addresses that the ingest connects from, such as its container's.
+    type: list
+    elements: str
+    default: []
+  cluster:
+    description: Cluster whose replicas are all read.
+    type: str
+  targets:
+    description: Tables that the ingest is expected to write, C(table) or C(database.table).
+    type: list
+    elements: str
+    default: []
+  client_log:
+    description: File with the ingest's output, on the host that the module runs on.
+    type: path
+  ingest:
+    description:
+      - What is known of the ingest's process, C(exit_code), C(timed_out), C(oom_killed), C(duration_seconds), C(env),
+        C(outcome). Left out when no process is judged.
+    type: dict
+  window_before:
+    description: Result of M(clickhouse_window) before the ingest.
+    type: dict
+  window_after:
+    description: Result of M(clickhouse_window) after the ingest.
+    type: dict
+  evidence_proven:
+    description: Whether the canary of this run was found.
+    type: bool
+    default: true
+  evidence_reason:
+    description: Why not.
+    type: str
+  max_shown:
+    description: Findings shown in full in the failure text; the rest is counted.
+    type: int
+    default: 5
+  flush_wait_seconds:
+    description: How long to wait at most for the log tables to be flushed.
+    type: float
+    default: 30
+  fail_on:
+    description: V(error) fails the task when the verdict is V(FAIL); V(never) only reports.
+    type: str
+    choices: [error, never]
+    default: error
+attributes:
+  check_mode:
+    description: Only reads, so it does the same in check mode.
+    support: full
+author: ClickHouse ingest verification team (@clickhouse-ingest-verify)
+"""
+
+EXAMPLES = r"""
+- name: What failed for this user within the last quarter of an hour
+  clickhouse_query_errors:
+    login_host: 127.0.0.1
+    login_user: admin
+    login_password: "{{ password }}"
+    window_minutes: 15
+    user: ingest
+
+- name: Judge a run of an ingest
+  clickhouse_query_errors:
+    login_host: 127.0.0.1
+    login_user: admin
+    login_password: "{{ password }}"
+    since: "2026-11-23 04:00:00.000000"
+    until: "2026-11-23 04:02:11.512345"
+    user: ingest
+    targets: [zakaz.stg_qtickets_api_orders_raw]
+    client_log: /var/tmp/ingest.log
+    ingest: {exit_code: 1}
+"""
+
+RETURN = r"""
+verdict:
+  description: V(PASS), V(FAIL) or V(INCONCLUSIVE).
+  type: str
+  returned: always
+findings:
+  description: What was found, causes first.
+  type: list
+  elements: dict
+  returned: always
+evidence:
+  description: Whether the channel was proven, why not, and which tables could not be read.
+  type: dict
+  returned: always
+counts:
+  description: Statements of the run, failed ones, and failing ones of others by reason.
+  type: dict
+  returned: always
+excluded:
+  description: Failing statements that are not the run's, with the reason.
+  type: list
+  elements: dict
+  returned: always
+statements_by_target:
+  description: For each target table, how many DESCRIBE and INSERT statements were seen and how they ended.
+  type: dict
+  returned: always
+extracts:
+  description: Rows of the log tables about the run, by table.
+  type: dict
+  returned: always
+attribution:
+  description: By what the run's statements were told from others.
+  type: str
+  returned: always
+window:
+  description: From and to, UTC by the server's clock.
+  type: dict
+  returned: always
+message:
+  description: The failure text.
+  type: str
+  returned: always
+ledger_data:
+  description: What the run's ledger keeps of the stage, with C(summary) and C(tables) for the report.
+  type: dict
+  returned: always
+"""
+
+from functools import partial
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.ingest_verify.client import (
+    ConnectError,
+    ServerError,
+    connect,
+    login_argument_spec,
+    query,
+    send_marker,
+)
+from ansible.module_utils.ingest_verify.client_log import LogFileError
+from ansible.module_utils.ingest_verify.diagnose import Diagnosis, Request, diagnose, diagnose_log
+from ansible.module_utils.ingest_verify.evidence import EvidenceError
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "since": {"type": "str"},
+    "until": {"type": "str"},
+    "window_minutes": {"type": "float", "default": 5},
+    "database": {"type": "str"},
+    "user": {"type": "str"},
+    "users": {"type": "list", "elements": "str", "default": []},
+    "log_comment": {"type": "str"},
+    "loader_run_id": {"type": "str"},
+    "http_user_agent": {"type": "str"},
+    "client_name": {"type": "str"},
+    "client_address": {"type": "list", "elements": "str", "default": []},
+    "cluster": {"type": "str"},
+    "targets": {"type": "list", "elements": "str", "default": []},
+    "client_log": {"type": "path"},
+    "ingest": {"type": "dict"},
+    "window_before": {"type": "dict"},
+    "window_after": {"type": "dict"},
+    "evidence_proven": {"type": "bool", "default": True},
+    "evidence_reason": {"type": "str"},
+    "max_shown": {"type": "int", "default": 5},
+    "flush_wait_seconds": {"type": "float", "default": 30},
+    "fail_on": {"type": "str", "choices": ["error", "never"], "default": "error"},
+}
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(argument_spec={**login_argument_spec(), **ARGUMENTS}, supports_check_mode=True)
+    params = module.params
+    users = [user for user in [params["user"], *params["users"]] if user]
+    asked = {name: params[name] for name in ARGUMENTS if name not in ("user", "users", "fail_on")}
+    request = Request(users=users, **asked)
+    try:
+        diagnosis = _diagnose(params, request)
+    except (ConnectError, ServerError, EvidenceError, LogFileError) as error:
+        module.fail_json(msg=str(error))
+    result = diagnosis.to_dict(params["max_shown"])
+    for name in ("window_before", "window_after"):
+        if params[name]:
+            result["ledger_data"][name] = params[name]
+    if params["fail_on"] == "error" and result["verdict"] == "FAIL":
+        module.fail_json(msg=result["message"], **result)
+    module.exit_json(changed=False, **result)
+
+
+def _diagnose(params: dict[str, Any], request: Request) -> Diagnosis:
+    try:
+        client = connect(params)
+    except ConnectError as error:
+        if request.client_log is None and request.ingest is None:
+            raise
+        return diagnose_log(request, str(error))
+    return diagnose(partial(query, client), partial(send_marker, client), request)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""The live catalog as classification needs it: what exists, what it is called, what is nearest to a wrong name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any
+
+from .client import ServerError
+from .evidence import Evidence
+
+
+class Catalog:
+    """Answers from system tables, each asked once. What this reader may not see counts as not known (None)."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        self._columns: dict[tuple[str, str], dict[str, str]] = {}
+
+    @cached_property
+    def databases(self) -> list[str]:
+        return self.evidence.databases()
+
+    @cached_property
+    def tables(self) -> list[tuple[str, str]]:
+        return self.evidence.all_tables()
+
+    def columns(self, database: str | None, table: str | None) -> dict[str, str]:
+        """Type by column name, in order; empty for a table that is not there."""
+        if not database or not table:
+            return {}
+        key = (database, table)
+        if key not in self._columns:
+            self._columns[key] = {row["name"]: row["type"] for row in self.evidence.columns(database, table)}
+        return self._columns[key]
+
+    def has_table(self, database: str | None, table: str) -> bool:
+        return (database, table) in self.tables or bool(self.columns(database, table))
+
+    def nearest_table(self, database: str | None, table: str) -> str | None:
+        """The most similar table, in the same database first, then the same name in another one."""
+        in_database = [name for owner, name in self.tables if owner == database]
+        near = nearest(table, in_database)
+        if near:
+            return f"{database}.{near}"
+        elsewhere = [f"{owner}.{name}" for owner, name in self.tables if name == table]
+        return elsewhere[0] if elsewhere else None
+
+    def column_elsewhere(self, database: str | None, column: str, besides: str | None) -> tuple[str, str] | None:
+        """`(table, type)` of a column with this name in another table of the database: what its type probably is."""
+        for owner, name in self.tables:
+            if owner == database and name != besides and not name.startswith(".inner"):
+                kind = self.columns(owner, name).get(column)
+                if kind:
+                    return f"{owner}.{name}", kind
+        return None
+
+    def table_facts(self, database: str | None, table: str | None) -> dict[str, Any] | None:
+        return self.evidence.table_facts(database, table) if database and table else None
+
+    def active_parts(self, database: str, table: str) -> int | None:
+        try:
+            return self.evidence.active_parts(database, table)
+        except ServerError:
+            return None
+
+    def user_storage(self, user: str) -> str | None:
+        """Where a user is defined (`users_xml`, `local_directory`, ...); None when not visible."""
+        try:
+            return self.evidence.user_storage(user)
+        except ServerError:
+            return None
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """The most similar of `names`, None when nothing is similar."""
+    candidates = list(names)
+    folded = {candidate.lower(): candidate for candidate in candidates}
+    if name.lower() in folded:
+        return folded[name.lower()]
+    found = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.6)
+    return folded[found[0]] if found else None
