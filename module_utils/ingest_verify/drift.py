@@ -15,6 +15,7 @@ from typing import Any
 from clickhouse_driver import Client
 
 from .client import ServerError, query, quote_identifier, quote_table
+from .session import Exact, readable
 from .snapshot import text_of
 from .statements import Statement, Token, tokenize
 
@@ -138,7 +139,7 @@ def wanted_definition(
     table or the view's SELECT.
     """
     for sql in session:
-        client.execute(sql)
+        client.execute(Exact(sql))
     if created.kind in ("VIEW", "MATERIALIZED VIEW"):
         return _wanted_view(client, statement, created)
     tokens = statement.tokens
@@ -171,7 +172,7 @@ def _spelling(clause: str) -> str:
 
 
 def _temporary(client: Client, definition: str) -> Definition:
-    query(client, f"CREATE TEMPORARY TABLE {_SCRATCH} {definition}")
+    query(client, Exact(f"CREATE TEMPORARY TABLE {_SCRATCH} {definition}"))
     try:
         return existing_definition(client, "", _SCRATCH) or Definition()
     finally:
@@ -185,13 +186,13 @@ def _wanted_view(client: Client, statement: Statement, created: Created) -> Defi
         return None
     select = statement.text_of(start + 1)
     has_column_list = any(token.text == "(" and token.depth == 1 for token in tokens[created.rest : created.rest + 1])
-    columns = [] if has_column_list else _columns(query(client, f"DESCRIBE TABLE ({select}\n)"))
+    columns = [] if has_column_list else _columns(query(client, Exact(f"DESCRIBE TABLE ({select}\n)")))
     return Definition(columns, {}, _normal_select(client, select, created.database), complete=False)
 
 
 def _normal_select(client: Client, select: str, database: str) -> str:
     """A SELECT in the server's own format. The server writes the database before each table when it stores a view."""
-    text = text_of(query(client, "SELECT formatQuerySingleLine(%(sql)s) AS sql", {"sql": select})[0]["sql"])
+    text = text_of(query(client, "SELECT formatQuerySingleLine(%(sql)s) AS sql", {"sql": readable(select)})[0]["sql"])
     return text.replace("`", "").replace(f"{database}.", "").casefold()
 
 
@@ -325,7 +326,8 @@ def compare(wanted: Definition, found: Definition, database: str, table: str, to
         text, here = wanted.clauses.get(clause, ""), found.clauses.get(clause, "")
         if not wanted.complete:
             here = here.split("(")[0]
-        if clause not in touched and here != text:
+        # The server puts quotes around a name such as Null that is a keyword as well.
+        if clause not in touched and here.replace("`", "") != text.replace("`", ""):
             alter = f"MODIFY TTL {text}" if text else "REMOVE TTL"
             result.add(
                 f"{clause} is {here or 'absent'} instead of {text or 'absent'}",

@@ -14,6 +14,7 @@ from . import drift, snapshot
 from .client import ConnectError, ServerError, clean_exception, connect, query, quote_identifier
 from .findings import Finding, shorten
 from .masking import MASK, mask_secrets
+from .session import Exact, open_session, readable
 from .statements import ScriptError, Statement, read_source, split
 
 _SHOWN_SQL = 300
@@ -55,7 +56,8 @@ _OTHER_CAUSE = "server_unsupported_ddl"
 _LINE = re.compile(r"\(line (\d+), col \d+\)")
 _POSITION = re.compile(r"failed at position (\d+)")
 _NAMED = re.compile(
-    r"(?:engine|family:|setting|function|identifiers?:?|columns?:?|table:?|database)\s+[`'\"]?([\w.$]+)", re.IGNORECASE
+    r"(?:(?:table )?engine|family:|setting|function|identifiers?:?|columns?:?|table:?|database)\s+[`'\"]?([\w.$]+)",
+    re.IGNORECASE,
 )
 _GRANT = re.compile(r"have (?:the )?grant (?:for )?(.+?)(?: WITH GRANT OPTION)?\.?\s*$", re.IGNORECASE | re.DOTALL)
 # The parser lists all that it would have taken instead, up to thousands of characters.
@@ -69,13 +71,6 @@ _CREDENTIAL_TAKERS = re.compile(
 _ACTING = {"TRUNCATE", "OPTIMIZE", "KILL", "DELETE", "UPDATE", "BACKUP", "RESTORE", "UNDROP", "EXCHANGE"}
 _HARMLESS_SYSTEM = {"FLUSH", "SYNC", "RELOAD", "WAIT"}
 _READING = {"SELECT", "SHOW", "DESCRIBE", "DESC", "EXISTS", "EXPLAIN", "CHECK", "USE", "SET", "WITH", "("}
-
-
-class _Exact(str):
-    """Text that the driver sends as the very bytes of the file, UTF-8 or not."""
-
-    def encode(self, encoding: str = "utf-8", errors: str = "surrogateescape") -> bytes:
-        return super().encode(encoding, "surrogateescape")
 
 
 @dataclass
@@ -200,7 +195,7 @@ def secrets_in(statement: Statement) -> list[str]:
 
 def printable(statement: Statement) -> str:
     """The statement's text without secrets, and without bytes that are not UTF-8."""
-    text = statement.sql.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    text = readable(statement.sql)
     for secret in secrets_in(statement):
         text = text.replace(f"'{secret}'", f"'{MASK}'")
     return mask_secrets(text)
@@ -249,7 +244,7 @@ class _Run:
         try:
             self.before = snapshot.take(self.observer)
             if self._login_db_ready():
-                session = self._open_session()
+                session = open_session(self.params)
                 self._send_all(session)
             self._conclude()
         finally:
@@ -273,11 +268,6 @@ class _Run:
             return False
         return True
 
-    def _open_session(self) -> Client:
-        client = connect(self.params)
-        client.connection.receive_exception = lambda: _read_exception(client.connection.fin)
-        return client
-
     def _send_all(self, session: Client) -> None:
         entries = self.outcome.statements
         for entry in entries:
@@ -285,7 +275,7 @@ class _Run:
         for statement, entry in zip(self.statements, entries, strict=True):
             started = time.monotonic()
             try:
-                session.execute(_Exact(statement.sql), settings=self.settings)
+                session.execute(Exact(statement.sql), settings=self.settings)
                 entry["status"] = "applied"
             except errors.ServerException as error:
                 entry["status"] = "failed"
@@ -343,7 +333,7 @@ class _Run:
                     or f"table {created.database}.{created.name}" not in self.before
                 ):
                     continue
-                scratch = scratch or connect(self.params)
+                scratch = scratch or open_session(self.params)
                 session = [s.sql for s in self.statements[:number] if s.tokens[0].upper in ("SET", "USE")]
                 names = touched.get((created.database, created.name), set())
                 found += self._compare(scratch, statement, created, session, names)
@@ -531,13 +521,3 @@ def _next_step(cause: str, error: ServerError, location: str, version: str, logi
         f"Correct {location}; what a newer release brought needs a newer server than {version},"
         " what was removed needs its successor or a setting.",
     )
-
-
-def _read_exception(stream: Any) -> errors.ServerException:
-    """The driver's `read_exception`, for messages that quote bytes of the statement that are not UTF-8."""
-    from clickhouse_driver.reader import read_binary_bytes, read_binary_int32, read_binary_uint8
-
-    code = read_binary_int32(stream)
-    name, message, _ = (read_binary_bytes(stream).decode("utf-8", "replace") for _ in range(3))
-    nested = _read_exception(stream) if read_binary_uint8(stream) else None
-    return errors.ServerException(message if name == "DB::Exception" else f"{name}. {message}", code, nested=nested)

@@ -13,7 +13,8 @@ _OWN_DATABASES = "('system', 'INFORMATION_SCHEMA', 'information_schema')"
 # A view's inner table is named by its view's UUID, which a CREATE OR REPLACE renews; it is listed under its view.
 # Tables named .tmp are those of a view that is being refreshed at this moment.
 _TABLES = f"""
-SELECT database, name, toString(uuid) AS uuid, create_table_query AS text
+SELECT database, name, toString(uuid) AS uuid, create_table_query AS text,
+  has_own_data AND NOT endsWith(engine, 'View') AND engine != 'Dictionary' AS holds_rows
 FROM system.tables
 WHERE NOT is_temporary AND database NOT IN {_OWN_DATABASES} AND NOT startsWith(name, '.tmp')
   AND NOT startsWith(name, '_tmp_replace_')
@@ -45,7 +46,10 @@ def take(client: Client) -> Snapshot:
         name, text = text_of(row["name"]), text_of(row["text"])
         if name in inner:
             text, name = text.replace(name, ".inner"), f"{inner[name]} (inner table)"
-        found[f"table {text_of(row['database'])}.{name}"] = text
+        # A table that was dropped and made again is the same by its text, yet its rows are gone.
+        found[f"table {text_of(row['database'])}.{name}"] = (
+            f"{text}\n UUID {row['uuid']}" if row["holds_rows"] else text
+        )
     for kind, sql in _OTHERS.items():
         for row in _readable(client, sql):
             found[f"{kind} {text_of(row['name'])}"] = text_of(row["text"])

@@ -1,0 +1,357 @@
+"""A SQL file applied to a real engine: what is sent, what counts as a change, how an error and drift are named."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from ansible.module_utils.ingest_verify.findings import render
+from ansible.module_utils.ingest_verify.script import Outcome, run_script
+
+from embedded.testing import Engine, start_engine
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def run(login: dict[str, object], database: str) -> Run:
+    """Apply a text to the test's own database."""
+
+    def apply(text: str | bytes, *, check: bool = False, **params: Any) -> Outcome:
+        data = text if isinstance(text, bytes) else text.encode()
+        return run_script({**login, "login_db": database, **params}, data, "schema.sql", check=check)
+
+    return apply
+
+
+def only(outcome: Outcome) -> Any:
+    assert len(outcome.findings) == 1, [render(finding) for finding in outcome.findings]
+    return outcome.findings[0]
+
+
+def states(outcome: Outcome) -> list[str]:
+    return [statement["status"] for statement in outcome.statements]
+
+
+def tables(engine: Engine, database: str) -> list[str]:
+    return [
+        row[0] for row in engine.query(f"SELECT name FROM system.tables WHERE database = '{database}' ORDER BY name")
+    ]
+
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS orders (id UInt64, city LowCardinality(String), at DateTime('UTC'))
+ENGINE = ReplacingMergeTree PARTITION BY toYYYYMM(at) ORDER BY id;
+ALTER TABLE orders MODIFY TTL at + INTERVAL 1 YEAR;
+ALTER TABLE orders ADD COLUMN IF NOT EXISTS price Decimal(18, 2) AFTER city;
+CREATE MATERIALIZED VIEW IF NOT EXISTS by_city ENGINE = SummingMergeTree ORDER BY city AS
+SELECT city, count() AS n FROM orders GROUP BY city;
+CREATE OR REPLACE VIEW dash AS SELECT city, sum(price) AS total FROM orders FINAL GROUP BY city;
+"""
+
+
+def test_check_mode_sends_nothing_then_real_then_again_unchanged(run: Run, engine: Engine, database: str) -> None:
+    planned = run(SCHEMA, check=True, login_port=1)
+    assert states(planned) == ["planned"] * 5
+    assert planned.changed
+    assert not planned.findings
+    assert "schema.sql:2: CREATE TABLE" in planned.diff["after"]
+    assert tables(engine, database) == []
+
+    first = run(SCHEMA)
+    assert not first.findings
+    assert first.changed
+    assert states(first) == ["applied"] * 5
+    assert [statement["line"] for statement in first.statements] == [2, 4, 5, 6, 8]
+    assert f"table {database}.orders" in first.changed_objects
+    assert "`price` Decimal(18, 2)" in first.diff["after"]
+    assert first.diff["before"] == ""
+
+    again = run(SCHEMA)
+    assert not again.findings
+    assert not again.changed
+    assert again.changed_objects == []
+    assert "catalog unchanged" in again.summary
+
+
+def test_diff_shows_the_column_that_changed(run: Run) -> None:
+    run(SCHEMA)
+    outcome = run("ALTER TABLE orders MODIFY COLUMN price Decimal(18, 4)")
+    assert "`price` Decimal(18, 2)" in outcome.diff["before"]
+    assert "`price` Decimal(18, 4)" in outcome.diff["after"]
+
+
+def test_statements_share_one_session(run: Run, engine: Engine, database: str) -> None:
+    other = f"{database}_other"
+    try:
+        outcome = run(
+            f"CREATE DATABASE {other}; USE {other}; SET allow_suspicious_low_cardinality_types = 1;"
+            "CREATE TABLE t (a LowCardinality(UInt8)) ENGINE = Memory; CREATE TEMPORARY TABLE x (a Int32);"
+            "INSERT INTO x VALUES (1); INSERT INTO t SELECT a FROM x"
+        )
+        assert not outcome.failed, outcome.findings
+        assert engine.query(f"SELECT a FROM {other}.t") == [(1,)]
+    finally:
+        engine.query(f"DROP DATABASE IF EXISTS {other} SYNC")
+
+
+def test_creates_its_database_only_when_asked_and_missing(run: Run, engine: Engine, database: str) -> None:
+    other = f"{database}-new"
+    text = "CREATE TABLE IF NOT EXISTS t (a Int32) ENGINE = Memory"
+    try:
+        refused = run(text, login_db=other)
+        assert refused.failed
+        assert other in only(refused).headline
+        assert run(text, login_db=other, create_login_db=True).changed
+        assert not run(text, login_db=other, create_login_db=True).changed
+    finally:
+        engine.query(f"DROP DATABASE IF EXISTS `{other}` SYNC")
+
+
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        ("INSERT INTO t SELECT 1", True),
+        ("INSERT INTO t SELECT 1 WHERE 0", False),
+        ("INSERT INTO t VALUES (1), (2)", True),
+        ("SELECT * FROM t; SET max_threads = 1; SYSTEM FLUSH LOGS", False),
+        ("CREATE TABLE IF NOT EXISTS t (a Int32) ENGINE = MergeTree ORDER BY a", False),
+        ("ALTER TABLE t DELETE WHERE a = 1", True),
+        ("ALTER TABLE t UPDATE b = 2 WHERE a = 1", True),
+        ("ALTER TABLE t DROP PARTITION tuple()", True),
+        ("TRUNCATE TABLE t", True),
+        ("DROP TABLE t; CREATE TABLE t (a Int32, b Int32 DEFAULT 1) ENGINE = MergeTree ORDER BY a", True),
+        ("DROP VIEW v; CREATE VIEW v AS SELECT a FROM t", False),
+        ("CREATE OR REPLACE VIEW v AS SELECT a FROM t", False),
+        ("CREATE OR REPLACE VIEW v AS SELECT a + 1 AS a FROM t", True),
+        ("ALTER TABLE t COMMENT COLUMN a 'x'", True),
+        ("ALTER TABLE t MODIFY SETTING merge_with_ttl_timeout = 7", True),
+    ],
+)
+def test_what_counts_as_a_change(run: Run, text: str, changed: bool) -> None:
+    run(
+        "CREATE TABLE t (a Int32, b Int32 DEFAULT 1) ENGINE = MergeTree ORDER BY a; CREATE VIEW v AS SELECT a FROM t;"
+        "INSERT INTO t (a) SELECT 1"
+    )
+    text = text.replace("INTO t ", "INTO t (a) ")
+    outcome = run(text)
+    assert not outcome.failed, outcome.findings
+    assert outcome.changed is changed
+
+
+def test_first_error_ends_the_script_and_says_what_was_sent(run: Run, engine: Engine, database: str) -> None:
+    outcome = run(
+        "-- note\nCREATE TABLE one (a Int32) ENGINE = Memory;\n\nCREATE TABLE two\n(\n    a Int32,\n    b Sting\n)\n"
+        "ENGINE = Memory;\nCREATE TABLE three (a Int32) ENGINE = Memory;\n"
+    )
+    assert states(outcome) == ["applied", "failed", "not sent"]
+    assert outcome.changed
+    assert tables(engine, database) == ["one"]
+    finding = only(outcome)
+    assert finding.cause == "server_unsupported_ddl"
+    assert finding.evidence["code"] == 50
+    assert finding.evidence["code_name"] == "UNKNOWN_TYPE"
+    assert finding.evidence["location"] == "schema.sql:7"
+    assert finding.evidence["statement_location"] == "schema.sql:4"
+    assert finding.evidence["sql"].startswith("CREATE TABLE two")
+    assert "Sting" in finding.evidence["exception"]
+    assert finding.effects == [
+        "applied before it: 1 statement(s), line 2",
+        "not sent after it: 1 statement(s), line 10",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "cause", "code_name", "location"),
+    [
+        ("SELECT 1;\nCREATE TABLE t\n(a Int32)\nENGIN = Memory", "server_unsupported_ddl", "SYNTAX_ERROR", 4),
+        ("CREATE TABLE t (a Int32)\nENGINE = MergTree", "server_unsupported_ddl", "UNKNOWN_STORAGE", 2),
+        (
+            "CREATE TABLE t (a Int32) ENGINE = MergeTree ORDER BY a\nSETTINGS no_such_setting = 1",
+            "server_unsupported_ddl",
+            "UNKNOWN_SETTING",
+            2,
+        ),
+        ("SELECT 1;\nALTER TABLE absent ADD COLUMN a Int32", "server_missing_table", "UNKNOWN_TABLE", 2),
+        ("CREATE TABLE absent_db.t (a Int32) ENGINE = Memory", "server_missing_database", "UNKNOWN_DATABASE", 1),
+        ("CREATE VIEW v AS SELECT\nabsent\nFROM system.one", "server_missing_column", "UNKNOWN_IDENTIFIER", 2),
+        (
+            "CREATE TABLE t (a Int32) ENGINE = Memory;\nCREATE TABLE t (a Int32) ENGINE = Memory",
+            "server_object_exists",
+            "TABLE_ALREADY_EXISTS",
+            2,
+        ),
+    ],
+)
+def test_names_cause_and_line(run: Run, text: str, cause: str, code_name: str, location: int) -> None:
+    finding = only(run(text))
+    assert (finding.cause, finding.evidence["code_name"]) == (cause, code_name)
+    assert finding.evidence["location"] == f"schema.sql:{location}"
+    assert finding.next_step
+
+
+def test_an_error_quoting_bytes_that_are_not_utf8(run: Run) -> None:
+    finding = only(run("SELECT 1;\nCREAT TABLE x -- цена\n(a Int32)".encode("cp1251")))
+    assert finding.evidence["code_name"] == "SYNTAX_ERROR"
+    assert finding.evidence["location"] == "schema.sql:2"
+    render(finding).encode("utf-8")
+
+
+def test_comments_in_another_encoding_reach_the_server_as_they_are(run: Run, engine: Engine, database: str) -> None:
+    outcome = run("CREATE TABLE t (a Int32 COMMENT 'цена') -- цена\nENGINE = Memory".encode("cp1251"))
+    assert not outcome.failed
+    assert engine.query(f"SELECT hex(comment) FROM system.columns WHERE database = '{database}'") == [
+        ("цена".encode("cp1251").hex().upper(),)
+    ]
+    assert not run("CREATE TABLE IF NOT EXISTS t (a Int32 COMMENT 'цена') ENGINE = Memory".encode("cp1251")).changed
+
+
+@pytest.mark.parametrize("text", [b"", b"-- nothing\n;;", b"SELECT 1;\n// no\n", "SELECT 1".encode("utf-16")])
+def test_a_file_that_cannot_be_used_is_refused_before_a_connection(run: Run, text: bytes) -> None:
+    finding = only(run(text, login_port=1))
+    assert finding.cause == "config_sql_file"
+    assert finding.headline.startswith("schema.sql")
+    assert finding.next_step
+
+
+def test_no_connection_and_wrong_password(run: Run) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        finding = only(run("SELECT 1", login_port=closed.getsockname()[1]))
+    assert finding.cause == "client_connection_refused"
+    assert only(run("SELECT 1", login_password="wrong")).cause == "server_authentication"
+
+
+def test_secrets_of_statements_are_not_shown(run: Run) -> None:
+    outcome = run(
+        "CREATE TABLE t (a Int32) ENGINE = MySQL('127.0.0.1:1', 'db', 'tab', 'me', 'hunter2secret') COMMENT 1;"
+    )
+    shown = repr([outcome.statements, [finding.to_dict() for finding in outcome.findings]])
+    assert outcome.failed
+    assert "hunter2secret" not in shown
+
+
+OLDER = """
+CREATE TABLE orders (city String, at DateTime('UTC'), id UInt64, extra Int8) ENGINE = MergeTree ORDER BY (id, city)
+"""
+NEWER = """
+SET allow_suspicious_low_cardinality_types = 1;
+CREATE TABLE IF NOT EXISTS orders (id UInt64, city LowCardinality(String), at DateTime('UTC'), n LowCardinality(UInt8),
+_dedup_key FixedString(32) DEFAULT '')
+ENGINE = ReplacingMergeTree PARTITION BY toYYYYMM(at) ORDER BY id TTL at + INTERVAL 1 DAY
+"""
+
+
+def test_drift_names_each_difference_with_its_alter(run: Run, engine: Engine, database: str) -> None:
+    run(OLDER)
+    before = engine.query("SELECT count() FROM system.tables")
+    outcome = run(NEWER)
+    finding = only(outcome)
+    assert not outcome.failed
+    assert not outcome.changed
+    assert (finding.cause, finding.severity) == ("server_schema_drift", "warning")
+    assert finding.object == f"{database}.orders"
+    assert finding.evidence["location"] == "schema.sql:3"
+    assert finding.evidence["missing_columns"] == ["n", "_dedup_key"]
+    for difference in (
+        "column city is String instead of LowCardinality(String)",
+        "column n LowCardinality(UInt8) is missing",
+        "column _dedup_key FixedString(32) DEFAULT '' is missing",
+        "it has extra besides",
+        "its columns stand in another order than id, city, at, n, _dedup_key",
+        "engine is MergeTree instead of ReplacingMergeTree",
+        "partition key is absent instead of toYYYYMM(at)",
+        "sorting key is (id, city) instead of id",
+        "TTL is absent instead of at + toIntervalDay(1)",
+    ):
+        assert difference in finding.actual
+    assert engine.query("SELECT count() FROM system.tables") == before
+    assert run(NEWER, drift="fail").failed
+
+    add = next(line for line in finding.next_step.splitlines() if "_dedup_key" in line)
+    assert add == f"ALTER TABLE `{database}`.`orders` ADD COLUMN `_dedup_key` FixedString(32) DEFAULT '' AFTER `n`;"
+    # What is offered must be accepted by the server; a key column's type is the one thing that it does not let go of.
+    alters = [line for line in finding.next_step.splitlines() if "`city`" not in line.split("COLUMN")[-1].split()[:1]]
+    assert not run("SET allow_suspicious_low_cardinality_types = 1;" + "\n".join(alters)).failed
+    mended = only(run(NEWER)).actual
+    assert "missing" not in mended
+    assert "TTL" not in mended
+
+
+def test_the_same_table_has_no_drift(run: Run) -> None:
+    run(NEWER)
+    assert run(NEWER).findings == []
+
+
+def test_what_the_script_alters_itself_is_no_drift(run: Run) -> None:
+    script = """
+    CREATE TABLE IF NOT EXISTS t (a Int32, b String, c String, d DateTime('UTC')) ENGINE = MergeTree ORDER BY a;
+    ALTER TABLE t MODIFY COLUMN b LowCardinality(String), DROP COLUMN IF EXISTS c;
+    ALTER TABLE t RENAME COLUMN IF EXISTS d TO e;
+    ALTER TABLE t ADD COLUMN IF NOT EXISTS f Int32;
+    """
+    run(script)
+    ttl = "ALTER TABLE t MODIFY TTL e + INTERVAL 1 DAY;"
+    run(ttl)
+    assert run(script + ttl).findings == []
+
+
+def test_a_replicated_or_foreign_engine_is_compared_by_its_columns(run: Run) -> None:
+    run("CREATE TABLE t (a Int32) ENGINE = ReplacingMergeTree(a) ORDER BY a; CREATE TABLE n (a Int32) ENGINE = Null")
+    replicated = "ENGINE = ReplicatedReplacingMergeTree('/x/{shard}', '{replica}', a) ORDER BY a"
+    assert run(f"CREATE TABLE IF NOT EXISTS t (a Int32) {replicated}").findings == []
+    finding = only(run("CREATE TABLE IF NOT EXISTS n (a Int64) ENGINE = Memory"))
+    assert finding.actual == "column a is Int32 instead of Int64\nengine is `Null` instead of Memory"
+
+
+def test_a_view_that_was_there_with_other_columns(run: Run) -> None:
+    base = "CREATE TABLE IF NOT EXISTS t (a Int32, b String) ENGINE = MergeTree ORDER BY a;"
+    view = "CREATE MATERIALIZED VIEW IF NOT EXISTS m ENGINE = MergeTree ORDER BY a AS SELECT {} FROM t WHERE a > 1"
+    run(base + view.format("a"))
+    assert run(base + view.format("a")).findings == []
+    finding = only(run(base + view.format("a, upper(b) AS c")))
+    assert finding.severity == "warning"
+    assert "column c String is missing" in finding.actual
+    assert only(run(base + view.format("a") + "0")).severity == "info"
+
+
+def test_an_older_table_is_named_as_the_reason_of_the_statement_that_fails(run: Run, database: str) -> None:
+    run("CREATE TABLE orders (id UInt64) ENGINE = MergeTree ORDER BY id")
+    outcome = run(
+        "CREATE TABLE IF NOT EXISTS orders (id UInt64, city String) ENGINE = MergeTree ORDER BY id;\n"
+        "CREATE VIEW by_city AS SELECT city FROM orders"
+    )
+    refusal = next(finding for finding in outcome.findings if finding.severity == "error")
+    assert refusal.cause == "server_missing_column"
+    assert f"The reason: {database}.orders was there before" in refusal.headline
+    assert refusal.next_step == f"ALTER TABLE `{database}`.`orders` ADD COLUMN `city` String AFTER `id`;"
+
+
+@pytest.fixture
+def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, object]]:
+    """Login of a user on an engine of its own who may do little, and never make temporary MergeTree tables."""
+    grants = ["GRANT SELECT, CREATE TABLE ON lim.*", "GRANT CREATE TEMPORARY TABLE ON *.*"]
+    users = {"limited": {"password": "limited-pw", "grants": grants}}
+    with start_engine(tmp_path_factory.mktemp("limited"), users=users) as other:
+        other.query("CREATE DATABASE lim")
+        other.query("CREATE TABLE lim.t (a Int32) ENGINE = MergeTree ORDER BY a")
+        yield {
+            "login_host": other.host,
+            "login_port": other.tcp_port,
+            "login_user": "limited",
+            "login_password": "limited-pw",
+            "login_db": "lim",
+            "create_login_db": True,
+        }
+
+
+def test_a_user_with_few_rights(limited: dict[str, object]) -> None:
+    same = "CREATE TABLE IF NOT EXISTS t (a Int32, b String) ENGINE = MergeTree ORDER BY a"
+    finding = only(run_script(limited, same.encode(), "schema.sql"))
+    assert "column b String is missing" in finding.actual
+
+    refused = only(run_script(limited, b"ALTER TABLE t ADD COLUMN b String", "schema.sql"))
+    assert refused.cause == "server_missing_grant"
+    assert refused.next_step == "GRANT ALTER ADD COLUMN(b) ON lim.t TO `limited`;"
