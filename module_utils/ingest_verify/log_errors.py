@@ -464,30 +464,28 @@ class ErrorParser:
 
     def _close(self) -> None:
         block, self._block = self._block, None
-        if block is not None:
-            self._add(_error_of(block), block.warning)
-
-    def _add(self, error: ClientError, warning: bool) -> None:
-        self._order += 1
-        error.order = self._order
-        key = (warning, error.type, _group_key(error.message))
-        known = self._groups.get(key)
-        if known is None:
-            if len(self._groups) >= MAX_GROUPS:
-                self.dropped += 1
-                return
-            self._groups[key] = error
-            (self.notes if warning else self.errors).append(error)
+        if block is None:
             return
-        known.count += error.count
-        known.last = error.last or known.last
-        known.first = known.first or error.first
-        known.order = error.order
-        known.server_code = known.server_code or error.server_code
-        known.http_status = known.http_status or error.http_status
-        if error.traceback and not known.traceback:
-            known.frame, known.chain, known.text, known.traceback = error.frame, error.chain, error.text, True
-            known.libraries = error.libraries
+        self._order += 1
+        parts = _parts_of(block)
+        kind, message, chain = _outcome_of(block, parts)
+        key = (block.warning, kind, _group_key(message))
+        known = self._groups.get(key)
+        if known is None and len(self._groups) >= MAX_GROUPS:
+            self.dropped += 1
+        elif known is None:
+            self._groups[key] = error = _error_of(block, parts, kind, message, chain)
+            (self.notes if block.warning else self.errors).append(error)
+            error.order = self._order
+        else:
+            if parts and not known.traceback:
+                error = _error_of(block, parts, kind, message, chain)
+                known.frame, known.chain, known.text = error.frame, error.chain, error.text
+                known.traceback, known.libraries = error.traceback, error.libraries
+            known.count += 1
+            known.last = block.when or known.last
+            known.first = known.first or block.when
+            known.order = self._order
 
     # -- JSON
 
@@ -620,7 +618,8 @@ def _group_key(message: str) -> str:
     return re.sub(r"0x[0-9a-f]+|[0-9a-f]{8}-[0-9a-f-]{27}|\d+", "#", message)[:500]
 
 
-def _error_of(block: _Block) -> ClientError:
+def _parts_of(block: _Block) -> list[_Part]:
+    """The block's exceptions, where it began first."""
     parts = [part for part in block.parts if part.type or part.frames or any(part.message)]
     if block.state == "stack":
         # JVM style prints the outcome first and its origin last.
@@ -628,14 +627,25 @@ def _error_of(block: _Block) -> ClientError:
     elif len(parts) > 1 and (parts[0].type or "").endswith("Group"):
         # A group stands before its members, which are where it began.
         parts = [*parts[1:], parts[0]]
+    return parts
+
+
+def _outcome_of(block: _Block, parts: list[_Part]) -> tuple[str | None, str, list[tuple[str, str]]]:
+    """(type, message, chain) of what came out."""
     chain = [(part.type or "", "\n".join(part.message).strip()) for part in parts]
-    frame = next((found for part in parts if (found := own_frame(part.frames))), None)
-    kind, message = (chain[-1][0] or None, chain[-1][1]) if chain else (None, block.message or "")
     if not chain:
+        message = block.message or ""
         kind, rest = typed_message(message)
-        chain = [(kind, rest)] if kind else []
-    elif kind is None:
-        kind, message = block.type, block.message or message
+        return kind, message, [(kind, rest)] if kind else []
+    if not chain[-1][0]:
+        return block.type, block.message or chain[-1][1], chain
+    return chain[-1][0], chain[-1][1], chain
+
+
+def _error_of(
+    block: _Block, parts: list[_Part], kind: str | None, message: str, chain: list[tuple[str, str]]
+) -> ClientError:
+    frame = next((found for part in parts if (found := own_frame(part.frames))), None)
     packages = [match for part in parts for item in part.frames if (match := _PACKAGE.search(item.file))]
     whole = "\n".join(block.lines) + "\n" + message
     if frame is not None and frame.code:

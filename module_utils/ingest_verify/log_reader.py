@@ -14,12 +14,16 @@ from typing import Any, BinaryIO
 from .log_errors import ClientError, ErrorParser, may_hold_errors
 from .masking import mask_evidence
 
-# Read whole up to here (a minute's work at most); of a longer log the beginning and the end.
-DEFAULT_MAX_BYTES = 2 << 30
+# Read whole up to here, which takes about half a minute; of a longer log the beginning and the end.
+DEFAULT_MAX_BYTES = 1 << 30
 TAIL_LINES = 20
 _CHUNK = 1 << 20
 # A line may be a whole dumped payload; what identifies an error stands at its start.
 _MAX_LINE = 256 << 10
+_DIGITS = bytes(b"0"[0] if 48 <= byte <= 57 else byte for byte in range(256))
+_MAX_SHAPES = 10_000
+# Lines that may be nothing and yet are kept: an outcome, and an error with its stack.
+_TELLING = (b'"outcome"', b'"cause"', b'"status"', b'"log"', b"rror", b"xception")
 
 _MAGIC = {
     b"\x1f\x8b": "gzip-compressed",
@@ -87,28 +91,38 @@ def _read(stream: BinaryIO, name: str, size: int, max_bytes: int) -> ClientLog:
     log = ClientLog(path=name)
     wide = _check_text(stream.read(64 << 10), name)
     stream.seek(0)
-    parser, tail, seen = ErrorParser(), deque[str](maxlen=TAIL_LINES), set[str]()
+    parser, tail, seen = ErrorParser(), deque[bytes](maxlen=TAIL_LINES), set[str]()
+
+    def decode(line: bytes) -> str:
+        return line.decode("utf-8", "surrogateescape") if wide else _decode(line, seen)
+
     log.truncated = size > max_bytes
     spans = [(0, max_bytes // 2), (size - max_bytes // 2, size)] if log.truncated else [(0, size)]
+    # Shapes (digits as one) of lines that turned out to be nothing: most of a log repeats a few dozen of them.
+    dull: set[bytes] = set()
     for start, end in spans:
         for block in _blocks(stream, start, end, wide, log):
             log.lines += block.count(b"\n") + (not block.endswith(b"\n"))
+            tail.extend(line for line in block.rsplit(b"\n", TAIL_LINES + 1)[-TAIL_LINES - 1 :] if line.strip())
             if parser.idle and not may_hold_errors(block):
-                recent = [line.decode("ascii") for line in block.rsplit(b"\n", TAIL_LINES + 1)[1:]]
-                tail.extend(line for line in recent if line.strip())
-                parser.skip(next((line for line in reversed(recent) if line), ""))
+                parser.skip(decode(tail[-1]) if tail else "")
                 continue
             for line in block.removesuffix(b"\n").split(b"\n"):
-                text = line[:_MAX_LINE].decode("utf-8", "surrogateescape") if wide else _decode(line[:_MAX_LINE], seen)
+                line = line[:_MAX_LINE]
+                shape = line.translate(_DIGITS)
+                if parser.idle and shape in dull:
+                    continue
+                text = decode(line)
                 if parser.idle and not may_hold_errors(line):
                     parser.skip(text)
-                else:
-                    parser.feed(text)
-                if text.strip():
-                    tail.append(text)
+                    continue
+                idle = parser.idle
+                parser.feed(text)
+                if idle and parser.idle and len(dull) < _MAX_SHAPES and not any(key in line for key in _TELLING):
+                    dull.add(shape)
     parser.finish()
     log.errors, log.notes, log.outcome = parser.errors, parser.notes, parser.outcome
-    log.tail = [mask_evidence(text[:1000]) for text in tail]
+    log.tail = [mask_evidence(decode(line[:1000])) for line in tail]
     log.encoding = wide or "+".join(sorted(seen)) or "utf-8"
     if log.truncated:
         log.warnings.append(
