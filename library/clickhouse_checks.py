@@ -1,0 +1,199 @@
+#!/usr/bin/python
+"""Ansible module clickhouse_checks."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: clickhouse_checks
+short_description: Prove that what the source served is what the tables hold, once, in time and consistent
+description:
+  - Runs declared data checks, all checks of one table in one pass (and one more where FINAL is needed).
+  - A check that cannot be answered (missing table or column, no right, too slow) is an error of its own; the
+    others run.
+  - Every query is sent with C(readonly=2) and a time limit.
+options:
+  login_host:
+    description: Host name or address of the server.
+    type: str
+    default: localhost
+  login_port:
+    description: Port of the native protocol.
+    type: int
+    default: 9000
+  login_user:
+    description: User to log in as; it needs SELECT on the checked tables and on the log tables of C(system).
+    type: str
+    default: default
+  login_password:
+    description: Its password.
+    type: str
+    default: ""
+  login_db:
+    description: Ignored, O(database) is the session's database.
+    type: str
+    default: default
+  client_kwargs:
+    description: More arguments for the driver's C(Client).
+    type: dict
+    default: {}
+  database:
+    description: Database of the tables that checks name without one. Required unless O(validate_only).
+    type: str
+  checks:
+    description:
+      - The declared checks, each with C(name), C(kind), C(table), C(limits), C(severity) and the options of its kind.
+      - Kinds are existence, volume, freshness, duplicates, reconciliation, consistency, values, referential,
+        run_record, trend and sql.
+    type: list
+    elements: raw
+    required: true
+  run:
+    description:
+      - What is known of the run, each part optional. C(loader_run_id), C(job), C(window) with C(from) and C(to) (server
+        clock, UTC), C(log_comment), C(metrics), C(ver), C(user), C(expected_tables).
+      - Without a window the last minutes are looked at (O(limits)); metrics and version are taken from the run record
+        where they are not given.
+    type: dict
+    default: {}
+  limits:
+    description:
+      - C(seconds) of one query of a check that declares none (30), C(rows_shown) per finding (5), C(look_back_minutes)
+        where no window is known (5).
+    type: dict
+    default: {}
+  overview:
+    description: Queries whose rows are only shown, each with C(name) and C(query).
+    type: list
+    elements: dict
+    default: []
+  history:
+    description: Entries of earlier runs, each as an earlier RV(history_entry) was returned, oldest first.
+    type: list
+    elements: dict
+    default: []
+  history_file:
+    description: File on the host that runs the module with one such entry per line, read after O(history).
+    type: path
+  fail_on:
+    description: Whether a check that ends in an error fails the task.
+    type: str
+    choices: [error, never]
+    default: error
+  validate_only:
+    description: Read the declarations and connect to nothing.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    description: Never changes anything; the same in check mode.
+    support: full
+author: ClickHouse ingest verification team (@clickhouse-ingest-verify)
+"""
+
+EXAMPLES = r"""
+- name: Check the data of the last five minutes
+  clickhouse_checks:
+    login_user: admin
+    login_password: "{{ clickhouse_password }}"
+    database: shop
+    checks:
+      - name: orders of this run
+        kind: volume
+        table: orders
+        this_run: {column: loaded_at, within: window}
+      - name: orders are fresh
+        kind: freshness
+        table: orders
+        column: created_at
+        limits: {warn_age_minutes: 60, error_age_minutes: 1440}
+"""
+
+RETURN = r"""
+checks:
+  description: One entry per check (name, kind, table, severity, status, expected, actual, rows, seconds).
+  type: list
+  elements: dict
+  returned: always
+findings:
+  description: What was found, with cause, object, expected, actual, next step and the rows to look at.
+  type: list
+  elements: dict
+  returned: always
+reconciliation:
+  description: Per entity what was served, dropped, kept, claimed, written and is held.
+  type: list
+  elements: dict
+  returned: when connected
+overview:
+  description: The rows of the queries of O(overview).
+  type: list
+  elements: dict
+  returned: when connected
+figures:
+  description: The run's figures by name.
+  type: dict
+  returned: when connected
+history_entry:
+  description: What to append to the history file.
+  type: dict
+  returned: when connected
+run:
+  description: The run as it was told from others.
+  type: dict
+  returned: when connected
+notes:
+  description: What had to be assumed, and which sides are missing.
+  type: list
+  elements: str
+  returned: when connected
+scans:
+  description: queries sent, rows_read, bytes_read, seconds.
+  type: dict
+  returned: when connected
+ledger_data:
+  description: Summary and tables for the run's ledger.
+  type: dict
+  returned: when connected
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.ingest_verify.checks import DeclarationError, ScanError, read_request, run_checks, to_result
+from ansible.module_utils.ingest_verify.client import ConnectError, connect, login_argument_spec
+from ansible.module_utils.ingest_verify.findings import render_failure
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            **login_argument_spec(),
+            "database": {"type": "str"},
+            "checks": {"type": "list", "elements": "raw", "required": True},
+            "run": {"type": "dict", "default": {}},
+            "limits": {"type": "dict", "default": {}},
+            "overview": {"type": "list", "elements": "dict", "default": []},
+            "history": {"type": "list", "elements": "dict", "default": []},
+            "history_file": {"type": "path"},
+            "fail_on": {"type": "str", "choices": ["error", "never"], "default": "error"},
+            "validate_only": {"type": "bool", "default": False},
+        },
+        required_if=[("validate_only", False, ("database",))],
+        supports_check_mode=True,
+    )
+    try:
+        request = read_request(module.params)
+        if module.params["validate_only"]:
+            module.exit_json(changed=False, checks=[], findings=[])
+        client = connect({**module.params, "login_db": module.params["database"]})
+        outcome = run_checks(client, request)
+    except (DeclarationError, ConnectError, ScanError) as error:
+        module.fail_json(msg=str(error), checks=[], findings=[])
+    errors = [finding for finding in outcome.findings if finding.severity == "error"]
+    result = to_result(outcome)
+    if errors and module.params["fail_on"] == "error":
+        module.fail_json(msg=render_failure(errors), **result)
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()

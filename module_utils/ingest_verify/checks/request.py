@@ -1,0 +1,111 @@
+"""The module's options, read and validated before anything is sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .declarations import DEFAULT_SECONDS, Check, DeclarationError, parse_checks
+from .run import Run
+
+_LIMITS = ("seconds", "rows_shown", "look_back_minutes")
+# Past this a file is not a history of runs: one line per run, some hundred bytes each.
+_MAX_HISTORY_BYTES = 50 * 1024 * 1024
+
+
+@dataclass
+class Limits:
+    """Limits of all checks: seconds of one query, offending rows shown, minutes to look back without a window."""
+
+    seconds: float = DEFAULT_SECONDS
+    rows_shown: int = 5
+    look_back_minutes: float = 5.0
+
+
+@dataclass
+class Request:
+    """What is to be checked.
+
+    `overview` are queries whose rows are only shown (`name`, `query`). `expected_tables` must have rows of this run as
+    the server's query_log tells them, unless a volume check looks at them already.
+    """
+
+    database: str
+    checks: list[Check]
+    run: Run = field(default_factory=Run)
+    limits: Limits = field(default_factory=Limits)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    overview: list[dict[str, str]] = field(default_factory=list)
+    expected_tables: list[str] = field(default_factory=list)
+
+
+def read_request(params: Mapping[str, Any]) -> Request:
+    """Read the module's options; raises DeclarationError with the place of the first one that cannot be used."""
+    limits = _read_limits(params.get("limits") or {})
+    run = params.get("run") or {}
+    expected = run.get("expected_tables") or []
+    if not isinstance(expected, list) or not all(isinstance(name, str) and name for name in expected):
+        raise DeclarationError("run.expected_tables", f"expected a list of table names, found {expected!r}")
+    overview = []
+    for index, item in enumerate(params.get("overview") or []):
+        if not isinstance(item, Mapping) or not item.get("name") or not str(item.get("query") or "").strip():
+            raise DeclarationError(f"overview[{index}]", f"expected name and query, found {item!r}")
+        overview.append({"name": str(item["name"]), "query": str(item["query"])})
+    history = [dict(entry) for entry in params.get("history") or []]
+    if params.get("history_file"):
+        history.extend(read_history(Path(params["history_file"])))
+    return Request(
+        database=str(params.get("database") or ""),
+        checks=parse_checks(params["checks"], seconds=limits.seconds),
+        run=Run.read(run),
+        limits=limits,
+        history=history,
+        overview=overview,
+        expected_tables=expected,
+    )
+
+
+def read_history(path: Path) -> list[dict[str, Any]]:
+    """Entries of earlier runs, one JSON object per line; a missing file is an empty history.
+
+    A line cut by a full disk or a killed run is passed over: it must not take the history with it.
+    """
+    try:
+        if path.stat().st_size > _MAX_HISTORY_BYTES:
+            raise DeclarationError("history_file", f"expected at most {_MAX_HISTORY_BYTES} bytes: is {path} a history?")
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise DeclarationError("history_file", f"{path} cannot be read: {error.strerror}") from error
+    entries = []
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict):
+            entries.append(entry)
+    return entries
+
+
+def _read_limits(data: Mapping[str, Any]) -> Limits:
+    numbers: dict[str, float] = {}
+    for key, value in data.items():
+        if key not in _LIMITS:
+            raise DeclarationError(f"limits.{key}", f"not known; expected one of {', '.join(_LIMITS)}")
+        try:
+            numbers[key] = float(value)
+        except (TypeError, ValueError):
+            raise DeclarationError(f"limits.{key}", f"expected a number, found {value!r}") from None
+        if not 0 < numbers[key] < 1e6:
+            raise DeclarationError(f"limits.{key}", f"expected a number above 0, found {value!r}")
+    default = Limits()
+    return Limits(
+        numbers.get("seconds", default.seconds),
+        int(numbers.get("rows_shown", default.rows_shown)),
+        numbers.get("look_back_minutes", default.look_back_minutes),
+    )

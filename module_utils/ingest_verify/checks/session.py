@@ -1,0 +1,185 @@
+"""The reading side of the checks: limited, read-only, counted queries, and what the catalog knows of the tables."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from clickhouse_driver import Client
+
+from ..client import ConnectError, ServerError, query, quote_string, quote_table
+
+TOOL = "clickhouse-ingest-verify"
+
+# https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp
+_CAUSES = {
+    10: "data_missing_column",  # NOT_FOUND_COLUMN_IN_BLOCK
+    16: "data_missing_column",  # NO_SUCH_COLUMN_IN_TABLE
+    47: "data_missing_column",  # UNKNOWN_IDENTIFIER
+    60: "data_missing_table",  # UNKNOWN_TABLE
+    81: "data_missing_table",  # UNKNOWN_DATABASE
+    159: "data_check_timeout",  # TIMEOUT_EXCEEDED
+    160: "data_check_timeout",  # TOO_SLOW
+    241: "data_check_memory",  # MEMORY_LIMIT_EXCEEDED
+    497: "data_check_no_access",  # ACCESS_DENIED
+}
+_COLLAPSING = re.compile(r"(Replacing|Summing|Aggregating|Collapsing|Graphite|Coalescing)\w*MergeTree$")
+
+
+class ScanError(Exception):
+    """A query of a check that brought no answer: `cause` as in findings, `code` 0 when the connection broke."""
+
+    def __init__(self, message: str, sql: str, code: int = 0, cause: str | None = None) -> None:
+        super().__init__(message)
+        self.sql = sql
+        self.code = code
+        self.cause = cause or _CAUSES.get(code, "data_check_failed")
+
+
+@dataclass
+class Scans:
+    """What the checks cost: queries sent, rows and bytes read by the server, seconds."""
+
+    queries: int = 0
+    rows_read: int = 0
+    bytes_read: int = 0
+    seconds: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "queries": self.queries,
+            "rows_read": self.rows_read,
+            "bytes_read": self.bytes_read,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+class Session:
+    """Sends the checks' queries: nothing can write, each has its time limit, each is counted in `scans`."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.scans = Scans()
+        # A user with readonly=1 may not change any setting, so its own limits have to do.
+        own = query(client, "SELECT toUInt8(getSetting('readonly')) AS readonly")
+        self._may_set = own[0]["readonly"] != 1
+
+    def read(self, sql: str, seconds: float, check: str = "") -> list[dict[str, Any]]:
+        """The rows of one SELECT as dicts.
+
+        Raises ScanError when the server refuses it, it runs longer than `seconds`, or the connection breaks.
+        """
+        settings: dict[str, Any] = {}
+        if self._may_set:
+            settings = {
+                "readonly": 2,
+                "max_execution_time": max(1, round(seconds)),
+                "log_comment": json.dumps({"tool": TOOL, "check": check}),
+            }
+        started = time.monotonic()
+        self.scans.queries += 1
+        try:
+            return query(self._client, sql, settings=settings)
+        except ServerError as error:
+            raise ScanError(error.message, sql, error.code) from error
+        except ConnectError as error:
+            raise ScanError(str(error), sql) from error
+        finally:
+            self.scans.seconds += time.monotonic() - started
+            progress = getattr(self._client.last_query, "progress", None)
+            self.scans.rows_read += getattr(progress, "rows", 0) or 0
+            self.scans.bytes_read += getattr(progress, "bytes", 0) or 0
+
+    def flush_logs(self) -> str | None:
+        """Bring the log tables up to date; the reason when that is not allowed."""
+        try:
+            query(self._client, "SYSTEM FLUSH LOGS")
+        except (ServerError, ConnectError) as error:
+            return f"SYSTEM FLUSH LOGS was refused ({error}), so what the server wrote may be counted too low"
+        return None
+
+
+@dataclass(frozen=True)
+class Table:
+    """What the catalog says about one table; `columns` maps names to types, in order."""
+
+    database: str
+    name: str
+    engine: str
+    sorting_key: tuple[str, ...]
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def quoted(self) -> str:
+        return quote_table(self.database, self.name)
+
+    @property
+    def collapses(self) -> bool:
+        """Whether a merge may put rows of one key together, so that FINAL reads other rows than a plain SELECT."""
+        return bool(_COLLAPSING.search(self.engine))
+
+    def bare_type(self, column: str) -> str:
+        """The column's type without Nullable and LowCardinality."""
+        bare = self.columns[column]
+        while wrapped := re.fullmatch(r"(?:LowCardinality|Nullable)\((.*)\)", bare):
+            bare = wrapped[1]
+        return bare
+
+    def shown(self, columns: Iterable[str] = ()) -> str:
+        """Columns that show which row is meant, and no more of it: key and ids, then `columns`. Hashes tell nobody."""
+        key = [name for name in self.sorting_key if not self.columns.get(name, "FixedString").startswith("FixedString")]
+        ids = [name for name in self.columns if name == "id" or name.endswith("_id")] if not key else []
+        names = dict.fromkeys(name for name in [*key, *ids, *columns] if name in self.columns)
+        return ", ".join(names) or "*"
+
+    def missing(self, columns: Iterable[str]) -> list[str]:
+        """Those of `columns` that are plain names and not columns of the table."""
+        return [name for name in columns if re.fullmatch(r"[A-Za-z_]\w*", name) and name not in self.columns]
+
+    def nearest(self, column: str) -> str:
+        near = difflib.get_close_matches(column, self.columns, n=1, cutoff=0.5)
+        return f"; the nearest name is {near[0]}" if near else ""
+
+
+class Catalog:
+    """The tables that checks name, read in two queries."""
+
+    def __init__(self, session: Session, wanted: Iterable[tuple[str, str]], seconds: float) -> None:
+        names = sorted(set(wanted))
+        self._tables: dict[tuple[str, str], Table] = {}
+        self._visible: dict[str, list[str]] = {}
+        if not names:
+            return
+        databases = ", ".join(quote_string(name) for name in sorted({database for database, _ in names}))
+        pairs = ", ".join(f"({quote_string(database)}, {quote_string(table)})" for database, table in names)
+        columns: dict[tuple[str, str], dict[str, str]] = {}
+        for row in session.read(
+            "SELECT database, table, name, type FROM system.columns "
+            f"WHERE (database, table) IN ({pairs}) ORDER BY database, table, position",
+            seconds,
+            "catalog",
+        ):
+            columns.setdefault((row["database"], row["table"]), {})[row["name"]] = row["type"]
+        for row in session.read(
+            f"SELECT database, name, engine, sorting_key FROM system.tables WHERE database IN ({databases})",
+            seconds,
+            "catalog",
+        ):
+            key = (row["database"], row["name"])
+            self._visible.setdefault(row["database"], []).append(row["name"])
+            if key in names:
+                sorting = tuple(part.strip() for part in row["sorting_key"].split(",") if part.strip())
+                self._tables[key] = Table(*key, row["engine"], sorting, columns.get(key, {}))
+
+    def get(self, database: str, table: str) -> Table | None:
+        """None when the table is absent or the user may not see it."""
+        return self._tables.get((database, table))
+
+    def nearest(self, database: str, table: str) -> str:
+        near = difflib.get_close_matches(table, self._visible.get(database, []), n=1)
+        return f"; the nearest name is {near[0]}" if near else ""

@@ -1,0 +1,154 @@
+"""What the tests of the data checks share: a database that the real loader filled, and the role's own checks."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import yaml
+from ansible.module_utils.ingest_verify.checks import Outcome, read_request, run_checks
+from ansible.module_utils.ingest_verify.findings import Finding
+
+from embedded.testing import Engine
+from simulator.testing import Running
+
+ROOT = Path(__file__).resolve().parents[1]
+ORDERS = "stg_qtickets_api_orders_raw"
+INVENTORY = "stg_qtickets_api_inventory_raw"
+SALES = "fact_qtickets_sales_daily"
+LATEST = "fact_qtickets_inventory_latest"
+JOB = "qtickets_api"
+
+
+def role_defaults() -> dict[str, Any]:
+    """The role's defaults, with the numbers filled in as Ansible would."""
+    defaults: dict[str, Any] = yaml.safe_load((ROOT / "roles/verify_data/defaults/main.yml").read_text())
+
+    def fill(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: fill(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [fill(item) for item in value]
+        return jinja2.Template(value).render(defaults) if isinstance(value, str) and "{{" in value else value
+
+    return {key: fill(value) for key, value in defaults.items() if key.startswith("verify_data_qtickets")}
+
+
+@dataclass
+class Loaded:
+    """A database with the reference schema, and the loader's last run over it."""
+
+    engine: Engine
+    database: str
+    user: str
+    password: str
+    run_id: str = ""
+    start: str = ""
+    end: str = ""
+    rest: dict[str, Any] = field(default_factory=dict)
+
+    def query(self, sql: str) -> list[Any]:
+        """Run one statement in the database as admin."""
+        client = self.engine.client(database=self.database)
+        try:
+            rows: list[Any] = client.execute(sql)
+            return rows
+        finally:
+            client.disconnect()
+
+    def now(self) -> str:
+        return str(self.query("SELECT toString(now64(6, 'UTC'))")[0][0])
+
+    def load(self, api: Running, *argv: str, exit_code: int = 0, **more: str) -> None:
+        """Run the real loader as a process, and keep its window by the server's clock."""
+        self.run_id, self.start = str(uuid.uuid4()), self.now()
+        env = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("QTICKETS", "CLICKHOUSE"))},
+            "PYTHONPATH": str(ROOT / "ingest"),
+            "QTICKETS_BASE_URL": api.url,
+            "QTICKETS_TOKEN": api.token,
+            "ORG_NAME": "tests",
+            "CLICKHOUSE_HOST": self.engine.host,
+            "CLICKHOUSE_PORT": str(self.engine.http_port),
+            "CLICKHOUSE_DB": self.database,
+            "CLICKHOUSE_USER": self.user,
+            "CLICKHOUSE_PASSWORD": self.password,
+            "RUN_ID": self.run_id,
+            **more,
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "qtickets_api", *argv],
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == exit_code, done.stdout + done.stderr
+        self.end = self.now()
+
+    def run(self, **more: Any) -> dict[str, Any]:
+        """The module's `run` option as the role fills it."""
+        known = {
+            "loader_run_id": self.run_id,
+            "job": JOB,
+            "user": self.user,
+            "window": {"from": self.start, "to": self.end},
+        }
+        return {**known, **more}
+
+    def check(self, checks: list[dict[str, Any]] | None = None, **more: Any) -> Outcome:
+        """Run the given checks, or all of the role's."""
+        defaults = role_defaults()
+        params = {
+            "database": self.database,
+            "checks": defaults["verify_data_qtickets_checks"] if checks is None else checks,
+            "overview": defaults["verify_data_qtickets_overview"] if checks is None else [],
+            "run": self.run(),
+            **more,
+        }
+        client = self.engine.client(database=self.database)
+        try:
+            outcome = run_checks(client, read_request(params))
+        finally:
+            client.disconnect()
+        json.dumps(outcome.checks + outcome.reconciliation + outcome.overview)
+        return outcome
+
+
+def apply_schema(engine: Engine, database: str) -> None:
+    """Create the reference schema."""
+    client = engine.client(database=database)
+    text = (ROOT / "sql/bootstrap_schema.sql").read_text()
+    for statement in "\n".join(line for line in text.splitlines() if not line.startswith("--")).split(";\n"):
+        if statement.strip().strip(";"):
+            client.execute(statement.strip().strip(";"))
+    client.disconnect()
+
+
+def problems(outcome: Outcome) -> list[str]:
+    """Everything that is not in order, one line each, for assert messages and comparisons."""
+    return [f"{finding.severity} {finding.cause}: {finding.headline}" for finding in outcome.findings]
+
+
+def errors(outcome: Outcome) -> list[Finding]:
+    return [finding for finding in outcome.findings if finding.severity == "error"]
+
+
+def only(findings: Iterable[Finding], cause: str, *, check: str | None = None) -> Finding:
+    """The one finding of this cause (and check)."""
+    found = [f for f in findings if f.cause == cause and check in (None, f.evidence.get("check"))]
+    assert len(found) == 1, [f"{f.cause} {f.evidence.get('check')}: {f.headline}" for f in findings]
+    return found[0]
+
+
+def status(outcome: Outcome, name: str) -> str:
+    return str(next(check["status"] for check in outcome.checks if check["name"] == name))
