@@ -10,7 +10,8 @@ description:
   - Reads C(system.query_log) with its rotated forms, C(query_views_log), C(asynchronous_insert_log), C(text_log),
     C(session_log), C(part_log), C(errors) and C(mutations) for a window of time, tells the run's statements from those
     of others, joins the ingest's own log, and fails with the offending SQL and the exception's text.
-  - Proves first that a statement sent now is found in C(system.query_log) again. The verdict is V(INCONCLUSIVE) otherwise.
+  - Proves first that a statement sent now is found in C(system.query_log) again. The verdict is V(INCONCLUSIVE)
+    otherwise.
 options:
   login_host:
     description: Host name or address of ClickHouse.
@@ -173,7 +174,7 @@ statements_by_target:
   type: dict
   returned: always
 extracts:
-  description: Rows of the log tables about the run, by table.
+  description: Rows of the log tables about the run, by table; empty when the task fails.
   type: dict
   returned: always
 attribution:
@@ -187,7 +188,7 @@ window:
 message:
   description: The failure text.
   type: str
-  returned: always
+  returned: unless the task fails with it
 ledger_data:
   description: What the run's ledger keeps of the stage, with C(summary) and C(tables) for the report.
   type: dict
@@ -252,7 +253,8 @@ def main() -> None:
         if params[name]:
             result["ledger_data"][name] = params[name]
     if params["fail_on"] == "error" and result["verdict"] == "FAIL":
-        module.fail_json(msg=result["message"], **result)
+        # The terminal shows all of a failed task's result: the text once, and no rows of log tables.
+        module.fail_json(msg=result.pop("message"), **{**result, "extracts": {}})
     module.exit_json(changed=False, **result)
 
 

@@ -1,7 +1,7 @@
 """From a statement that the server refused to its cause, the object by name and a next step ready to paste.
 
 Decided by error code first, then by what the live catalog says, and only then by the exception's wording, which differs
-between versions: 24.8 says `Unknown expression identifier 'x' in scope`, 26.9 `Unknown expression identifier `x`. In scope`.
+between versions: 24.8 says `Unknown expression identifier 'x' in scope`, 26.9 `... identifier `x`. In scope`.
 Error codes never change their number; their list is `src/Common/ErrorCodes.cpp` of ClickHouse.
 """
 
@@ -19,56 +19,31 @@ from .sql_text import Target, source_tables, statement_target
 STAGE = "qtickets_ingest"
 
 # The server noticed that its client went away, or cancelled on request: the cause lies before it.
-# 32 ATTEMPT_TO_READ_AFTER_EOF, 33 CANNOT_READ_ALL_DATA, 99 UNKNOWN_PACKET_FROM_CLIENT, 101 UNEXPECTED_PACKET_FROM_CLIENT,
-# 209 SOCKET_TIMEOUT, 210 NETWORK_ERROR, 236 ABORTED, 394 QUERY_WAS_CANCELLED, 735 QUERY_WAS_CANCELLED_BY_CLIENT
+# 32 ATTEMPT_TO_READ_AFTER_EOF, 33 CANNOT_READ_ALL_DATA, 99 UNKNOWN_PACKET_FROM_CLIENT,
+# 101 UNEXPECTED_PACKET_FROM_CLIENT, 209 SOCKET_TIMEOUT, 210 NETWORK_ERROR, 236 ABORTED, 394 QUERY_WAS_CANCELLED,
+# 735 QUERY_WAS_CANCELLED_BY_CLIENT
 ABORT_CODES = frozenset({32, 33, 99, 101, 209, 210, 236, 394, 735})
 
 # Another try of the same data can help: the server's state, not the data, was in the way.
-TRANSIENT_CODES = frozenset(
-    {
-        3,
-        159,
-        160,
-        164,
-        198,
-        201,
-        202,
-        203,
-        209,
-        210,
-        225,
-        236,
-        241,
-        242,
-        243,
-        252,
-        254,
-        279,
-        285,
-        286,
-        319,
-        364,
-        394,
-        415,
-        425,
-        439,
-    }
-    | {473, 516, 555, 574, 659, 733, 735, 745, 999}
-)
+TRANSIENT_CODES = frozenset({
+    3, 159, 160, 198, 201, 202, 203, 209, 210, 225, 236, 241, 242, 243, 252, 254, 279, 285, 286, 319, 364, 394, 415, 425,
+    439, 473, 574, 659, 700, 733, 735, 745, 749, 762, 776, 999,
+})  # fmt: skip
 # Decided before any data was looked at: the same data can pass once the object is there.
-_BEFORE_DATA_CODES = frozenset({8, 10, 16, 20, 46, 47, 50, 56, 60, 62, 81, 115, 164, 218, 497})
+_BEFORE_DATA_CODES = frozenset({8, 10, 16, 20, 46, 47, 50, 56, 60, 62, 81, 115, 164, 192, 193, 194, 195, 218, 497, 516})
 
 _MISSING_TABLE = {60, 218}
 _MISSING_DATABASE = {81}
-_MISSING_COLUMN = {8, 10, 16, 47, 52}
-_COLUMN_COUNT = {7, 20, 122, 171}
+_MISSING_COLUMN = {8, 10, 16, 47}
+_COLUMN_COUNT = {7, 20, 122}
 _TYPE_NAMES = re.compile(
     r"CANNOT_PARSE_|CANNOT_CONVERT_TYPE|TYPE_MISMATCH|INCORRECT_DATA|CANNOT_INSERT_NULL|VALUE_IS_OUT_OF_RANGE|TOO_LARGE_STRING_SIZE"
     r"|UNKNOWN_ELEMENT_OF_ENUM|DECIMAL_OVERFLOW|ARGUMENT_OUT_OF_BOUND|CANNOT_READ_ARRAY|CANNOT_READ_MAP|INVALID_DATE|NO_COMMON_TYPE"
     r"|SIZES_OF_ARRAYS|BAD_TYPE_OF_FIELD|ILLEGAL_COLUMN|CANNOT_PARSE$|UNEXPECTED_DATA_AFTER_PARSED_VALUE|TOO_LARGE_SIZE_COMPRESSED"
 )
 _TYPE_CODES = {
-    6, 25, 26, 27, 38, 41, 44, 53, 69, 70, 72, 117, 130, 131, 169, 190, 321, 349, 376, 386, 407, 441, 467, 571, 634, 675, 676, 691,
+    6, 25, 26, 27, 38, 41, 44, 53, 69, 70, 72, 117, 130, 131, 169, 190, 321, 349, 376, 386, 407, 441, 467, 632, 675,
+    676, 691, 728,
 }  # fmt: skip
 _VIEW_IN_TEXT = re.compile(r"pushing to view\s+`?([\w.$]+)`?(?:\.`?([\w$]+)`?)?(?:\s+\([0-9a-f-]{36}\))?")
 _REMOTE = re.compile(r"Received from ([\w.\-\[\]:]+?)\.\s+(?:DB::Exception:\s*)?")
@@ -227,7 +202,8 @@ def _missing_table(refusal: Refusal, catalog: Catalog) -> Cause:
         object=name,
         expected=f"table {name}",
         actual=actual,
-        next_step=f"Create it by applying the schema (ansible-playbook verify.yml --tags schema_apply), then run the ingest again. To look: {step}"
+        next_step="Create it by applying the schema (ansible-playbook verify.yml --tags schema_apply), then run the "
+        f"ingest again. To look: {step}"
         + (f" If {near} is meant, correct the name in the ingest." if near and not exists_now else ""),
         fix_side="schema",
     )
@@ -312,7 +288,8 @@ def _missing_column(refusal: Refusal, catalog: Catalog) -> Cause | None:
     elsewhere = catalog.column_elsewhere(database, column, name)
     kind = elsewhere[1] if elsewhere else "<type>"
     where = f"{database}.{name}" if database else name
-    add = f"ALTER TABLE {quote_table(database, name) if database else quote_identifier(name)} ADD COLUMN {quote_identifier(column)} {kind};"
+    sql_name = quote_table(database, name) if database else quote_identifier(name)
+    add = f"ALTER TABLE {sql_name} ADD COLUMN {quote_identifier(column)} {kind};"
     actual = f"{where} has no column {column}"
     if near:
         actual += f"; the nearest existing name is {near} {known[near]}"
@@ -428,13 +405,14 @@ def _type_mismatch(refusal: Refusal, catalog: Catalog) -> Cause | None:
             expected = f"{kind} (columns of that type: {', '.join(wanted)})" if wanted else kind
     where = f"{target.name}.{column}" if column else target.name
     seen = f"the value {value}" if value else "the value sent"
-    is_null = refusal.code == 349 or "NULL" in text and "non-nullable" in text.lower()
+    is_null = refusal.code == 349 or ("NULL" in text and "non-nullable" in text.lower())
     if is_null:
         seen = "NULL"
     quoted = quote_identifier(column) if column else "<column>"
     table = quote_table(target.database, target.table) if target.database else quote_identifier(target.table)
     if is_null:
-        step = f"Send a value, or let the column take NULL: ALTER TABLE {table} MODIFY COLUMN {quoted} Nullable({expected or '<type>'});"
+        modify = f"ALTER TABLE {table} MODIFY COLUMN {quoted} Nullable({expected or '<type>'});"
+        step = f"Send a value, or let the column take NULL: {modify}"
     else:
         step = (
             f"Convert the value in the ingest before it is sent. If the table is what is wrong: "
@@ -558,7 +536,8 @@ def _missing_grant(refusal: Refusal, catalog: Catalog) -> Cause:
     if storage and "xml" in storage.lower():
         queries = "".join(f"<query>GRANT {grant}</query>" for grant in grants)
         step += (
-            f"\nUser {refusal.user} is defined in XML ({storage}), where GRANT cannot reach it: put <grants>{queries}</grants> into "
+            f"\nUser {refusal.user} is defined in XML ({storage}), where GRANT cannot reach it: put "
+            f"<grants>{queries}</grants> into "
             "its entry in users.d and reload."
         )
     return Cause(
@@ -594,7 +573,8 @@ def _authentication(refusal: Refusal, catalog: Catalog) -> Cause:
         object=refusal.user,
         expected=f"user {refusal.user} with the password in the ingest's settings",
         actual=(detail or refusal.text) + (f"; the nearest existing name is {near}" if near else ""),
-        next_step="Put the right CLICKHOUSE_USER and CLICKHOUSE_PASSWORD into the ingest's env file (no quotes, no line end behind the value); "
+        next_step="Put the right CLICKHOUSE_USER and CLICKHOUSE_PASSWORD into the ingest's env file (no quotes, no "
+        "line end behind the value); "
         f"try them: clickhouse-client --user {refusal.user} --password --query 'SELECT 1'.",
         fix_side="configuration of the ingest",
     )
@@ -607,11 +587,13 @@ def _host_not_allowed(refusal: Refusal, catalog: Catalog) -> Cause:
     address = found.group(1).strip(".,") if found else None
     return Cause(
         "server_host_not_allowed",
-        f"User {refusal.user} may not log in from {address or 'the ingest address'}: its <networks> (HOST clause) does not hold it.",
+        f"User {refusal.user} may not log in from {address or 'the ingest address'}: its <networks> (HOST clause) "
+        "does not hold it.",
         object=refusal.user,
         expected=f"an address that user {refusal.user} may log in from",
         actual=f"a login from {address}" if address else refusal.text,
-        next_step=f"ALTER USER {quote_identifier(refusal.user)} ADD HOST IP '{address or '<address>'}'; for a user in XML add "
+        next_step=f"ALTER USER {quote_identifier(refusal.user)} ADD HOST IP '{address or '<address>'}'; for a user "
+        "in XML add "
         f"<ip>{address or '<address>'}</ip> to its <networks> in users.d and reload.",
         fix_side="server: the user's networks",
     )
@@ -625,7 +607,8 @@ def _readonly(refusal: Refusal, catalog: Catalog) -> Cause:
             object=refusal.target.name,
             expected="a replica that accepts writes",
             actual=refusal.text,
-            next_step="SELECT database, table, is_readonly, zookeeper_exception FROM system.replicas WHERE is_readonly; then SYSTEM RESTART REPLICA for the table.",
+            next_step="SELECT database, table, is_readonly, zookeeper_exception FROM system.replicas WHERE "
+            "is_readonly; then SYSTEM RESTART REPLICA for the table.",
             fix_side="server: Keeper",
         )
     return Cause(
@@ -634,8 +617,10 @@ def _readonly(refusal: Refusal, catalog: Catalog) -> Cause:
         object=refusal.user,
         expected="a profile with readonly = 0 (2 to change settings and read only)",
         actual=refusal.text,
-        next_step=f"Give the user a profile that may write: ALTER USER {quote_identifier(refusal.user)} SETTINGS PROFILE 'default'; "
-        f"for a user in XML change its <profile> in users.d and reload. See: SELECT * FROM system.settings_profile_elements WHERE user_name = '{refusal.user}';",
+        next_step=f"Give the user a profile that may write: ALTER USER {quote_identifier(refusal.user)} SETTINGS "
+        "PROFILE 'default'; "
+        "for a user in XML change its <profile> in users.d and reload. See: SELECT * FROM "
+        f"system.settings_profile_elements WHERE user_name = '{refusal.user}';",
         fix_side="server: the user's profile",
     )
 
@@ -676,21 +661,23 @@ def _memory(refusal: Refusal, catalog: Catalog) -> Cause:
         expected=f"at most {maximum.group(1)}" if maximum else f"less than {setting}",
         actual=f"would use {amounts.group(1)}" if amounts else text[:300],
         next_step=f"Insert smaller batches, or raise {setting} for user {refusal.user}. What used it: SELECT query_id, "
-        "formatReadableSize(memory_usage), query FROM system.query_log WHERE event_date = today() AND type != 'QueryStart' ORDER BY memory_usage DESC LIMIT 5;",
+        "formatReadableSize(memory_usage), query FROM system.query_log WHERE event_date = today() AND type != "
+        "'QueryStart' ORDER BY memory_usage DESC LIMIT 5;",
         fix_side=side,
     )
 
 
 def _too_many_parts(refusal: Refusal, catalog: Catalog) -> Cause:
     target = refusal.target
-    if re.search(r"(?i)partitions for single INSERT", refusal.text):
+    if re.search(r"(?i)partitions for single INSERT", refusal.text) or refusal.code == 565:
         return Cause(
             "server_too_many_parts",
             f"One INSERT into {target.name} touches more partitions than max_partitions_per_insert_block allows.",
             object=target.name,
             expected="few partitions per INSERT",
             actual=refusal.text,
-            next_step="Sort or split the rows by the table's partition key before inserting, or choose a coarser PARTITION BY.",
+            next_step="Sort or split the rows by the table's partition key before inserting, or choose a coarser "
+            "PARTITION BY.",
             fix_side="the ingest's batches, or the table's PARTITION BY",
         )
     named = re.search(r"in table '([^'\s]+)", refusal.text)
@@ -704,7 +691,8 @@ def _too_many_parts(refusal: Refusal, catalog: Catalog) -> Cause:
         object=name,
         expected="fewer parts per partition than parts_to_throw_insert",
         actual=refusal.text + (f" Active parts now: {parts}." if parts is not None else ""),
-        next_step="Insert fewer, bigger batches (or switch on async_insert for the ingest's user). Look whether merges run: "
+        next_step="Insert fewer, bigger batches (or switch on async_insert for the ingest's user). Look whether "
+        "merges run: "
         f"SELECT * FROM system.merges WHERE table = '{table}'; SYSTEM START MERGES {sql_name};",
         fix_side="the ingest's batch size, unless merges are stopped or the disk is full",
     )
@@ -721,7 +709,8 @@ def _no_space(refusal: Refusal, catalog: Catalog) -> Cause:
         object=refusal.target.name,
         expected="free space on the server's disk",
         actual="; ".join(disks) or refusal.text,
-        next_step="Free space on the server's host (df -h; the largest tables: SELECT database, table, formatReadableSize(sum(bytes_on_disk)) FROM "
+        next_step="Free space on the server's host (df -h; the largest tables: SELECT database, table, "
+        "formatReadableSize(sum(bytes_on_disk)) FROM "
         "system.parts GROUP BY 1, 2 ORDER BY sum(bytes_on_disk) DESC LIMIT 10;), then run the ingest again.",
         fix_side="server: disk",
     )
@@ -748,7 +737,8 @@ def _busy(refusal: Refusal, catalog: Catalog) -> Cause:
         object=refusal.user,
         expected="fewer than max_concurrent_queries (for the server, the user or the kind)",
         actual=refusal.text,
-        next_step="SELECT user, count() FROM system.processes GROUP BY user; then let the ingest retry, or raise the limit.",
+        next_step="SELECT user, count() FROM system.processes GROUP BY user; then let the ingest retry, or raise the "
+        "limit.",
         fix_side="server: concurrency limits",
     )
 
@@ -819,8 +809,8 @@ def _view_failed(refusal: Refusal, catalog: Catalog, view: str) -> Cause:
     ):
         step += f" {inner.actual}. {inner.next_step}"
     step += (
-        f"\nBefore a retry look for the rows of this INSERT in {source}: they may have stayed, and a retry then doubles them"
-        + (" (a ReplacingMergeTree merges them by key later, other engines do not)." if kept else ".")
+        f"\nBefore a retry look for the rows of this INSERT in {source}: they may have stayed, and a retry then "
+        "doubles them" + (" (a ReplacingMergeTree merges them by key later, other engines do not)." if kept else ".")
     )
     return Cause(
         "server_view_failed",
@@ -834,17 +824,19 @@ def _view_failed(refusal: Refusal, catalog: Catalog, view: str) -> Cause:
 
 
 def async_insert_failed(database: str, table: str, rows: int, refusal: Refusal, catalog: Catalog) -> Cause:
-    """An asynchronous insert that was accepted and failed at its flush; the reason is classified as its own INSERT's."""
+    """An asynchronous insert that was accepted and failed at its flush; the reason is classified as an INSERT's is."""
     inner = classify(refusal, catalog)
     amount = f"{rows} row(s)" if rows else "the rows"
     return Cause(
         "server_async_insert_failed",
-        f"An asynchronous INSERT into {database}.{table} was accepted and failed later, {amount} lost: {inner.headline}",
+        f"An asynchronous INSERT into {database}.{table} was accepted and failed later, {amount} lost: "
+        f"{inner.headline}",
         object=inner.object or f"{database}.{table}",
         expected=inner.expected,
         actual=inner.actual or refusal.text,
         next_step=(f"{inner.next_step}\n" if inner.next_step else "")
-        + "Let the ingest wait for the outcome: wait_for_async_insert = 1 (or async_insert = 0); the failed rows have to be sent again.",
+        + "Let the ingest wait for the outcome: wait_for_async_insert = 1 (or async_insert = 0); the failed rows "
+        "have to be sent again.",
         fix_side=inner.fix_side,
     )
 
@@ -856,7 +848,8 @@ def _replication(refusal: Refusal, catalog: Catalog) -> Cause:
         object=refusal.target.name,
         expected="Keeper and enough live replicas",
         actual=refusal.text,
-        next_step="SELECT database, table, is_readonly, active_replicas, total_replicas, zookeeper_exception FROM system.replicas;",
+        next_step="SELECT database, table, is_readonly, active_replicas, total_replicas, zookeeper_exception FROM "
+        "system.replicas;",
         fix_side="server: Keeper or replicas",
     )
 
@@ -864,7 +857,8 @@ def _replication(refusal: Refusal, catalog: Catalog) -> Cause:
 def _generic(refusal: Refusal) -> Cause:
     return Cause(
         "server_refused_statement",
-        f"The server refused {_what(refusal.target)} with {refusal.code_name or 'code ' + str(refusal.code)}: {refusal.text[:200]}",
+        f"The server refused {_what(refusal.target)} with {refusal.code_name or 'code ' + str(refusal.code)}: "
+        f"{refusal.text[:200]}",
         object=refusal.target.name,
         actual=refusal.text,
         next_step=f"Run the statement alone as user {refusal.user} and correct what the exception names.",
@@ -887,8 +881,8 @@ _HANDLERS: dict[int, _Handler] = {
     62: _values_syntax,
     195: _host_not_allowed,
     201: _quota,
-    202: _busy,
+    **dict.fromkeys((202, 700, 745, 749, 762), _busy),
     243: _no_space,
-    252: _too_many_parts,
+    **dict.fromkeys((252, 565), _too_many_parts),
     497: _missing_grant,
 }

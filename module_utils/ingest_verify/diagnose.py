@@ -177,7 +177,8 @@ def diagnose_log(request: Request, reason: str) -> Diagnosis:
                 f"ClickHouse does not answer after the ingest: {reason}",
                 expected="a server that answers",
                 actual=reason,
-                next_step="Look whether it runs and why it went down: docker ps -a, docker logs, the server's error log.",
+                next_step="Look whether it runs and why it went down: docker ps -a, docker logs, the server's error "
+                "log.",
                 fix_side="server",
             )
         )
@@ -252,10 +253,16 @@ class _Diagnoser:
             )
             if "query_log" in self.evidence.no_access:
                 cause = "evidence_no_access"
-                step = "GRANT SELECT ON system.* TO the reading user (for a user in XML: <query>GRANT SELECT ON system.*</query> in its grants)."
+                step = (
+                    "GRANT SELECT ON system.* TO the reading user"
+                    " (for a user in XML: <query>GRANT SELECT ON system.*</query> in its grants)."
+                )
             elif "query_log" in self.evidence.missing:
                 cause = "evidence_not_configured"
-                step = "Put a <query_log> section directly under <clickhouse> in config.d, restart the server (elsewhere in the XML it is ignored silently)."
+                step = (
+                    "Put a <query_log> section directly under <clickhouse> in config.d and restart the server"
+                    " (elsewhere in the XML it is ignored silently)."
+                )
             self._evidence_finding(cause, reason, step)
         if not self.request.evidence_proven:
             self.result.not_proven(self.request.evidence_reason or "the canary of the run was not found")
@@ -286,7 +293,8 @@ class _Diagnoser:
                 self._evidence_finding(
                     {"log_queries": "evidence_log_queries_off"}.get(name, "evidence_log_queries_limited"),
                     f"{name} = {value} for the ingest's user {user!r}: {problem}",
-                    f"ALTER USER `{user}` SETTINGS {HIDING_DEFAULTS[name]}; for a user in XML set it in the user's profile in users.d "
+                    f"ALTER USER `{user}` SETTINGS {HIDING_DEFAULTS[name]}; for a user in XML set it in the user's "
+                    "profile in users.d "
                     "(SET GLOBAL log_queries = 1, as old runbooks say, is a syntax error in every version).",
                 )
 
@@ -428,7 +436,7 @@ class _Diagnoser:
     # Refusals that leave no row in query_log ---------------------------------------------------------------------
 
     def _unlogged_findings(self, attribution: Attribution, known: Sequence[Finding]) -> list[Finding]:
-        """Logins, session settings and databases refused before a query_log row is due, and what only the client reports."""
+        """Logins, settings and databases refused before a query_log row is due, and what only the client reports."""
         found: list[Finding] = []
         known_codes = {finding.evidence.get("code") for finding in known} | {g.code for g in attribution.run if g.code}
         users = list(self.request.users)
@@ -626,7 +634,10 @@ class _Diagnoser:
         names = self.evidence.code_names([group.code for group in aborted])
         found: list[Finding] = []
         for group in aborted:
-            words = f"server code {group.code} {names.get(group.code, '')} for {_one_line(group.query)[:120]} ({group.count} time(s), last {group.last})"
+            words = (
+                f"server code {group.code} {names.get(group.code, '')} for {_one_line(group.query)[:120]}"
+                f" ({group.count} time(s), last {group.last})"
+            )
             if client:
                 client[0].effects.append(words)
                 continue
@@ -639,8 +650,10 @@ class _Diagnoser:
                 + f": the server's {names.get(group.code, group.code)} is the effect, not the cause.",
                 object=target.name,
                 expected="a statement sent to its end",
-                actual=f"the stream ended early ({names.get(group.code, group.code)}); what was sent so far may be written",
-                next_step="Look in the ingest's own log and exit code for why it stopped (exception, kill, time limit); the server is not at fault.",
+                actual=f"the stream ended early ({names.get(group.code, group.code)}); what was sent so far may be "
+                "written",
+                next_step="Look in the ingest's own log and exit code for why it stopped (exception, kill, time "
+                "limit); the server is not at fault.",
                 fix_side="the ingest",
                 evidence={
                     "sql": group.query.strip(),
@@ -674,7 +687,8 @@ class _Diagnoser:
             self._evidence_finding(
                 "evidence_no_statements",
                 words,
-                "Check that the ingest writes to this server (CLICKHOUSE_HOST), as this user, and that log_queries = 1 holds for it.",
+                "Check that the ingest writes to this server (CLICKHOUSE_HOST), as this user, and that log_queries = "
+                "1 holds for it.",
             )
         if not judged:
             return []
@@ -685,7 +699,8 @@ class _Diagnoser:
                     STAGE,
                     "error",
                     "client_exception",
-                    f"The ingest ended with exit code {exit_code} and its log names no error; no statement of this run failed on the server.",
+                    f"The ingest ended with exit code {exit_code} and its log names no error; no statement of this "
+                    "run failed on the server.",
                     expected="exit code 0, or a log that says why not",
                     actual=f"exit code {exit_code}",
                     next_step="Read the ingest's log in the run's folder; run it once with LOG_LEVEL=DEBUG.",
@@ -703,8 +718,10 @@ class _Diagnoser:
                     "The ingest ended with exit code 0 and sent no INSERT to any of its tables.",
                     object=", ".join(self.request.targets),
                     expected="an INSERT into each of them",
-                    actual=f"{self.result.counts['statements']} statement(s), the last one {_one_line(last.query)[:160]}",
-                    next_step="Check DRY_RUN, the time window asked of the source, and errors that the ingest swallows.",
+                    actual=f"{self.result.counts['statements']} statement(s), the last one "
+                    f"{_one_line(last.query)[:160]}",
+                    next_step="Check DRY_RUN, the time window asked of the source, and errors that the ingest "
+                    "swallows.",
                     fix_side="the ingest",
                 )
             ]
@@ -727,8 +744,10 @@ class _Diagnoser:
             "server_restarted",
             f"The server restarted in the middle of the run, {after['uptime_seconds']} s before its end.",
             expected="one server process for the whole run",
-            actual=f"uptime {after['uptime_seconds']} s after {elapsed:.0f} s of run; {len(self.unfinished)} statement(s) never ended",
-            next_step="Look why it went down: docker inspect (OOMKilled), docker logs, the server's error log, SELECT * FROM system.crash_log; then run the ingest again.",
+            actual=f"uptime {after['uptime_seconds']} s after {elapsed:.0f} s of run; {len(self.unfinished)} "
+            "statement(s) never ended",
+            next_step="Look why it went down: docker inspect (OOMKilled), docker logs, the server's error log, "
+            "SELECT * FROM system.crash_log; then run the ingest again.",
             fix_side="server",
             evidence={"sql": self.unfinished[0]["text"]} if self.unfinished else {},
         )
@@ -774,10 +793,12 @@ class _Diagnoser:
                     STAGE,
                     "warning",
                     "server_mutation_failed",
-                    f"Mutation {row['mutation_id']} of {row['database']}.{row['table']} fails and is tried again: {row['reason'][:200]}",
+                    f"Mutation {row['mutation_id']} of {row['database']}.{row['table']} fails and is tried again: "
+                    f"{row['reason'][:200]}",
                     object=f"{row['database']}.{row['table']}",
                     actual=row["reason"],
-                    next_step=f"KILL MUTATION WHERE mutation_id = '{row['mutation_id']}' AND table = '{row['table']}'; then correct it.",
+                    next_step=f"KILL MUTATION WHERE mutation_id = '{row['mutation_id']}' AND table = "
+                    f"'{row['table']}'; then correct it.",
                     evidence={
                         "sql": f"ALTER TABLE {row['database']}.{row['table']} {row['command']}",
                         "last": row["last_at"],

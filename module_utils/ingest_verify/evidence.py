@@ -146,7 +146,8 @@ class Window:
         """The WHERE condition on a log table: date first, since that is what its key prunes by."""
         grace = format_time(parse_time(self.until) + timedelta(seconds=_GRACE_SECONDS))
         condition = (
-            f"event_date >= toDate({quote_string(self.first_date)}) AND event_date <= toDate({quote_string(self.last_date)})"
+            f"event_date >= toDate({quote_string(self.first_date)}) AND event_date <= "
+            f"toDate({quote_string(self.last_date)})"
             f" AND event_time >= toDateTime({quote_string(self.since[:19])}, 'UTC')"
             f" AND event_time <= toDateTime({quote_string(grace[:19])}, 'UTC')"
             f" AND event_time_microseconds >= {_instant(self.since)}"
@@ -220,7 +221,8 @@ def parse_time(text: str) -> datetime:
         except ValueError:
             continue
     raise EvidenceError(
-        f"{text!r} is not a time: expected UTC by the server's clock, such as 2026-11-23 04:00:00 or 2026-11-23 04:00:00.000000."
+        f"{text!r} is not a time: expected UTC by the server's clock, such as 2026-11-23 04:00:00 or 2026-11-23 "
+        "04:00:00.000000."
     )
 
 
@@ -267,12 +269,14 @@ class Evidence:
                 row["cluster"] for row in self.query("SELECT DISTINCT cluster FROM system.clusters ORDER BY cluster")
             ]
             raise EvidenceError(
-                f"The server knows no cluster {self.cluster!r}: expected one of {', '.join(known) or 'none configured'}. "
+                f"The server knows no cluster {self.cluster!r}: expected one of "
+                f"{', '.join(known) or 'none configured'}. "
                 "Leave `cluster` out for a single server."
             )
         name = quote_string(self.cluster)
         answered = self.query(
-            f"SELECT toInt64(count()) AS hosts FROM clusterAllReplicas({name}, system.one) SETTINGS skip_unavailable_shards = 1"
+            f"SELECT toInt64(count()) AS hosts FROM clusterAllReplicas({name}, system.one) SETTINGS "
+            "skip_unavailable_shards = 1"
         )[0]["hosts"]
         if answered >= len(rows):
             return None
@@ -284,7 +288,8 @@ class Evidence:
             except ServerError:
                 silent.append(where)
         named = f" ({', '.join(silent)})" if silent and len(silent) == len(rows) - answered else ""
-        return f"{answered} of {len(rows)} hosts of cluster {self.cluster!r} answer{named}: what the others logged is unknown"
+        hosts = f"{answered} of {len(rows)} hosts of cluster {self.cluster!r}"
+        return f"{hosts} answer{named}: what the others logged is unknown"
 
     def tables(self, name: str) -> dict[str, set[str]]:
         """The log table and its rotated forms (`query_log_0`, left behind by an upgrade): columns of each."""
@@ -351,17 +356,22 @@ class Evidence:
         return [row["host"] for row in rows]
 
     def window(self, since: str | None, until: str | None, minutes: float) -> Window:
-        """The window asked for; without `since` the last `minutes`. Raises EvidenceError when it cannot hold anything."""
+        """The window asked for; without `since` the last `minutes`.
+
+        Raises EvidenceError when it cannot hold anything.
+        """
         now = parse_time(self.clock()["at"])
         end = parse_time(until) if until else now
         begin = parse_time(since) if since else end - timedelta(minutes=minutes)
         if begin >= end:
             raise EvidenceError(
-                f"The window is reversed or empty: since {format_time(begin)} is not before until {format_time(end)} (UTC)."
+                f"The window is reversed or empty: since {format_time(begin)} is not before until {format_time(end)} "
+                "(UTC)."
             )
         if begin > now + timedelta(seconds=1):
             raise EvidenceError(
-                f"The window lies in the future: it begins at {format_time(begin)}, the server's clock says {format_time(now)} (UTC)."
+                f"The window lies in the future: it begins at {format_time(begin)}, the server's clock says "
+                f"{format_time(now)} (UTC)."
             )
         return self._window(begin, end)
 
@@ -387,7 +397,10 @@ class Evidence:
             self.query("SYSTEM FLUSH LOGS")
         except ServerError as error:
             if error.code == 497:
-                return "no right to flush (GRANT SYSTEM FLUSH LOGS ON *.* TO the reading user); waited for the server's own interval"
+                return (
+                    "no right to flush (GRANT SYSTEM FLUSH LOGS ON *.* TO the reading user);"
+                    " waited for the server's own interval"
+                )
             return f"SYSTEM FLUSH LOGS failed with code {error.code}: {error.message}"
         return None
 
@@ -428,11 +441,13 @@ class Evidence:
     # Settings that hide evidence ---------------------------------------------------------------------------------
 
     def user_settings(self, user: str) -> dict[str, str] | None:
-        """Settings of a user from its profiles, in the order in which the server applies them; None when not readable."""
+        """Settings of a user from its profiles, in the order in which they apply; None when not readable."""
         try:
             rows = self.query(
-                "SELECT ifNull(profile_name, '') AS profile, ifNull(user_name, '') AS user, ifNull(setting_name, '') AS setting,"
-                " ifNull(value, '') AS value, ifNull(inherit_profile, '') AS inherits FROM system.settings_profile_elements"
+                "SELECT ifNull(profile_name, '') AS profile, ifNull(user_name, '') AS user, ifNull(setting_name, '') "
+                "AS setting,"
+                " ifNull(value, '') AS value, ifNull(inherit_profile, '') AS inherits FROM "
+                "system.settings_profile_elements"
                 " ORDER BY profile, user, index"
             )
         except ServerError:
@@ -614,7 +629,7 @@ class Evidence:
         )
 
     def text_errors(self, window: Window) -> list[dict[str, Any]]:
-        """Errors in text_log that belong to no row of query_log: refused before one was due, or outside of a statement."""
+        """Errors in text_log that belong to no row of query_log: refused before one was due, or in no statement."""
         source = self.source("text_log", f"{window.condition()} AND level <= 'Error'")
         logged = self.source("query_log", window.condition())
         unlogged = f"WHERE query_id NOT IN (SELECT query_id FROM {logged})" if logged else ""
@@ -737,7 +752,8 @@ class Evidence:
     def all_tables(self) -> list[tuple[str, str]]:
         """`(database, table)` of every table outside of the system databases, 20 thousand at most."""
         rows = self.query(
-            "SELECT database, name FROM system.tables WHERE database NOT IN ('system', 'INFORMATION_SCHEMA', 'information_schema')"
+            "SELECT database, name FROM system.tables WHERE database NOT IN ('system', 'INFORMATION_SCHEMA', "
+            "'information_schema')"
             " ORDER BY database, name LIMIT 20000"
         )
         return [(row["database"], row["name"]) for row in rows]
@@ -775,7 +791,8 @@ class Evidence:
         try:
             rows = self.query(
                 "SELECT toString(access_type) AS access, ifNull(database, '*') AS database, ifNull(table, '*') AS table"
-                f" FROM system.grants WHERE user_name = {quote_string(user)} AND NOT is_partial_revoke ORDER BY database, table, access LIMIT 200"
+                f" FROM system.grants WHERE user_name = {quote_string(user)} AND NOT is_partial_revoke ORDER BY "
+                "database, table, access LIMIT 200"
             )
         except ServerError:
             return None
@@ -785,7 +802,8 @@ class Evidence:
         """Free and total bytes of the server's disks."""
         return self._optional(
             "disks",
-            "SELECT name, path, toInt64(free_space) AS free, toInt64(total_space) AS total FROM system.disks ORDER BY name",
+            "SELECT name, path, toInt64(free_space) AS free, toInt64(total_space) AS total FROM system.disks ORDER "
+            "BY name",
         )
 
     def _optional(self, name: str, sql: str) -> list[dict[str, Any]]:
