@@ -332,7 +332,7 @@ def test_an_older_table_is_named_as_the_reason_of_the_statement_that_fails(run: 
 @pytest.fixture
 def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, object]]:
     """Login of a user on an engine of its own who may do little, and never make temporary MergeTree tables."""
-    grants = ["GRANT SELECT, CREATE TABLE ON lim.*", "GRANT CREATE TEMPORARY TABLE ON *.*"]
+    grants = ["GRANT SELECT, CREATE TABLE ON lim.*", "GRANT CREATE TEMPORARY TABLE ON *.*", "GRANT TABLE ENGINE ON *"]
     users = {"limited": {"password": "limited-pw", "grants": grants}}
     with start_engine(tmp_path_factory.mktemp("limited"), users=users) as other:
         other.query("CREATE DATABASE lim")
