@@ -30,7 +30,12 @@ TRANSIENT_CODES = frozenset({
     439, 473, 574, 659, 700, 733, 735, 745, 749, 762, 776, 999,
 })  # fmt: skip
 # Decided before any data was looked at: the same data can pass once the object is there.
-_BEFORE_DATA_CODES = frozenset({8, 10, 16, 20, 46, 47, 50, 56, 60, 62, 81, 115, 164, 192, 193, 194, 195, 218, 497, 516})
+_BEFORE_DATA_CODES = frozenset({8, 10, 16, 20, 46, 47, 50, 56, 60, 62, 81, 115, 164, 218, 497, 516}) | {
+    192,
+    193,
+    194,
+    195,
+}
 
 _MISSING_TABLE = {60, 218}
 _MISSING_DATABASE = {81}
