@@ -151,7 +151,10 @@ def test_settings_of_the_local_engine_do_not_show(engine: Engine) -> None:
 def test_the_launcher_leaves_no_trace_in_the_logs(tmp_path: Path) -> None:
     with start_engine(tmp_path) as engine:
         engine.launcher.status()
-        engine.flush_logs()
+        engine.query("CREATE TABLE t (a UInt32) ENGINE = MergeTree ORDER BY a")
+        for _ in range(20):  # as many parts to merge
+            engine.query("INSERT INTO t VALUES (1)")
+            engine.flush_logs()
         assert engine.query("SELECT query FROM system.query_log WHERE user != 'admin'") == []
         warnings = engine.query("SELECT message FROM system.text_log WHERE level <= 'Warning'")
         assert [text for (text,) in warnings if "Delay accounting" not in text] == []
@@ -201,12 +204,16 @@ def test_data_and_logs_survive(tmp_path: Path, way: str) -> None:
 
 
 def test_a_reused_pid_is_not_taken_for_the_engine(tmp_path: Path) -> None:
-    with start_engine(tmp_path) as engine:
+    with (
+        start_engine(tmp_path) as engine,
+        subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as bystander,
+    ):
         engine.stop()
-        state = {"pid": os.getpid(), "start_ticks": 1, "boot_id": process.boot_id()}
+        state = {"pid": bystander.pid, "start_ticks": 1, "boot_id": process.boot_id()}
         engine.launcher.layout.state.write_text(json.dumps(state))
-        assert engine.launcher.status()["state"] == "stopped"
         assert not engine.launcher.stop()["changed"]
+        bystander.communicate(b"\n", timeout=20)
+        assert bystander.returncode == 0
 
 
 def test_stop_is_clean_under_load_and_ends_running_queries(tmp_path: Path) -> None:
