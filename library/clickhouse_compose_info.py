@@ -71,10 +71,6 @@ project:
   description: name, directory, container, image, builds, image_present, running.
   type: dict
   returned: always
-folders:
-  description: Host folders that the server sees as its C(users.d) and C(config.d); empty where none is mounted.
-  type: dict
-  returned: success
 offline:
   description: What the data folder holds, one line per database; empty when it holds no tables.
   type: list
@@ -127,9 +123,6 @@ def examine(params: dict[str, Any]) -> tuple[dict[str, Any], list[ProjectError]]
             "builds": project.builds,
             "image_present": docker_cli.inspect("image", project.image) is not None,
             "running": project.running,
-        },
-        "folders": {
-            name: project.host_folder(f"/etc/clickhouse-server/{name}") or "" for name in ("users.d", "config.d")
         },
         "offline": offline,
         "backups": [

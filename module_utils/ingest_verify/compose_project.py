@@ -85,13 +85,6 @@ class Project:
     def running(self) -> bool:
         return bool(self.container_info and self.container_info["State"]["Running"])
 
-    def host_folder(self, target: str) -> str | None:
-        """The host folder that the container sees at `target`, itself mounted or inside a mounted folder."""
-        for store in sorted(self.stores.values(), key=lambda store: -len(store.target)):
-            if store.kind == "bind" and (target == store.target or target.startswith(store.target.rstrip("/") + "/")):
-                return os.path.normpath(store.source + target[len(store.target.rstrip("/")) :])
-        return None
-
 
 def compose_arguments(directory: Path, files: Sequence[str]) -> list[str]:
     arguments = ["compose", "--project-directory", str(directory)]
