@@ -120,17 +120,17 @@ FROM stg_qtickets_api_orders_raw;
 
 -- One row per event: every known event, and every event with a sale in the last 14 days (today and the 13 days before it,
 -- in the report time zone) even when no event record has arrived. Sales are joined by event alone, so that an order that
--- names no city, or another spelling of it, is not lost; the city shown is the event's. ifNull is for readers who have
--- join_use_nulls on.
+-- names no city, or another spelling of it, is not lost; the city shown is the event's. Readers may have join_use_nulls on,
+-- which changes the columns' types; hence the setting at the end.
 CREATE OR REPLACE VIEW v_qtickets_sales_dashboard AS
 SELECT
     ids.event_id AS event_id,
     if(events.event_name != '', events.event_name, inventory.event_name) AS event_name,
     multiIf(events.city != '', toString(events.city), inventory.city != '', inventory.city, sales.city) AS city,
-    ifNull(sales.tickets_sold_today, 0) AS tickets_sold_today,
-    ifNull(sales.revenue_today, 0) AS revenue_today,
-    ifNull(sales.tickets_sold_14d, 0) AS tickets_sold_14d,
-    ifNull(sales.revenue_14d, 0) AS revenue_14d,
+    sales.tickets_sold_today AS tickets_sold_today,
+    sales.revenue_today AS revenue_today,
+    sales.tickets_sold_14d AS tickets_sold_14d,
+    sales.revenue_14d AS revenue_14d,
     inventory.tickets_total AS tickets_total,
     inventory.tickets_left AS tickets_left,
     inventory.updated_at AS inventory_updated_at,
@@ -173,4 +173,5 @@ LEFT JOIN
         toNullable(max(snapshot_ts)) AS updated_at
     FROM fact_qtickets_inventory_latest FINAL
     GROUP BY event_id
-) AS inventory ON inventory.event_id = ids.event_id;
+) AS inventory ON inventory.event_id = ids.event_id
+SETTINGS join_use_nulls = 0;

@@ -43,6 +43,7 @@ class Created:
     kind: str
     database: str
     name: str
+    current_database: str
     if_not_exists: bool
     temporary: bool
     rest: int
@@ -111,7 +112,7 @@ def created_object(statement: Statement, current_database: str) -> Created | Non
     database = name[0] if len(name) > 1 else current_database
     position = _skip(tokens, position, "UUID", 2)
     position = _skip(tokens, position, "ON", 3)
-    return Created(kind, database, name[-1], if_not_exists, "TEMPORARY" in before, position)
+    return Created(kind, database, name[-1], current_database, if_not_exists, "TEMPORARY" in before, position)
 
 
 def _skip(tokens: Sequence[Token], position: int, word: str, count: int) -> int:
@@ -187,17 +188,19 @@ def _wanted_view(client: Client, statement: Statement, created: Created) -> Defi
     select = statement.text_of(start + 1)
     has_column_list = any(token.text == "(" and token.depth == 1 for token in tokens[created.rest : created.rest + 1])
     columns = [] if has_column_list else _columns(query(client, Exact(f"DESCRIBE TABLE ({select}\n)")))
-    return Definition(columns, {}, _normal_select(client, select, created.database), complete=False)
+    return Definition(columns, {}, _normal_select(client, select, created.current_database), complete=False)
 
 
-def _normal_select(client: Client, select: str, database: str) -> str:
-    """A SELECT in the server's own format. The server writes the database before each table when it stores a view."""
+def _normal_select(client: Client, select: str, current_database: str) -> str:
+    """A SELECT in the server's own format. Storing a view, the server puts the current database before each table
+    that the text names without one."""
     text = text_of(query(client, "SELECT formatQuerySingleLine(%(sql)s) AS sql", {"sql": readable(select)})[0]["sql"])
-    return text.replace("`", "").replace(f"{database}.", "").casefold()
+    return text.replace("`", "").replace(f"{current_database}.", "").casefold()
 
 
-def existing_definition(client: Client, database: str, table: str) -> Definition | None:
-    """The table as the server describes it; None when it is absent or not visible."""
+def existing_definition(client: Client, database: str, table: str, current_database: str = "") -> Definition | None:
+    """The table as the server describes it; None when it is absent or not visible. `current_database` is left out of a
+    view's SELECT, as in `wanted_definition`."""
     params = {"database": database, "table": table}
     rows = query(
         client,
@@ -216,7 +219,7 @@ def existing_definition(client: Client, database: str, table: str) -> Definition
     select = text_of(rows[0]["as_select"])
     tokens = tokenize(text_of(rows[0]["create_table_query"]))
     clauses = {"engine": text_of(rows[0]["engine"]), **clauses_of(tokens)}
-    return Definition(_columns(columns), clauses, _normal_select(client, select, database) if select else None)
+    return Definition(_columns(columns), clauses, _normal_select(client, select, current_database) if select else None)
 
 
 def _columns(rows: Iterable[dict[str, Any]]) -> list[Column]:

@@ -347,7 +347,9 @@ class _Run:
     ) -> list[Finding]:
         try:
             wanted = drift.wanted_definition(scratch, statement, created, session)
-            existing = drift.existing_definition(self.observer, created.database, created.name)
+            existing = drift.existing_definition(
+                self.observer, created.database, created.name, created.current_database
+            )
         except (ServerError, errors.ServerException) as error:
             return [self._not_compared(statement, created, error)]
         if wanted is None or existing is None:
