@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
-import subprocess
-import sys
+import secrets
 import uuid
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import pytest
 import yaml
 from ansible.module_utils.ingest_verify.checks import Outcome, read_request, run_checks
 from ansible.module_utils.ingest_verify.findings import Finding
+from qtickets_api.__main__ import main as loader
 
 from embedded.testing import Engine
 from simulator.testing import Running
@@ -53,7 +54,6 @@ class Loaded:
     run_id: str = ""
     start: str = ""
     end: str = ""
-    rest: dict[str, Any] = field(default_factory=dict)
 
     def query(self, sql: str) -> list[Any]:
         """Run one statement in the database as admin."""
@@ -67,14 +67,13 @@ class Loaded:
     def now(self) -> str:
         return str(self.query("SELECT toString(now64(6, 'UTC'))")[0][0])
 
-    def load(self, api: Running, *argv: str, exit_code: int = 0, **more: str) -> None:
-        """Run the real loader as a process, and keep its window by the server's clock."""
+    def load(self, api: Running, *argv: str, status: int = 0, **more: str) -> None:
+        """Run the real loader in this process, and keep its window by the server's clock."""
         self.run_id, self.start = str(uuid.uuid4()), self.now()
         env = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("QTICKETS", "CLICKHOUSE"))},
-            "PYTHONPATH": str(ROOT / "ingest"),
             "QTICKETS_BASE_URL": api.url,
             "QTICKETS_TOKEN": api.token,
+            "QTICKETS_RETRY_WAIT": "0.01",
             "ORG_NAME": "tests",
             "CLICKHOUSE_HOST": self.engine.host,
             "CLICKHOUSE_PORT": str(self.engine.http_port),
@@ -84,15 +83,10 @@ class Loaded:
             "RUN_ID": self.run_id,
             **more,
         }
-        done = subprocess.run(
-            [sys.executable, "-m", "qtickets_api", *argv],
-            env=env,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == exit_code, done.stdout + done.stderr
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in env.items():
+                patch.setenv(name, value)
+            assert loader(argv) == status
         self.end = self.now()
 
     def run(self, **more: Any) -> dict[str, Any]:
@@ -124,14 +118,20 @@ class Loaded:
         return outcome
 
 
-def apply_schema(engine: Engine, database: str) -> None:
-    """Create the reference schema."""
-    client = engine.client(database=database)
+@contextlib.contextmanager
+def fresh_database(engine: Engine, user: str, password: str) -> Iterator[Loaded]:
+    """A database with the reference schema and no data, dropped afterwards."""
+    name = f"test_{secrets.token_hex(6)}"
+    engine.query(f"CREATE DATABASE {name}")
+    target = Loaded(engine, name, user, password)
     text = (ROOT / "sql/bootstrap_schema.sql").read_text()
     for statement in "\n".join(line for line in text.splitlines() if not line.startswith("--")).split(";\n"):
-        if statement.strip().strip(";"):
-            client.execute(statement.strip().strip(";"))
-    client.disconnect()
+        if statement.strip():
+            target.query(statement)
+    try:
+        yield target
+    finally:
+        engine.query(f"DROP DATABASE {name} SYNC")
 
 
 def problems(outcome: Outcome) -> list[str]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 import msgspec
 
 T = TypeVar("T")
+Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class Basket(msgspec.Struct, gc=False):
@@ -27,8 +28,8 @@ class Basket(msgspec.Struct, gc=False):
 class Order(msgspec.Struct, gc=False):
     """An order; `payed` is the API's own spelling."""
 
-    id: int
-    event_id: int
+    id: Id
+    event_id: Id
     payed: bool
     payed_at: datetime | None
     currency_id: str
@@ -47,7 +48,7 @@ class City(msgspec.Struct):
 class Show(msgspec.Struct):
     """One date of an event."""
 
-    id: int
+    id: Id
     start_date: str | None = None
     finish_date: str | None = None
 
@@ -55,7 +56,7 @@ class Show(msgspec.Struct):
 class Event(msgspec.Struct):
     """An event; the city comes as text, as an object, or only as `city_id`."""
 
-    id: int
+    id: Id
     name: str | None = None
     city: str | City | None = None
     city_id: int | str | None = None
@@ -75,7 +76,7 @@ class Seat(msgspec.Struct, gc=False):
 class Identified(msgspec.Struct):
     """Just enough of a broken record to name it."""
 
-    id: int
+    id: Id
 
 
 class Paging(msgspec.Struct):

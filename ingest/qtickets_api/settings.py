@@ -54,7 +54,12 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True, arbitrary_types_allowed=True
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        arbitrary_types_allowed=True,
+        str_strip_whitespace=True,
     )
 
     qtickets_base_url: str = Field(
@@ -103,12 +108,12 @@ def read_env_file(path: Path) -> dict[str, str]:
     :raises ConfigError: missing, unreadable, not UTF-8, or a line that is neither comment nor assignment
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise ConfigError(f"--env-file {path}: {type(error).__name__}: {reason}", "config_env_file") from error
     values = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         name, equals, value = line.lstrip().partition("=")

@@ -26,8 +26,8 @@ ABORT_CODES = frozenset({32, 33, 99, 101, 209, 210, 236, 394, 735})
 
 # Another try of the same data can help: the server's state, not the data, was in the way.
 TRANSIENT_CODES = frozenset({
-    3, 159, 160, 198, 201, 202, 203, 209, 210, 225, 236, 241, 242, 243, 252, 254, 279, 285, 286, 319, 364, 394, 415, 425,
-    439, 473, 574, 659, 700, 733, 735, 745, 749, 762, 776, 999,
+    3, 159, 160, 198, 201, 202, 203, 209, 210, 225, 236, 241, 242, 243, 252, 254, 279, 285, 286, 319, 364, 394, 415,
+    425, 439, 473, 574, 659, 700, 733, 735, 745, 749, 762, 776, 999,
 })  # fmt: skip
 # Decided before any data was looked at: the same data can pass once the object is there.
 _BEFORE_DATA_CODES = frozenset({8, 10, 16, 20, 46, 47, 50, 56, 60, 62, 81, 115, 164, 218, 497, 516}) | {

@@ -49,11 +49,15 @@ class Store:
 
     @property
     def folder(self) -> Path | None:
-        """The folder on the host that holds the files; None when only Docker can reach it."""
+        """The folder on the host that holds the files, whether or not it exists; None when only Docker can reach it."""
         if self.kind == "bind":
             return Path(self.source)
         volume = docker_cli.inspect("volume", self.source)
-        return Path(volume["Mountpoint"]) if volume and volume.get("Mountpoint") else None
+        if volume is None:
+            return Path(os.devnull, "no such volume")
+        # Not there for a user who may not enter Docker's folder, nor where the engine runs in a virtual machine.
+        place = volume.get("Mountpoint") or ""
+        return Path(place) if os.path.exists(place) else None
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,26 @@ def base_image(engine_of_docker) -> str:
     return done.stdout.strip()
 
 
+@pytest.fixture(scope="session")
+def server_image(base_image) -> str:
+    """A ClickHouse image: the one of the surroundings, else the stand-in with the real engine."""
+    if os.environ.get("CLICKHOUSE_IMAGE"):
+        return os.environ["CLICKHOUSE_IMAGE"]
+    image = "local/ch-zakaz:embedded"
+    docker(
+        "build",
+        "--quiet",
+        "--build-arg",
+        f"BASE_IMAGE={base_image}",
+        "--file",
+        str(ROOT / "embedded/Dockerfile"),
+        "--tag",
+        image,
+        str(ROOT),
+    )
+    return image
+
+
 class ComposeFolder:
     """A compose project in a folder of its own, with free ports and unique names."""
 

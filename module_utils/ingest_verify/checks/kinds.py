@@ -219,8 +219,9 @@ def rows_of_run(check: Check, context: Context, values: Values) -> tuple[int | N
     """Rows of this run and how they were told: by the declared column, else by what the server wrote."""
     this_run = check.options["this_run"]
     if "mine" in values:
+        told = context.run.ver if this_run["equals"] == "ver" else context.run.loader_run_id
         return int(values["mine"]), f"by {this_run['column']} " + (
-            "within the window" if this_run["within"] else f"= {this_run['equals']}"
+            "within the window" if this_run["within"] else f"= {told}"
         )
     assert check.table is not None  # noqa: S101 - required by the declaration
     rows = context.written.of(check.database or context.database, check.table)
@@ -386,8 +387,8 @@ def _zone_hint(ahead: float) -> str:
 
 def _span(seconds: float) -> str:
     seconds = abs(round(seconds))
-    for size, unit in ((86400, "day(s)"), (_HOUR, "hour(s)"), (60, "minute(s)")):
-        if seconds >= size:
+    for size, unit in ((24 * _HOUR, "day(s)"), (_HOUR, "hour(s)"), (60, "minute(s)")):
+        if seconds >= 2 * size:
             return f"{seconds / size:.1f}".removesuffix(".0") + f" {unit}"
     return f"{seconds} second(s)"
 
@@ -532,7 +533,7 @@ def _rules(check: Check, table: Table) -> list[_Rule]:
         _Rule(
             "data_money_rounding",
             (c,),
-            f"abs({c} - round({c}, 2)) > {_CENT_NOISE}"
+            f"abs(toFloat64({c}) - round(toFloat64({c}), 2)) > {_CENT_NOISE}"
             if _FLOAT.match(table.bare_type(c))
             else f"{c} != round({c}, 2)",
             f"{c} in whole hundredths",

@@ -136,7 +136,7 @@ def run_record(check: Check, context: Context, records: list[dict[str, Any]], to
             f"Each attempt needs an id of its own. {look}",
             mine,
         )
-    record = mine[0]
+    record = next((row for row in mine if row["status"] in ok), mine[0])
     if record["status"] not in ok:
         message = f" ({record['message']})" if record.get("message") else ""
         report(

@@ -48,6 +48,7 @@ def tables(outcome: Outcome) -> dict[str, list[dict[str, Any]]]:
         shown["Reconciliation: served, claimed, written, held"] = [_reconciled(row) for row in outcome.reconciliation]
     shown["Data checks"] = [
         {key: check.get(key) for key in ("name", "table", "status", "expected", "actual")}
+        | ({"actual": f"{check['actual']}; {check['reason']}"} if check.get("reason") else {})
         | {"seconds": check["seconds"]}
         for check in outcome.checks
     ]
@@ -71,7 +72,7 @@ def _reconciled(row: Mapping[str, Any]) -> dict[str, Any]:
 def recent_runs(history: Sequence[Mapping[str, Any]], current: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The last runs' figures, this one last, with the same columns in each row."""
     entries = [*history[-(_RUNS_SHOWN - 1) :], current]
-    names = list(current.get("figures", {}))
+    names = [name for name in current.get("figures", {}) if not name.endswith(".rows")]
     return [
         {"at": entry.get("at"), "ok": entry.get("ok")} | {name: entry.get("figures", {}).get(name) for name in names}
         for entry in entries

@@ -212,7 +212,7 @@ def _insert_entries(session: Session, run: Run, written: Written, seconds: float
             "SELECT query_id, type, query, current_database, written_rows, notEmpty(views) AS views "
             "FROM system.query_log "
             f"WHERE event_date >= toDate({first}) - 1 AND event_date <= toDate({last}) + 1 "
-            f"AND {run.window_sql('event_time')} AND type IN ('QueryFinish', 'ExceptionWhileProcessing') "
+            f"AND event_time_microseconds BETWEEN {_literal(run.start, 6)} AND {_literal(run.end, 6)} AND type IN ('QueryFinish', 'ExceptionWhileProcessing') "
             f"AND query_kind = 'Insert' AND is_initial_query AND {condition} "
             f"AND position(log_comment, {quote_string(TOOL)}) = 0 "
             f"ORDER BY event_time LIMIT {_LOG_ENTRIES + 1}",
@@ -252,8 +252,9 @@ def _unquoted(name: str) -> str:
     return name
 
 
-def _literal(moment: datetime) -> str:
-    return f"toDateTime64('{moment:%F %T}', 0, 'UTC')"
+def _literal(moment: datetime | None, digits: int = 0) -> str:
+    """The moment as SQL, its fraction of a second dropped unless `digits` is 6."""
+    return f"toDateTime64('{moment:{'%F %T.%f' if digits else '%F %T'}}', {digits}, 'UTC')"
 
 
 def _comment(value: Any) -> str | None:
