@@ -18,7 +18,8 @@ STAGE = "qtickets_ingest"
 
 _FAILED = ("failed", "fail", "failure", "error", "aborted", "crashed", "critical")
 _RETRY = re.compile(
-    r"\bretry|\bretries\b|\bretrying|attempt \d+ ?(?:/|of) ?\d+|try(?:ing)? again|back(?:ing)? ?off|\bповтор|next try|sleeping",
+    r"\bretry|\bretries\b|\bretrying|attempt \d+ ?(?:/|of) ?\d+|try(?:ing)? again|back(?:ing)? ?off|\bповтор"
+    r"|next try|sleeping",
     re.IGNORECASE,
 )
 _GAVE_UP = re.compile(
@@ -59,8 +60,8 @@ def client_findings(log: ClientLog, ingest: Mapping[str, Any]) -> list[Finding]:
 
     `ingest` may hold `exit_code`, `timed_out`, `oom_killed`, `duration_seconds`, `timeout_seconds`, `outcome`, `env`
     (variables that are not secret), `command`, `container`. A run that failed gets one error with the others as its
-    effects; a run that ended well gets warnings, and an error only for what it left out. Errors that the server reported
-    (`server_code`) are left to the server's side.
+    effects; a run that ended well gets warnings, and an error only for what it left out. Errors that the server
+    reported (`server_code`) are left to the server's side.
     """
     env = ingest.get("env") or {}
     context = Context(env, bool(ingest.get("container")), str(ingest.get("command") or ""))
@@ -88,7 +89,7 @@ def _failed(ingest: Mapping[str, Any], outcome: Mapping[str, Any], log: ClientLo
     if code is None:
         # A log alone: it failed if it holds errors, unless it says that all went well.
         return bool(log.errors) and said not in ("ok", "success", "succeeded", "done", "completed")
-    return code != 0
+    return int(code) != 0
 
 
 # A run that failed ----------------------------------------------------------------------------------------------------
@@ -194,15 +195,18 @@ def _by_end(
         if code in (139, 134, 135, 132):
             return Judged(
                 "client_crashed",
-                f"The ingest's process crashed ({name}, exit code {code}): native code in it failed, no Python exception.",
-                "Run it with PYTHONFAULTHANDLER=1 to see where; check that the image fits the machine (docker image inspect "
+                f"The ingest's process crashed ({name}, exit code {code}): native code in it failed, no Python "
+                "exception.",
+                "Run it with PYTHONFAULTHANDLER=1 to see where; check that the image fits the machine (docker image "
+                "inspect "
                 "-f '{{.Architecture}}') and update the package with native code that it names.",
                 rules.INGEST,
             )
         return Judged(
             "client_terminated",
             f"The ingest was told to stop from outside ({name}, exit code {code}) before it was done.",
-            "Find who stopped it: docker events, docker stop by a person or a deployment, a host that shut down; then run "
+            "Find who stopped it: docker events, docker stop by a person or a deployment, a host that shut down; "
+            "then run "
             "it again.",
             rules.HOST,
         )
@@ -215,7 +219,8 @@ def _killed_for_memory(log: ClientLog, *, certain: bool) -> Judged:
         return Judged(
             "client_killed_memory",
             f"The ingest was killed for memory (exit code 137): it needed more than its limit.{last}",
-            "Raise the limit (docker run --memory) or load in smaller batches: a shorter window, fewer rows per insert; "
+            "Raise the limit (docker run --memory) or load in smaller batches: a shorter window, fewer rows per "
+            "insert; "
             "docker stats shows what it takes.",
             rules.INGEST,
             expected="memory within the limit",
@@ -223,8 +228,10 @@ def _killed_for_memory(log: ClientLog, *, certain: bool) -> Judged:
         )
     return Judged(
         "client_killed",
-        f"The ingest was killed with SIGKILL (exit code 137) by something outside: mostly the kernel, for memory.{last}",
-        "Look who did it: dmesg -T | grep -i -E 'oom|killed process'; docker inspect -f '{{.State.OOMKilled}}' <container>; "
+        f"The ingest was killed with SIGKILL (exit code 137) by something outside: mostly the kernel, for "
+        f"memory.{last}",
+        "Look who did it: dmesg -T | grep -i -E 'oom|killed process'; docker inspect -f '{{.State.OOMKilled}}' "
+        "<container>; "
         "docker events for a docker kill. For memory: raise the limit or load in smaller batches.",
         rules.HOST,
     )
@@ -246,7 +253,8 @@ def _not_started(code: int, log: ClientLog, context: Context) -> Judged:
         return Judged(
             "client_no_such_command",
             f"There is no such command as the ingest's{shown} (exit code 127){said}.",
-            "Check the command or the image's ENTRYPOINT (docker image inspect -f '{{.Config.Entrypoint}} {{.Config.Cmd}}'), "
+            "Check the command or the image's ENTRYPOINT (docker image inspect -f '{{.Config.Entrypoint}} "
+            "{{.Config.Cmd}}'), "
             "and that the image has it: docker run --rm --entrypoint sh <image> -c 'command -v <command>'.",
             rules.INGEST,
             object=command or None,
@@ -255,7 +263,8 @@ def _not_started(code: int, log: ClientLog, context: Context) -> Judged:
         return Judged(
             "client_not_executable",
             f"The ingest's command{shown} is there and cannot be executed (exit code 126){said}.",
-            "Make it executable (chmod +x, in the Dockerfile too), check its first line (#!) and that it has no Windows "
+            "Make it executable (chmod +x, in the Dockerfile too), check its first line (#!) and that it has no "
+            "Windows "
             "line ends, and that the image was built for this machine's architecture.",
             rules.INGEST,
             object=command or None,
@@ -291,7 +300,8 @@ def _timed_out(log: ClientLog, ingest: Mapping[str, Any], context: Context, outc
     return Judged(
         "client_timed_out",
         f"The ingest hung past its time limit{after} and was stopped.{told}",
-        "See what it waited for: run it again and, before the limit, py-spy dump --pid <pid> (or docker top and the server's "
+        "See what it waited for: run it again and, before the limit, py-spy dump --pid <pid> (or docker top and the "
+        "server's "
         "system.processes); give each request and statement a time-out of its own. If it only needs longer, raise "
         "qtickets_ingest_timeout_seconds.",
         rules.INGEST,
@@ -306,7 +316,8 @@ def _silent(log: ClientLog, code: Any) -> Finding:
         "client_exception",
         f"The ingest ended with exit code {code}, and its log "
         + (f"names no error, of ClickHouse or of the API.{last}" if log.tail else "is empty."),
-        "Let the loader log the exception before it exits (logger.exception, or no bare `except: sys.exit(1)`); run it once "
+        "Let the loader log the exception before it exits (logger.exception, or no bare `except: sys.exit(1)`); run "
+        "it once "
         "with LOG_LEVEL=DEBUG, PYTHONUNBUFFERED=1 and python -X dev.",
         rules.INGEST,
         expected="exit code 0, or a log that says why not",
@@ -482,7 +493,7 @@ def _exception(error: ClientError) -> str:
         return shorten(error.text, 600)
     first = error.text.splitlines()[0]
     lines = [] if "Traceback" in first or first.startswith("{") else [first]
-    lines += [f"{kind}: {text}".rstrip(": ") for kind, text in error.chain]
+    lines += [f"{kind}: {text}".rstrip(": ") for kind, text in error.chain if kind]
     if error.frame and error.frame.code:
         lines.append(f"{error.frame.file}:{error.frame.line}: {error.frame.code}")
     return shorten("\n".join(lines), 1000)

@@ -154,7 +154,7 @@ _JVM_LIBRARY = re.compile(r"^(?:java|javax|jdk|sun|com\.sun|kotlin|scala|org\.(?
 _PACKAGE = re.compile(r"(?:site|dist)-packages/([^/]+)|^(clickhouse_connect|clickhouse_driver|asynch)/")
 _TAIL = re.compile(
     r"(?:Code: \d+|DB::|Stack trace|\d+\. |\[SQL|\[parameters|\(Background|HTTPDriver|Nested|Received|Check |LINE \d"
-    r"|DETAIL|HINT|For more information)"
+    r"|DETAIL|HINT|You must use port|You can also|For more information)"
 )
 
 
