@@ -423,9 +423,9 @@ class Run:
         if len(missing) > _MISSING_LIMIT or len(gone) > limit:
             raise DataError(
                 "orders_vanished",
-                f"{len(missing)} orders that earlier runs loaded for this window did not come, and {len(gone)} of"
-                f" those asked for by id are unknown to the API (limit {limit}): another account's token, or an API that hides"
-                " orders? If they are really gone, raise QTICKETS_MAX_VANISHED",
+                f"{len(missing)} orders that earlier runs loaded for this window did not come, and {len(gone)} of those"
+                f" asked for by id are unknown to the API (limit {limit}): another account's token? If they are really"
+                " gone, raise QTICKETS_MAX_VANISHED",
             )
         for staged in gone:
             self._write_again(None, staged)
