@@ -238,14 +238,16 @@ def _mutations(check: Check, context: Context, table: Table, judged: Judged) -> 
     run = context.run
     try:
         rows = context.session.read(
-            "SELECT toString(create_time) AS create_time, command FROM system.mutations "
+            "SELECT toString(create_time) AS created, command FROM system.mutations "
             f"WHERE database = {quote_string(table.database)} AND table = {quote_string(table.name)} "
             f"AND {run.window_sql('create_time')} LIMIT {context.rows_shown}",
             check.seconds,
             check.name,
         )
-    except ScanError:
-        return  # Without the right to see mutations the record itself is still judged.
+    except ScanError as error:
+        if error.cause == "data_check_no_access":
+            return  # Without the right to see mutations the record itself is still judged.
+        raise
     if rows:
         judged.problems.append(
             Problem(
