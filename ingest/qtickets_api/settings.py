@@ -73,7 +73,7 @@ class Settings(BaseSettings):
     clickhouse_host: str = Field("ch-zakaz", pattern=r"^[^\s/@]+$", description="a host name or address alone")
     clickhouse_port: int = Field(8123, ge=1, le=65535)
     clickhouse_db: str = Field("zakaz", pattern=_NAME, description="a plain identifier")
-    clickhouse_user: str
+    clickhouse_user: str = Field(min_length=1)
     clickhouse_password: SecretStr = SecretStr("")
     clickhouse_secure: bool = False
     clickhouse_verify_ssl: bool = True
