@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from .log_errors import ClientError
+from .log_errors import ClientError, is_library
 
 CONFIGURATION, INGEST, SOURCE, SERVER, HOST = "configuration", "the ingest", "the source", "server", "host"
 SCHEMA = "schema"
@@ -74,7 +74,8 @@ def _endpoint(url: str) -> tuple[str, int | None]:
 _URL = re.compile(r"\bhttps?://[^\s'\"<>)]+")
 _HOST_PORT = (
     re.compile(r"host='([^']+)', port='?(\d+)"),
-    re.compile(r"\(((?![\w.-]+\.(?:java|py|go|js|ts|cs|kt|rb|php|c|cc|cpp|rs|scala):)[\w.-]+):(\d{2,5})\)"),
+    # A driver's `(host:port)`, which a Java frame `(Main.java:12)` looks like.
+    re.compile(r"\(((?![\w.-]+\.(?:java|kt|scala|go|js|ts|py|cs):)[\w.-]+):(\d{1,5})\)"),
     re.compile(r"\b(?:to|from|at|server|host|tcp|connect)\s+'?([A-Za-z][\w.-]*|\d+\.\d+\.\d+\.\d+):(\d{2,5})\b"),
 )
 _API_WORDS = re.compile(
@@ -83,8 +84,13 @@ _API_WORDS = re.compile(
     re.IGNORECASE,
 )
 _CLICKHOUSE_WORDS = re.compile(
-    r"click_?house|\bDB::|\bCode: (?:53|102|209|210)\.|\bINSERT INTO\b|chdb|\bcode: 5(?:3|16)\b|clickhouse_(?:connect|driver)|\bch-",
-    re.IGNORECASE,
+    r"click_?house|\bDB::|\bCode: (?:53|102|209|210)\.|\bINSERT INTO\b|chdb|\bch-", re.IGNORECASE
+)
+_CLICKHOUSE_FUNCTION = re.compile(
+    r"insert|click_?house|write|store|save|sink|flush|execute|(?:^|_)(?:ch|db)(?:_|$)", re.I
+)
+_API_FUNCTION = re.compile(
+    r"fetch|request|download|page|orders|seats|events|shows|(?:^|_)(?:get|read|api)(?:_|$)", re.I
 )
 
 
@@ -117,12 +123,31 @@ def side_of(error: ClientError, context: Context) -> str | None:
             return API
     if any(library.startswith(("clickhouse", "asynch", "aiochclient", "chdb")) for library in error.libraries):
         return CLICKHOUSE
+    function = error.frame.function if error.frame else ""
+    for pattern, side in ((_CLICKHOUSE_FUNCTION, CLICKHOUSE), (_API_FUNCTION, API)):
+        if pattern.search(function):
+            return side
+    text = _own_text(text)
     about_clickhouse, about_api = _CLICKHOUSE_WORDS.search(text), _API_WORDS.search(text)
     if bool(about_clickhouse) != bool(about_api):
         return CLICKHOUSE if about_clickhouse else API
     if about_clickhouse and about_api:
         return CLICKHOUSE if _CLICKHOUSE_WORDS.search(error.message) else API
     return None
+
+
+def _own_text(text: str) -> str:
+    """The text without the frames of libraries, whose file names (`requests/api.py`) say nothing."""
+    lines, skip = [], False
+    for line in text.splitlines():
+        match = re.search(r"File \"([^\"]+)\", line \d+", line)
+        if match:
+            skip = is_library(match[1])
+        elif skip and not line.startswith((" ", "\t")):
+            skip = False
+        if not skip:
+            lines.append(line)
+    return "\n".join(lines)
 
 
 def place(error: ClientError) -> str:
@@ -273,7 +298,8 @@ def _key_error(error: ClientError, context: Context) -> Judged | None:
 
 _SERIALIZATION = (
     re.compile(
-        r"Error serializing column [`'\"](?P<column>[^`'\"]+)[`'\"] into data type [`'\"](?P<type>[^`\n]+?)[`'\"]"
+        r"Error serializing column [`'\"](?P<column>[^`'\"]+)[`'\"] into data type "
+        r"(?P<quote>[`'\"])(?P<type>.+?)(?P=quote)(?!\w)"
     ),
     re.compile(
         r"Expected (?P<type>\S+) got <class '(?P<got>[^']+)'>: (?P<value>.*?) for column \"(?P<column>[^\"]+)\"",
@@ -349,9 +375,11 @@ def _conversion(kind: str | None) -> str:
     return "int, str, Decimal or datetime as the column asks; None only where it is Nullable"
 
 
-def _columns(error: ClientError, _: Context) -> Judged | None:
+def _columns(error: ClientError, context: Context) -> Judged | None:
     if match := re.search(r"Unrecognized column [`'\"]([^`'\"]+)[`'\"] in table [`'\"]?([\w.`]+)", error.text):
         column, table = match[1], match[2].replace("`", "").rstrip(".")
+        if "." not in table and context.env.get("CLICKHOUSE_DB"):
+            table = f"{context.env['CLICKHOUSE_DB']}.{table}"
         # The client has compared with DESCRIBE TABLE: the server's table lacks the column, though no INSERT was sent.
         return Judged(
             "server_missing_column",
@@ -497,8 +525,8 @@ def _clickhouse_tls(error: ClientError, context: Context) -> Judged:
 
 def _clickhouse_unknown(error: ClientError, context: Context) -> Judged:
     match = re.search(
-        r"Failed to resolve '([^']+)'|\(([\w.-]+):\d+\)|(?:ENOTFOUND|EAI_AGAIN) ([\w.-]+)|host: ([\w.-]+)"
-        r"|lookup ([\w.-]+)",
+        r"Failed to resolve '([^']+)'|(?:ENOTFOUND|EAI_AGAIN) ([\w.-]+)|host: ([\w.-]+)|lookup ([\w.-]+)"
+        r"|UnknownHostException: ([\w.-]+)",
         error.text,
     )
     named = next((group for group in match.groups() if group), None) if match else None
@@ -772,7 +800,8 @@ _JSON = re.compile(
 
 
 def _payload(error: ClientError, context: Context) -> Judged | None:
-    if not _JSON.search(error.text) or side_of(error, context) == CLICKHOUSE:
+    # A catch-all that calls every failure "ClickHouse error" is no proof; a ClickHouse client on the stack is.
+    if not _JSON.search(error.text) or any(library.startswith("clickhouse") for library in error.libraries):
         return None
     html = re.search(r"text/html|<!DOCTYPE|<html|HTML|line 1 column 1 \(char 0\)", error.text, re.IGNORECASE)
     return bad_payload(error.message, place(error), context, html=html is not None)

@@ -220,14 +220,19 @@ def is_library(path: str) -> bool:
     return _LIBRARY.search(path) is not None
 
 
-def own_frame(frames: list[Frame]) -> Frame | None:
-    """The innermost frame of the user's own code. A program installed as a package has none outside site-packages:
-    then it is the innermost frame of the package that the stack enters first."""
-    own = [frame for frame in frames if not is_library(frame.file) and not _JVM_LIBRARY.match(frame.function)]
-    if own:
-        return own[-1]
-    packages = [(match[1] or match[2], frame) for frame in frames if (match := _PACKAGE.search(frame.file))]
-    return next((frame for name, frame in reversed(packages) if name == packages[0][0]), None)
+def own_frame(tracebacks: list[list[Frame]]) -> Frame | None:
+    """The innermost frame of the user's own code in the first of the tracebacks that has one. A program installed as a
+    package has none outside site-packages: then it is the innermost frame of the package that the last one enters first.
+    """
+    for frames in tracebacks:
+        own = [frame for frame in frames if not is_library(frame.file) and not _JVM_LIBRARY.match(frame.function)]
+        if own:
+            return own[-1]
+    for frames in reversed(tracebacks):
+        packages = [(match[1] or match[2], frame) for frame in frames if (match := _PACKAGE.search(frame.file))]
+        if packages:
+            return next(frame for name, frame in reversed(packages) if name == packages[0][0])
+    return None
 
 
 @dataclass
@@ -645,7 +650,7 @@ def _outcome_of(block: _Block, parts: list[_Part]) -> tuple[str | None, str, lis
 def _error_of(
     block: _Block, parts: list[_Part], kind: str | None, message: str, chain: list[tuple[str, str]]
 ) -> ClientError:
-    frame = next((found for part in parts if (found := own_frame(part.frames))), None)
+    frame = own_frame([part.frames for part in parts])
     packages = [match for part in parts for item in part.frames if (match := _PACKAGE.search(item.file))]
     whole = "\n".join(block.lines) + "\n" + message
     if frame is not None and frame.code:
