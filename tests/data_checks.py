@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import runpy
 import secrets
 import uuid
 from collections.abc import Iterable, Iterator
@@ -16,6 +17,7 @@ import pytest
 import yaml
 from ansible.module_utils.ingest_verify.checks import Outcome, read_request, run_checks
 from ansible.module_utils.ingest_verify.findings import Finding
+from ansible.module_utils.testing import patch_module_args
 from qtickets_api.__main__ import main as loader
 
 from embedded.testing import Engine
@@ -99,8 +101,10 @@ class Loaded:
         }
         return {**known, **more}
 
-    def check(self, checks: list[dict[str, Any]] | None = None, **more: Any) -> Outcome:
-        """Run the given checks, or all of the role's."""
+    def check(
+        self, checks: list[dict[str, Any]] | None = None, login: tuple[str, str] | None = None, **more: Any
+    ) -> Outcome:
+        """Run the given checks, or all of the role's, as admin or with the login given."""
         defaults = role_defaults()
         params = {
             "database": self.database,
@@ -109,7 +113,7 @@ class Loaded:
             "run": self.run(),
             **more,
         }
-        client = self.engine.client(database=self.database)
+        client = self.engine.client(*(login or ()), database=self.database)
         try:
             outcome = run_checks(client, read_request(params))
         finally:
@@ -152,3 +156,12 @@ def only(findings: Iterable[Finding], cause: str, *, check: str | None = None) -
 
 def status(outcome: Outcome, name: str) -> str:
     return str(next(check["status"] for check in outcome.checks if check["name"] == name))
+
+
+def run_module(name: str, args: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """Run a module of library/ in this process; its result, of a failure too."""
+    capsys.readouterr()
+    with patch_module_args(args), pytest.raises(SystemExit):
+        runpy.run_path(str(ROOT / "library" / f"{name}.py"), run_name="__main__")
+    result: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
+    return result

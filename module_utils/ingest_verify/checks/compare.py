@@ -117,7 +117,7 @@ def _touched(check: Check, context: Context, source: Table) -> tuple[str | None,
     name = check.options["touched_key"]
     if not name:
         return None, ""
-    mine = context.run.condition(check.options["this_run"])
+    mine = context.run.condition(check.options["this_run"], source.columns)
     if not mine:
         return None, "all of them, since this run's rows cannot be told"
     expression = check.options["key"][name]
@@ -202,8 +202,8 @@ def user_sql(check: Check, context: Context) -> Judged:
 
 
 def trend_needs(check: Check, context: Context) -> list[Need]:
-    context.table(check)
-    mine = context.run.condition(check.options["this_run"])
+    table = context.table(check)
+    mine = context.run.condition(check.options["this_run"], table.columns)
     return [Need("rows", count())] + ([Need("mine", count(mine))] if mine else [])
 
 

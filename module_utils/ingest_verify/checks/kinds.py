@@ -134,7 +134,7 @@ def volume_needs(check: Check, context: Context) -> list[Need]:
     table = context.table(check)
     where, final = check.options["where"], check.options["final"] and table.collapses
     needs = [Need("rows", count(where), final)]
-    mine = context.run.condition(check.options["this_run"])
+    mine = context.run.condition(check.options["this_run"], table.columns)
     if mine:
         require(table, [check.options["this_run"]["column"]])
         needs.append(Need("mine", count(where, mine), final))
@@ -267,7 +267,7 @@ def freshness_needs(check: Check, context: Context) -> list[Need]:
         Need("now", "any(toString(now('UTC')))"),
         Need("newest_utc", f"toString(toTimeZone({_as_time(moment)}, 'UTC'))"),
     ]
-    mine = context.run.condition(check.options["this_run"])
+    mine = context.run.condition(check.options["this_run"], table.columns)
     if mine:
         require(table, [check.options["this_run"]["column"]])
         needs.append(Need("mine", count(where, mine)))

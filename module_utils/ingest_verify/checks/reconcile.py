@@ -15,7 +15,7 @@ _WRAPS = (2**8, 2**16, 2**32, 2**64)
 
 def reconciliation_needs(check: Check, context: Context) -> list[Need]:
     table = context.table(check)
-    mine = context.run.condition(check.options["this_run"])
+    mine = context.run.condition(check.options["this_run"], table.columns)
     if not mine:
         return [Need("rows", count())]
     require(table, [check.options["this_run"]["column"]])
@@ -101,7 +101,7 @@ def _differences(
 
     def report(headline: str, expected: str, actual: str, next_step: str, severity: str | None = None) -> None:
         rows_sql = None
-        condition = context.run.condition(check.options["this_run"])
+        condition = context.run.condition(check.options["this_run"], table.columns)
         if condition:
             shown = table.shown([check.options["this_run"]["column"]])
             rows_sql = f"SELECT {shown} FROM {table.quoted} WHERE {condition} LIMIT {context.rows_shown}"
@@ -187,7 +187,7 @@ def _sum_differences(check: Check, context: Context, table: Table, values: Value
             continue
         cause, reason = _sum_cause(claimed - held, int(values.get("final", values.get("raw", 0))))
         title = f"{table.database}.{table.name}.{column}"
-        condition = context.run.condition(check.options["this_run"])
+        condition = context.run.condition(check.options["this_run"], table.columns)
         final = " FINAL" if reads_final(check, table) else ""
         rows_sql = (
             f"SELECT {table.shown([column])} FROM {table.quoted}{final} WHERE {condition} "

@@ -13,7 +13,8 @@ from ..client import quote_string
 from .declarations import DeclarationError
 from .session import TOOL, ScanError, Session
 
-_LOG_ENTRIES = 10000
+# Different INSERT texts of one run; a loader has a handful.
+_STATEMENTS = 1000
 
 _NAME = r"(?:`(?:[^`\\]|\\.|``)*`|\"(?:[^\"\\]|\\.)*\"|[A-Za-z_][\w$]*)"
 _TARGET = re.compile(
@@ -90,8 +91,10 @@ class Run:
                 f"{self.end:%F %T} UTC are looked at instead"
             )
 
-    def window_sql(self, column: str) -> str:
-        """Condition for a time column to lie within the window."""
+    def window_sql(self, column: str, column_type: str = "") -> str:
+        """Condition for a time column to lie within the window, exactly where its type has fractions of a second."""
+        if "DateTime64" in column_type:
+            return f"({column} BETWEEN {_literal(self.start, 6)} AND {_literal(self.end, 6)})"
         # DateTime columns drop the fraction of the second that the window's ends carry, so whole seconds are compared.
         first, last = self.bounds()
         return f"({column} >= {first} AND {column} <= {last})"
@@ -102,13 +105,16 @@ class Run:
             raise ValueError("the run's window is open")
         return _literal(self.start), _literal(self.end + timedelta(seconds=1))
 
-    def condition(self, this_run: Mapping[str, str | None] | None) -> str | None:
-        """The SQL condition for rows of this run, None when it cannot be told by the declared column."""
+    def condition(self, this_run: Mapping[str, str | None] | None, columns: Mapping[str, str]) -> str | None:
+        """The SQL condition for rows of this run, None when it cannot be told by the declared column.
+
+        `columns` are the table's, names to types.
+        """
         column = this_run["column"] if this_run else None
         if not this_run or not column:
             return None
         if this_run["within"]:
-            return self.window_sql(column)
+            return self.window_sql(column, columns.get(column, ""))
         if this_run["equals"] == "ver":
             return None if self.ver is None else f"({column} = {self.ver})"
         return None if self.loader_run_id is None else f"(toString({column}) = {quote_string(self.loader_run_id)})"
@@ -132,118 +138,139 @@ class Run:
 
 @dataclass
 class Written:
-    """Rows that the server wrote for this run by table ('database.table'), views' rows taken out.
+    """Rows that the server wrote for this run by table ('database.table'), those pushed into views counted to the view.
 
     `by` says how the statements were found; None when query_log cannot answer, with the reason in `notes`.
     """
 
     rows: dict[str, int] = field(default_factory=dict)
     failed: dict[str, int] = field(default_factory=dict)
-    view_rows: dict[str, int] = field(default_factory=dict)
     by: str | None = None
     notes: list[str] = field(default_factory=list)
 
     def of(self, database: str, table: str) -> int | None:
+        """None when it is not known, 0 when nothing was written."""
         return None if self.by is None else self.rows.get(f"{database}.{table}", 0)
 
 
 def read_written(session: Session, run: Run, database: str, seconds: float) -> Written:
     """Sum the rows of this run's INSERTs per target table from `system.query_log`.
 
+    The target is read from the statement: `query_log.tables` also lists sources and view targets. A statement's
     `written_rows` counts rows pushed into materialized views too (measured: 64 for 51), so those that
-    `system.query_views_log` reports for the statement are taken out. The target is read from the statement:
-    `query_log.tables` also lists sources and view targets.
+    `system.query_views_log` has for it are taken out. An asynchronous insert is written by a later flush: its rows are
+    those of `system.asynchronous_insert_log`.
     """
     written = Written()
     note = session.flush_logs()
     if note:
         written.notes.append(note)
     try:
-        known = {
-            row["table"]
-            for row in session.read(
-                "SELECT name AS table FROM system.tables WHERE database = 'system'", seconds, "written"
-            )
-        }
+        listed = session.read("SELECT name FROM system.tables WHERE database = 'system'", seconds, "written")
+        known = {row["name"] for row in listed}
         if "query_log" not in known:
             raise ScanError("system.query_log does not exist, or this user may not see it", "")
-        entries = _insert_entries(session, run, written, seconds)
-        ids = [row["query_id"] for row in entries]
-        views = _rows_by_query(session, "query_views_log", "initial_query_id", "written_rows", ids, known, seconds)
-        # An asynchronous insert is written by a later flush: its own log has the rows by the insert's query_id.
-        flushed = _rows_by_query(session, "asynchronous_insert_log", "query_id", "rows", ids, known, seconds)
+        statements: list[dict[str, Any]] = []
+        for how, condition in _attributions(run):
+            written.by = how
+            chosen = _inserts(run, condition)
+            statements = session.read(_by_statement(chosen, run, known), seconds, "written")
+            if statements:
+                if "query_views_log" in known:
+                    _add_views(written, session.read(_by_view(chosen, run, known), seconds, "written"))
+                break
     except ScanError as error:
         written.by = None
         written.notes.append(f"what the server wrote is not known: {error}")
         return written
-    for row in entries:
-        match = _TARGET.match(row["query"])
+    for row in statements:
+        match = _TARGET.match(row["statement"])
         if not match:
             continue
         target = f"{_unquoted(match[1]) if match[1] else row['current_database'] or database}.{_unquoted(match[2])}"
-        if row["views"] and views is None:
+        if row["with_views"] and "query_views_log" not in known:
             written.notes.append(f"{target}: without system.query_views_log the rows include those pushed into views")
-        pushed = (views or {}).get(row["query_id"], 0)
-        rows = (flushed or {}).get(row["query_id"], max(0, row["written_rows"] - pushed))
         counts = written.rows if row["type"] == "QueryFinish" else written.failed
-        counts[target] = counts.get(target, 0) + rows
-        if pushed:
-            written.view_rows[target] = written.view_rows.get(target, 0) + pushed
+        counts[target] = counts.get(target, 0) + int(row["rows"])
     written.notes = list(dict.fromkeys(written.notes))
     return written
 
 
-def _insert_entries(session: Session, run: Run, written: Written, seconds: float) -> list[dict[str, Any]]:
-    """This run's INSERTs: by its log_comment, else by the ingest's user within the window."""
-    first, last = run.bounds()
-    attempts = []
+def _attributions(run: Run) -> list[tuple[str, str]]:
+    """Ways to tell this run's statements, the most exact one first; raises ScanError when there is none."""
+    ways = []
     if run.loader_run_id:
-        attempts.append(("log_comment", f"position(log_comment, {quote_string(run.loader_run_id)}) > 0"))
+        ways.append(("log_comment", f"position(log_comment, {quote_string(run.loader_run_id)}) > 0"))
     elif run.log_comment:
-        attempts.append(("log_comment", f"log_comment = {quote_string(run.log_comment)}"))
+        ways.append(("log_comment", f"log_comment = {quote_string(run.log_comment)}"))
     if run.user:
-        attempts.append(("user and window", f"user = {quote_string(run.user)}"))
-    if not attempts:
+        ways.append(("user and window", f"user = {quote_string(run.user)}"))
+    if not ways:
         raise ScanError("neither the ingest's user nor its log_comment is known", "")
-    entries: list[dict[str, Any]] = []
-    for how, condition in attempts:
-        # The log's key begins with event_date: without it the whole log is read.
-        entries = session.read(
-            "SELECT query_id, type, query, current_database, written_rows, notEmpty(views) AS views "
-            "FROM system.query_log "
-            f"WHERE event_date >= toDate({first}) - 1 AND event_date <= toDate({last}) + 1 "
-            f"AND event_time_microseconds BETWEEN {_literal(run.start, 6)} AND {_literal(run.end, 6)} AND type IN ('QueryFinish', 'ExceptionWhileProcessing') "
-            f"AND query_kind = 'Insert' AND is_initial_query AND {condition} "
-            f"AND position(log_comment, {quote_string(TOOL)}) = 0 "
-            f"ORDER BY event_time LIMIT {_LOG_ENTRIES + 1}",
-            seconds,
-            "written",
-        )
-        written.by = how
-        if entries:
-            break
-    if len(entries) > _LOG_ENTRIES:
-        raise ScanError(f"this run sent more than {_LOG_ENTRIES} INSERTs", "")
-    return entries
+    return ways
 
 
-def _rows_by_query(
-    session: Session, table: str, id_column: str, rows_column: str, ids: list[str], known: set[str], seconds: float
-) -> dict[str, int] | None:
-    """Rows per query id from a log table; None when the server does not keep that log."""
-    if table not in known:
-        return None
-    if not ids:
-        return {}
-    listed = ", ".join(quote_string(query_id) for query_id in ids)
-    status = "AND status = 'Ok' " if table == "asynchronous_insert_log" else ""
-    rows = session.read(
-        f"SELECT {id_column} AS id, sum({rows_column}) AS rows FROM system.{table} "
-        f"WHERE {id_column} IN ({listed}) {status}GROUP BY id",
-        seconds,
-        "written",
+def _inserts(run: Run, condition: str) -> str:
+    """FROM and WHERE for this run's INSERTs. The log's key begins with event_date: without it the whole log is read."""
+    first, last = run.bounds()
+    return (
+        f"system.query_log WHERE event_date BETWEEN toDate({first}) - 1 AND toDate({last}) + 1 "
+        f"AND {run.window_sql('event_time_microseconds', 'DateTime64(6)')} "
+        "AND type IN ('QueryFinish', 'ExceptionWhileProcessing') AND query_kind = 'Insert' AND is_initial_query "
+        f"AND {condition} AND position(log_comment, {quote_string(TOOL)}) = 0"
     )
-    return {row["id"]: int(row["rows"]) for row in rows}
+
+
+def _by_statement(chosen: str, run: Run, known: set[str]) -> str:
+    """Rows per statement text: a loader that inserts row by row sends the same text thousands of times."""
+    first, last = run.bounds()
+    # A flush may come after the window's end, a view's row is written with its statement's.
+    days = f"event_date BETWEEN toDate({first}) - 1 AND toDate({last}) + 2"
+    ids = f"(SELECT query_id FROM {chosen})"
+    pushed, joins = "0", ""
+    if "query_views_log" in known:
+        pushed = "views.rows"
+        joins += (
+            " LEFT JOIN (SELECT initial_query_id, sum(written_rows) AS rows FROM system.query_views_log "
+            f"WHERE {days} AND initial_query_id IN {ids} GROUP BY initial_query_id) AS views "
+            "ON views.initial_query_id = inserts.query_id"
+        )
+    rows = f"greatest(toInt64(inserts.written_rows) - toInt64({pushed}), 0)"
+    if "asynchronous_insert_log" in known:
+        joins += (
+            " LEFT JOIN (SELECT query_id, sumIf(rows, status = 'Ok') AS rows, 1 AS found "
+            f"FROM system.asynchronous_insert_log WHERE {days} AND query_id IN {ids} GROUP BY query_id) AS flushes "
+            "ON flushes.query_id = inserts.query_id"
+        )
+        rows = f"if(flushes.found, toInt64(flushes.rows), {rows})"
+    return (
+        "SELECT statement, inserts.current_database AS current_database, inserts.type AS type, "
+        f"max(inserts.with_views) AS with_views, sum({rows}) AS rows "
+        "FROM (SELECT query_id, toString(type) AS type, substring(query, 1, 2000) AS statement, current_database, "
+        f"written_rows, notEmpty(views) AS with_views FROM {chosen}) AS inserts{joins} "
+        f"GROUP BY statement, current_database, type ORDER BY rows DESC LIMIT {_STATEMENTS}"
+    )
+
+
+def _by_view(chosen: str, run: Run, known: set[str]) -> str:
+    """Rows per materialized view and its target table."""
+    first, last = run.bounds()
+    ids = f"SELECT query_id FROM {chosen}"
+    days = f"event_date BETWEEN toDate({first}) - 1 AND toDate({last}) + 2"
+    if "asynchronous_insert_log" in known:
+        ids += (
+            f" UNION ALL SELECT flush_query_id FROM system.asynchronous_insert_log WHERE {days} AND query_id IN ({ids})"
+        )
+    return (
+        "SELECT view_name, view_target, sum(written_rows) AS rows FROM system.query_views_log "
+        f"WHERE {days} AND initial_query_id IN ({ids}) GROUP BY view_name, view_target"
+    )
+
+
+def _add_views(written: Written, views: list[dict[str, Any]]) -> None:
+    for row in views:
+        for name in {row["view_name"], row["view_target"].replace("`", "")}:
+            written.rows[name] = written.rows.get(name, 0) + int(row["rows"])
 
 
 def _unquoted(name: str) -> str:

@@ -75,7 +75,7 @@ def run_checks(client: Client, request: Request) -> Outcome:
     run, database, limits = request.run, request.database, request.limits
     session = Session(client)
     server = session.read(
-        "SELECT now('UTC') AS now, timezone() AS zone, currentUser() AS user", limits.seconds, "clock"
+        "SELECT now64(6, 'UTC') AS now, timezone() AS zone, currentUser() AS user", limits.seconds, "clock"
     )[0]
     now = server["now"].replace(tzinfo=UTC)
     run.close_window(now, limits.look_back_minutes)

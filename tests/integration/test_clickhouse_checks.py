@@ -1,0 +1,359 @@
+"""The data checks over a real engine: what cannot be answered, foreign ingests, fewer scans, the trend, the module."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from ansible.module_utils.ingest_verify.checks import DeclarationError, read_request
+
+from embedded.testing import Engine, start_engine
+from simulator.testing import Running, start_simulator
+from tests.conftest import INGEST_PASSWORD, INGEST_USER
+from tests.data_checks import (
+    ORDERS,
+    Loaded,
+    errors,
+    fresh_database,
+    only,
+    problems,
+    role_defaults,
+    run_module,
+    status,
+)
+
+BY_WINDOW = {"column": "loaded_at", "within": "window"}
+
+
+@pytest.fixture
+def shop(engine: Engine, database: str) -> Loaded:
+    """Another team's database: a plain table, a materialized view over it, no run record, no log_comment."""
+    target = Loaded(engine, database, INGEST_USER, INGEST_PASSWORD)
+    target.query(
+        "CREATE TABLE purchases (id UInt64, bought_at DateTime('UTC'), sku String, amount Decimal(12, 2), "
+        "loaded_at DateTime64(3, 'UTC') DEFAULT now64(3)) ENGINE = MergeTree ORDER BY id"
+    )
+    target.query(
+        "CREATE TABLE by_day (day Date, sku String, amount Decimal(38, 2)) "
+        "ENGINE = SummingMergeTree ORDER BY (day, sku)"
+    )
+    target.query(
+        "CREATE MATERIALIZED VIEW to_day TO by_day AS "
+        "SELECT toDate(bought_at) AS day, sku, sum(amount) AS amount FROM purchases GROUP BY day, sku"
+    )
+    return target
+
+
+def buy(shop: Loaded, rows: int, first: int = 0) -> None:
+    """The foreign loader: rows by its own user, within a window of its own."""
+    shop.start = shop.now()
+    client = shop.engine.client(shop.user, shop.password, database=shop.database)
+    client.execute(
+        "INSERT INTO purchases (id, bought_at, sku, amount) "
+        f"SELECT number + {first}, now() - 60, toString(number % 3), number FROM numbers({rows})"
+    )
+    client.disconnect()
+    shop.end = shop.now()
+
+
+def foreign(shop: Loaded, **more: Any) -> dict[str, Any]:
+    return {"user": shop.user, "window": {"from": shop.start, "to": shop.end}, **more}
+
+
+VOLUME = {"name": "bought", "kind": "volume", "table": "purchases", "this_run": BY_WINDOW}
+RECONCILED = {"name": "reconciled", "kind": "reconciliation", "table": "purchases", "this_run": BY_WINDOW}
+
+
+# What cannot be answered --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("check", "cause", "said"),
+    [
+        ({"kind": "volume", "table": "purchase"}, "data_missing_table", "nearest name is purchases"),
+        ({"kind": "freshness", "table": "purchases", "column": "bougt_at"}, "data_missing_column", "is bought_at"),
+        ({"kind": "volume", "table": "purchases", "where": "bougt_at > 0"}, "data_missing_column", "bougt_at"),
+        ({"kind": "volume", "table": "broken_view"}, "data_missing_table", "gone"),
+        ({"kind": "volume", "table": "nowhere.purchases"}, "data_missing_table", "nowhere"),
+        ({"kind": "sql", "query": "SELECT sleepEachRow(1) FROM numbers(3)"}, "data_check_timeout", "Timeout"),
+        ({"kind": "values", "table": "slow", "ranges": {"s": {"max": 5}}}, "data_check_timeout", "Timeout"),
+        ({"kind": "sql", "query": "SELEC 1"}, "data_check_failed", "Syntax error"),
+        ({"kind": "sql", "query": "SELECT * FROM purchases; DROP TABLE purchases"}, "data_check_failed", "yntax"),
+        (
+            {"kind": "referential", "table": "purchases", "column": "sku", "references": "skus.sku"},
+            "data_missing_table",
+            "skus",
+        ),
+        (
+            {"kind": "values", "table": "purchases", "not_wrapped": "amount"},
+            "data_check_failed",
+            "needs an unsigned integer",
+        ),
+    ],
+)
+def test_a_check_that_cannot_be_answered_is_an_error_and_the_others_still_run(
+    shop: Loaded, check: dict[str, Any], cause: str, said: str
+) -> None:
+    shop.query("CREATE TABLE gone (id UInt8) ENGINE = Memory")
+    shop.query("CREATE VIEW broken_view AS SELECT * FROM gone")
+    shop.query("DROP TABLE gone")
+    shop.query("CREATE VIEW slow AS SELECT sleepEachRow(1) AS s FROM numbers(3)")
+    buy(shop, 10)
+    outcome = shop.check([{"name": "odd", "time_limit_seconds": 1, **check}, VOLUME], run=foreign(shop))
+    finding = only(outcome.findings, cause, check="odd")
+    assert said in finding.headline
+    assert finding.next_step
+    assert status(outcome, "odd") == "error"
+    assert status(outcome, "bought") == "ok"
+    assert shop.query("SELECT count() FROM purchases") == [(10,)]
+
+
+def test_a_slow_check_on_the_same_table_does_not_spoil_the_others(shop: Loaded) -> None:
+    buy(shop, 10)
+    slow = {
+        "name": "slow",
+        "kind": "volume",
+        "table": "purchases",
+        "time_limit_seconds": 1,
+        "where": "sleepEachRow(0.3)",
+    }
+    outcome = shop.check([{**VOLUME, "time_limit_seconds": 1}, slow], run=foreign(shop))
+    assert status(outcome, "slow") == "error"
+    assert status(outcome, "bought") == "ok"
+
+
+@pytest.fixture
+def narrow_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    folder = tmp_path_factory.mktemp("narrow")
+    users = {
+        "narrow": {"password": "n", "grants": ["GRANT SELECT ON d.purchases"]},
+        "reader": {"password": "r", "readonly": True},
+    }
+    with start_engine(folder, users=users) as running:
+        running.query("CREATE DATABASE d")
+        running.query("CREATE TABLE d.purchases (id UInt8) ENGINE = MergeTree ORDER BY id")
+        running.query("CREATE TABLE d.secret (id UInt8) ENGINE = MergeTree ORDER BY id")
+        running.query("INSERT INTO d.purchases VALUES (1)")
+        yield running
+
+
+def test_a_table_without_rights_is_named_with_the_grant_and_a_read_only_user_will_do(narrow_engine: Engine) -> None:
+    checks = [
+        {"name": "seen", "kind": "volume", "table": "purchases"},
+        {"name": "not seen", "kind": "volume", "table": "secret"},
+    ]
+    target = Loaded(narrow_engine, "d", "narrow", "n", start="", end="")
+    outcome = target.check(checks, run={}, login=("narrow", "n"))
+    finding = only(outcome.findings, "data_check_no_access")
+    assert finding.next_step == "GRANT SELECT ON d.secret TO narrow"
+    assert status(outcome, "seen") == "ok"
+    outcome = target.check([checks[0]], run={}, login=("reader", "r"))
+    assert problems(outcome) == []
+
+
+def test_checks_cannot_write(shop: Loaded) -> None:
+    buy(shop, 3)
+    write = {
+        "name": "write",
+        "kind": "sql",
+        "query": "SELECT 1) SETTINGS readonly = 0; INSERT INTO purchases (id) VALUES (7) --",
+    }
+    outcome = shop.check([write], run=foreign(shop))
+    assert status(outcome, "write") == "error"
+    assert shop.query("SELECT count() FROM purchases") == [(3,)]
+
+
+# Foreign ingests ----------------------------------------------------------------------------------------------------
+
+
+def test_a_foreign_ingest_is_reconciled_by_the_sides_that_exist(shop: Loaded) -> None:
+    buy(shop, 40)
+    outcome = shop.check([VOLUME, RECONCILED], run=foreign(shop))
+    assert problems(outcome) == []
+    row = outcome.reconciliation[0]
+    assert (row["served"], row["claimed"], row["written"], row["held"]) == (None, None, 40, 40)
+    assert {"served is not known", "claimed is not known"} <= set(row["notes"])
+    assert outcome.run["written_found_by"] == "user and window"
+
+
+def test_a_foreign_ingest_that_lost_rows_is_told(shop: Loaded) -> None:
+    buy(shop, 40)
+    shop.query("DELETE FROM purchases WHERE id < 4")
+    finding = only(errors(shop.check([VOLUME, RECONCILED], run=foreign(shop))), "data_count_mismatch")
+    assert "the server wrote 40 rows, the table holds 36 of this run" in finding.headline
+    assert finding.evidence["rows"]
+
+
+def test_tables_without_a_run_column_are_told_by_query_log_also_behind_a_view(shop: Loaded) -> None:
+    buy(shop, 9)
+    run = foreign(shop, expected_tables=["purchases", "by_day", "to_day"])
+    outcome = shop.check([VOLUME], run=run)
+    assert problems(outcome) == []
+    assert {check["name"]: check["rows"] for check in outcome.checks}["rows of this run in by_day"] == 3
+
+    shop.start = shop.end
+    shop.end = shop.now()
+    outcome = shop.check([VOLUME], run=foreign(shop, expected_tables=["purchases", "by_day", "to_day"]))
+    assert {finding.object for finding in errors(outcome)} == {
+        f"{shop.database}.{table}" for table in ("purchases", "by_day", "to_day")
+    }
+    assert {finding.cause for finding in errors(outcome)} == {"data_not_from_this_run"}
+
+
+def test_rows_of_another_user_in_the_window_are_not_counted_as_written(shop: Loaded) -> None:
+    buy(shop, 5)
+    shop.query("INSERT INTO purchases (id) SELECT number + 100 FROM numbers(3)")
+    shop.end = shop.now()
+    row = shop.check([RECONCILED], run=foreign(shop)).reconciliation[0]
+    assert (row["written"], row["held"]) == (5, 8)
+
+
+def test_without_a_ledger_the_last_minutes_are_looked_at_and_that_is_said(shop: Loaded) -> None:
+    buy(shop, 5)
+    outcome = shop.check([VOLUME, RECONCILED], run={"user": shop.user})
+    assert problems(outcome) == []
+    assert outcome.run["looked_back"]
+    assert any("the last 5 minutes" in note for note in outcome.notes)
+
+
+def test_the_loader_is_found_again_without_a_ledger(engine: Engine, api: Running) -> None:
+    with fresh_database(engine, INGEST_USER, INGEST_PASSWORD) as target:
+        target.load(api)
+        outcome = target.check(run={"job": "qtickets_api", "user": INGEST_USER})
+        assert problems(outcome) == []
+        assert outcome.run["loader_run_id"] == target.run_id
+        assert {row["status"] for row in outcome.reconciliation} == {"agrees"}
+        assert all(row["claimed"] == row["written"] == row["held"] for row in outcome.reconciliation)
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with start_simulator(tmp_path_factory.mktemp("api"), orders=40, events=3, seed=3) as running:
+        yield running
+
+
+def test_a_wall_clock_without_a_zone_in_its_type_is_read_in_the_declared_one(shop: Loaded) -> None:
+    shop.query("CREATE TABLE clocks (id UInt8, at DateTime('UTC')) ENGINE = MergeTree ORDER BY id")
+    shop.query("INSERT INTO clocks SELECT 1, toDateTime(toString(now('Asia/Tokyo')), 'UTC')")
+    check = {
+        "name": "fresh",
+        "kind": "freshness",
+        "table": "clocks",
+        "column": "at",
+        "limits": {"error_age_minutes": 5},
+    }
+    ahead = only(errors(shop.check([check], run=foreign(shop))), "data_future")
+    assert "about 9 hour(s)" in str(ahead.next_step)
+    assert problems(shop.check([{**check, "time_zone": "Asia/Tokyo"}], run=foreign(shop))) == []
+
+
+# Scans --------------------------------------------------------------------------------------------------------------
+
+
+def test_all_checks_of_one_table_are_one_query_and_one_more_with_final(engine: Engine, api: Running) -> None:
+    with fresh_database(engine, INGEST_USER, INGEST_PASSWORD) as target:
+        target.load(api)
+        kinds = ("volume", "freshness", "duplicates", "values", "reconciliation", "trend")
+        checks = [
+            check
+            for check in role_defaults()["verify_data_qtickets_checks"]
+            if check["table"] == ORDERS and check["kind"] in kinds
+        ]
+        outcome = target.check(checks)
+        assert problems(outcome) == []
+        engine.flush_logs()
+        queries = engine.query(
+            "SELECT query FROM system.query_log WHERE type = 'QueryFinish' AND log_comment LIKE '%clickhouse-ingest%'"
+            f" AND position(query, '`{target.database}`.`{ORDERS}`') AND query NOT LIKE '%query_log%'"
+        )
+        assert len(queries) == 2, queries
+        assert sum(" FINAL" in query for (query,) in queries) == 1
+
+
+# Trend --------------------------------------------------------------------------------------------------------------
+
+
+def history(rows: int, weeks: int, *, weekday_shift: int = 0, ok: bool = True) -> list[dict[str, Any]]:
+    now = datetime.now(UTC)
+    return [
+        {
+            "at": f"{now - timedelta(weeks=week + 1, days=weekday_shift):%F %T}",
+            "ok": ok,
+            "figures": {"purchases.rows_of_run": rows},
+        }
+        for week in range(weeks)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("past", "expected"),
+    [
+        (history(100, 4), "warning"),
+        (history(12, 4), "ok"),
+        (history(100, 3), "skipped"),
+        (history(100, 9, weekday_shift=1), "skipped"),
+        (history(100, 9, ok=False), "skipped"),
+        ([{"at": "nonsense", "figures": {}}, {}], "skipped"),
+    ],
+)
+def test_a_volume_far_from_the_same_weekdays_median_is_a_warning(
+    shop: Loaded, past: list[dict[str, Any]], expected: str
+) -> None:
+    buy(shop, 10)
+    trend = {"name": "usual", "kind": "trend", "table": "purchases", "this_run": BY_WINDOW}
+    outcome = shop.check([trend], run=foreign(shop), history=past)
+    assert status(outcome, "usual") == expected
+    assert errors(outcome) == []
+    assert outcome.history_entry["figures"]["purchases.rows_of_run"] == 10
+    if expected == "warning":
+        assert "median of 4" in only(outcome.findings, "data_trend").headline
+
+
+# The module ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_module_passes_fails_and_never_changes(
+    shop: Loaded, login: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    buy(shop, 5)
+    args: dict[str, Any] = {**login, "database": shop.database, "checks": [VOLUME], "run": foreign(shop)}
+    passed = run_module("clickhouse_checks", args, capsys)
+    assert (passed["changed"], passed.get("failed", False)) == (False, False)
+    assert passed["ledger_data"]["summary"].startswith("1 checks: 1 ok")
+    assert run_module("clickhouse_checks", {**args, "_ansible_check_mode": True}, capsys)["checks"][0]["status"] == "ok"
+
+    wanting = {**args, "checks": [{**VOLUME, "limits": {"min_rows": 6}}]}
+    failed = run_module("clickhouse_checks", wanting, capsys)
+    assert failed["failed"]
+    assert "ERROR [data_too_few]" in failed["msg"]
+    assert failed["findings"][0]["cause"] == "data_too_few"
+    assert not run_module("clickhouse_checks", {**wanting, "fail_on": "never"}, capsys).get("failed", False)
+
+
+def test_a_wrong_declaration_is_refused_before_anything_is_sent(capsys: pytest.CaptureFixture[str]) -> None:
+    args = {"login_port": 1, "database": "d", "checks": [VOLUME, {**VOLUME, "kind": "volum", "name": "x"}]}
+    failed = run_module("clickhouse_checks", args, capsys)
+    assert failed["msg"].startswith("verify_data_checks[1].kind: expected one of existence, volume")
+    assert "did you mean volume?" in failed["msg"]
+
+
+def test_history_file_lines_that_are_cut_do_not_matter(tmp_path: Any) -> None:
+    file = tmp_path / "history.jsonl"
+    file.write_text(json.dumps({"at": "2026-11-23 00:00:00", "figures": {}}) + '\n{"at": "2026-\n[1]\n')
+    request = read_request({"database": "d", "checks": [], "history_file": str(file)})
+    assert len(request.history) == 1
+    assert read_request({"database": "d", "checks": [], "history_file": str(tmp_path / "none")}).history == []
+
+
+def test_a_run_that_makes_no_sense_is_refused() -> None:
+    window = {"from": "2026-11-23 05:00:00", "to": "2026-11-23 04:00:00"}
+    with pytest.raises(DeclarationError, match=r"run\.window: expected from before to"):
+        read_request({"database": "d", "checks": [], "run": {"window": window}})
+    with pytest.raises(DeclarationError, match=r"run\.window\.from: expected a time such as"):
+        read_request({"database": "d", "checks": [], "run": {"window": {"from": "yesterday"}}})
+    with pytest.raises(DeclarationError, match=r"run\.run_id: not known"):
+        read_request({"database": "d", "checks": [], "run": {"run_id": str(uuid.uuid4())}})
