@@ -59,6 +59,10 @@ class Catalog:
     def table_facts(self, database: str | None, table: str | None) -> dict[str, Any] | None:
         return self.evidence.table_facts(database, table) if database and table else None
 
+    def view_using(self, table: str) -> str | None:
+        """A materialized view that names this table, which itself may be gone."""
+        return next((f"{owner}.{name}" for owner, name in self.evidence.views_naming(table)), None)
+
     def active_parts(self, database: str, table: str) -> int | None:
         try:
             return self.evidence.active_parts(database, table)

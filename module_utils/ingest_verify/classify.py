@@ -24,6 +24,9 @@ STAGE = "qtickets_ingest"
 # 735 QUERY_WAS_CANCELLED_BY_CLIENT
 ABORT_CODES = frozenset({32, 33, 99, 101, 209, 210, 236, 394, 735})
 
+# The same before the statement was parsed (3 UNEXPECTED_END_OF_FILE); 209 and 210 there are any idle connection's end.
+UNLOGGED_ABORT_CODES = frozenset({3, 32, 33})
+
 # Another try of the same data can help: the server's state, not the data, was in the way.
 TRANSIENT_CODES = frozenset({
     3, 159, 160, 198, 201, 202, 203, 209, 210, 225, 236, 241, 242, 243, 252, 254, 279, 285, 286, 319, 364, 394, 415,
@@ -192,6 +195,11 @@ def _missing_table(refusal: Refusal, catalog: Catalog) -> Cause:
     name = f"{database}.{table}" if database else table
     if database and database not in catalog.databases:
         return _database_cause(refusal, catalog, database)
+    # A table that the statement does not name is read or written by a view on the one that it names.
+    named_by_it = {name for _, name in source_tables(refusal.sql)} | {refusal.target.table}
+    view = None if refusal.view or table in named_by_it else catalog.view_using(table)
+    if view:
+        return _view_failed(refusal, catalog, view)
     near = catalog.nearest_table(database, table)
     exists_now = catalog.has_table(database, table)
     actual = f"{name} does not exist"
@@ -330,7 +338,7 @@ def _column_names_in(text: str) -> list[str]:
         names.extend(re.findall(pattern, text))
     head = text.partition("in scope")[0].partition("In scope")[0]
     names.extend(_QUOTED.findall(head))
-    return [name.strip("`'\" ") for name in names]
+    return [name.strip("`'\" .:") for name in names]
 
 
 def _column_count(refusal: Refusal, catalog: Catalog) -> Cause:
@@ -388,6 +396,12 @@ def _values_syntax(refusal: Refusal, catalog: Catalog) -> Cause | None:
 # Values --------------------------------------------------------------------------------------------------------------
 
 
+# A row of another length, as the text formats put it.
+_OTHER_LENGTH = re.compile(
+    r"(?i)(?:less|more|fewer) columns than expected|expected '(?:\\t|,)' (?:before: '(?:\\n|\\r|\])|at end of stream)"
+)
+
+
 def _type_mismatch(refusal: Refusal, catalog: Catalog) -> Cause | None:
     text = refusal.text
     if re.search(r"[Uu]nknown field found", text):
@@ -395,24 +409,30 @@ def _type_mismatch(refusal: Refusal, catalog: Catalog) -> Cause | None:
         if found:
             return found
     target = refusal.target
-    types = catalog.columns(target.database, target.table)
     if target.verb == "SELECT" or not target.table:
         return None
+    if _OTHER_LENGTH.search(text):
+        return _column_count(refusal, catalog)
+    types = catalog.columns(target.database, target.table)
+    listed = [name for name in (target.columns or types) if name in types]
     column = _column_in(text, types)
     expected = types.get(column) if column else None
-    value = _value_in(text)
+    also = ""
+    if column is None and listed and re.search(r"[Ee]xpected end of line", text):
+        column, expected = listed[-1], types[listed[-1]]
+        also = f", or more values in the row than the {len(listed)} columns"
     if column is None:
         kind = _type_in(text)
-        wanted = [name for name in (target.columns or types) if kind and _base_type(types.get(name, "")) == kind]
+        wanted = [name for name in listed if kind and kind in (types[name], _plain_type(types[name]))]
+        wanted = wanted or [name for name in listed if kind and _base_type(types[name]) == _base_type(kind)]
         if len(wanted) == 1:
             column, expected = wanted[0], types[wanted[0]]
         elif kind:
             expected = f"{kind} (columns of that type: {', '.join(wanted)})" if wanted else kind
-    where = f"{target.name}.{column}" if column else target.name
+    is_null = refusal.code == 349 or bool(re.search(r"NULL value into|convert NULL", text))
+    value = "NULL" if is_null else _value_in(text)
     seen = f"the value {value}" if value else "the value sent"
-    is_null = refusal.code == 349 or ("NULL" in text and "non-nullable" in text.lower())
-    if is_null:
-        seen = "NULL"
+    where = f"{target.name}.{column}" if column else target.name
     quoted = quote_identifier(column) if column else "<column>"
     table = quote_table(target.database, target.table) if target.database else quote_identifier(target.table)
     if is_null:
@@ -420,7 +440,7 @@ def _type_mismatch(refusal: Refusal, catalog: Catalog) -> Cause | None:
         step = f"Send a value, or let the column take NULL: {modify}"
     else:
         step = (
-            f"Convert the value in the ingest before it is sent. If the table is what is wrong: "
+            "Convert the value in the ingest before it is sent. If the table is what is wrong: "
             f"ALTER TABLE {table} MODIFY COLUMN {quoted} {_type_for(value)}; -- the type that the values need"
         )
     return Cause(
@@ -428,7 +448,7 @@ def _type_mismatch(refusal: Refusal, catalog: Catalog) -> Cause | None:
         f"{where} does not take {seen}: expected {expected or 'another type'}.",
         object=where,
         expected=f"{column or 'a value'} of type {expected}" if expected else None,
-        actual=f"{seen}{_kind_of(value)}",
+        actual=f"{seen}{'' if is_null else _kind_of(value)}{also}",
         next_step=step,
         fix_side="the ingest, when the value is wrong; the schema, when the column's type is",
     )
@@ -455,12 +475,18 @@ def _column_in(text: str, types: dict[str, str]) -> str | None:
     return None
 
 
+_TYPE_WORD = r"(?:U?Int|Float|Decimal|Date|DateTime|UUID|IPv|Bool|Enum|FixedString|Array|Map|Tuple|JSON)"
+
+
 def _type_in(text: str) -> str | None:
+    # The Values format casts by the column's whole type, parameters and all.
+    cast = re.search(r"_CAST\([^,]+, '((?:[^'\\]|\\.)+)'\)", text)
+    if cast:
+        return cast.group(1).replace("\\'", "'")
     for pattern in (
-        r"as ((?:U?Int|Float|Decimal|Date|DateTime|UUID|IPv|Bool|Enum|FixedString)\w*)",
-        r"Cannot parse ((?:U?Int|Float|Decimal|Date|DateTime|UUID|Bool)\w*) from String",
-        r"of type (\w+)",
-        r"to (?:type )?((?:U?Int|Float|Decimal|Date|DateTime|UUID|Bool|FixedString|Enum)\w*)",
+        rf"(?:as|for type|of type|for|to type|to) [`'\"]?({_TYPE_WORD}\w*(?:\([^()]*\))?)",
+        rf"[Cc]annot parse ({_TYPE_WORD}\w*) from String",
+        r"[Uu]nknown element .* for (enum)",
     ):
         found = re.search(pattern, text)
         if found:
@@ -468,12 +494,14 @@ def _type_in(text: str) -> str | None:
     return None
 
 
-def _base_type(kind: str) -> str:
+def _plain_type(kind: str) -> str:
     inner = re.fullmatch(r"(?:Nullable|LowCardinality)\((.*)\)", kind)
-    while inner:
-        kind = inner.group(1)
-        inner = re.fullmatch(r"(?:Nullable|LowCardinality)\((.*)\)", kind)
-    return kind.partition("(")[0]
+    return _plain_type(inner.group(1)) if inner else kind
+
+
+def _base_type(kind: str) -> str:
+    """The type's name without parameters and widths that the exceptions leave out: Enum8 is told as enum."""
+    return re.sub(r"^enum\d*", "enum", _plain_type(kind).partition("(")[0].lower())
 
 
 def _value_in(text: str) -> str | None:
@@ -482,20 +510,22 @@ def _value_in(text: str) -> str | None:
         r"parsed text: (\"[^\"]*\")",
         r"[Cc]annot convert (?:field |value |string )?('[^']*'|\S+) (?:to|from)",
         r"here: ('(?:[^'\\]|\\.)*'|[^\s,)]+)",
-        r"before: '([^']{1,80})",
         r"[Vv]alue ('[^']*'|-?[\d.]+)",
         r"[Uu]nknown element ('[^']*')",
+        r"[Cc]annot parse uuid (\S+):",
     ):
         found = re.search(pattern, text)
         if found:
             return found.group(1)[:100]
-    return None
+    # What follows the place where the parser stopped: the value's end, up to the next delimiter.
+    rest = re.search(r"before: '([^\"',}\]]{1,80})", text)
+    return f"near '{rest.group(1).strip()}'" if rest and rest.group(1).strip() else None
 
 
 def _kind_of(value: str | None) -> str:
     if value is None:
         return ""
-    bare = value.strip("'\"")
+    bare = value.removeprefix("near ").strip("'\"")
     if re.fullmatch(r"-\d+", bare):
         return " (a negative integer)"
     if re.fullmatch(r"\d+", bare):
@@ -800,6 +830,7 @@ def _view_failed(refusal: Refusal, catalog: Catalog, view: str) -> Cause:
                 code_name=refusal.code_name,
                 user=refusal.user,
                 current_database=database or refusal.current_database,
+                view=view,
             ),
             catalog,
         )

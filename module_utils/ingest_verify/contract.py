@@ -31,8 +31,8 @@ class ContractError(ValueError):
 def parse_contract(declared: Any) -> dict[str, dict[str, Any]]:
     """The contract with each column's types as a list; raises ContractError with the place of a wrong declaration.
 
-    `declared` maps a table to `columns` (name to a type, or to a list of types of which each will do) and optionally
-    `engine` and `key` (the sorting key as `system.tables` shows it).
+    `declared` maps a table or view to `columns` (name to a type, to a list of types of which each will do, or to `any`)
+    and optionally `engine` and `key` (the sorting key as `system.tables` shows it).
     """
     if not isinstance(declared, Mapping):
         raise ContractError("The contract is expected to map table names to their columns.")
@@ -180,6 +180,7 @@ def _squeezed(text: str) -> str:
 
 
 def same_type(actual: str, expected: str) -> bool:
-    """Whether a column's type is the expected one; spaces do not count, nor does a time zone the expected one omits."""
+    """Whether a column's type is the expected one (`any` takes every type); spaces do not count, nor does a time zone
+    that the expected one omits."""
     actual, expected = re.sub(r"\s", "", actual), re.sub(r"\s", "", expected)
-    return expected in (actual, _TIME_ZONE.sub(lambda m: m[1] + (")" if "64(" in m[1] else ""), actual))
+    return expected in ("any", actual, _TIME_ZONE.sub(lambda m: m[1] + (")" if "64(" in m[1] else ""), actual))

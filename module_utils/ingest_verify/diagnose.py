@@ -13,6 +13,7 @@ from .catalog import Catalog
 from .classify import (
     ABORT_CODES,
     STAGE,
+    UNLOGGED_ABORT_CODES,
     Cause,
     Refusal,
     async_insert_failed,
@@ -31,6 +32,7 @@ _REPORTING_CAUSES = {"client_exception", "client_key_error", "client_failed", "c
 _MENTIONS_SERVER = re.compile(r"(?i)clickhouse|\binsert|\bdatabase|\bquery|\btable|DB::|load(ing)? (failed|error)|chdb")
 _AUTHENTICATION_CODES = {192, 193, 194, 195, 516}
 _EXTRACT_ROWS = 500
+NO_LOG = ClientLog(errors=[], outcome=None, lines=0, bytes=0, encoding="utf-8", truncated=False)
 
 
 @dataclass
@@ -574,19 +576,28 @@ class _Diagnoser:
         aborted: list[StatementGroup],
         attribution: Attribution,
     ) -> None:
-        client = client_findings(self.log, self.ingest) if self.log and self.request.ingest is not None else []
-        if self.log is not None and self.request.ingest is None:
-            client = client_findings(self.log, {})
+        judged = self.request.ingest is not None
+        client = client_findings(self.log or NO_LOG, self.ingest) if self.log or judged else []
         self._locate(server + warnings)
+        wordless = [finding for finding in client if _is_wordless(finding)]
         causes = list(server)
         for finding in client:
             cause = self._cause_behind(finding, server)
+            if finding in wordless:
+                continue
             if cause is None:
                 self._add_server_side(finding, attribution, bool(server))
                 causes.append(finding)
             else:
                 cause.effects.append(f"the client's log: {finding.headline}")
         causes += self._abort_findings(aborted, causes)
+        causes += self._unlogged_aborts(causes)
+        for finding in wordless:
+            if any(cause.severity == "error" for cause in causes):
+                next(c for c in causes if c.severity == "error").effects.append(finding.headline)
+            else:
+                self._add_server_side(finding, attribution, False)
+                causes.append(finding)
         causes += self._silence(causes, attribution)
         self.result.findings = [*causes, *warnings, *self.result.findings]
         order = {"error": 0, "warning": 1, "info": 2}
@@ -669,6 +680,48 @@ class _Diagnoser:
             )
             _collapse(found, finding)
         return found
+
+    def _unlogged_aborts(self, causes: Sequence[Finding]) -> list[Finding]:
+        """A short HTTP body that breaks off is never parsed: only text_log has it, without user and statement."""
+        if self.ingest.get("exit_code") in (0, None):
+            return []
+        handlers = [
+            row
+            for row in self.evidence.text_errors(self.window)
+            if row["logger_name"].endswith("Handler") and _code_in(row["text"]) in UNLOGGED_ABORT_CODES
+        ]
+        if not handlers:
+            return []
+        line = handlers[0]["text"].partition(", Stack trace")[0]
+        client = [finding for finding in causes if not finding.cause.startswith("server_")]
+        if client:
+            client[0].effects.append(f"the server's text_log: {line} ({len(handlers)} time(s))")
+        if causes:
+            return []
+        code = _code_in(line)
+        return [
+            Finding(
+                STAGE,
+                "error",
+                "client_aborted_insert",
+                "The ingest ended while a client broke off in the middle of sending a statement: "
+                "what the server reports is the effect, not the cause.",
+                expected="statements sent to their end",
+                actual=line,
+                next_step="Look in the ingest's own log and exit code for why it stopped (exception, kill, time limit);"
+                " the server is not at fault.",
+                fix_side="the ingest",
+                evidence={
+                    "exception": clean_exception(line),
+                    "code": code,
+                    "code_name": self.evidence.code_names([code]).get(code, ""),
+                    "count": len(handlers),
+                    "first": handlers[0]["first_at"],
+                    "last": handlers[-1]["last_at"],
+                    "log_table": handlers[0]["from_table"],
+                },
+            )
+        ]
 
     def _silence(self, causes: Sequence[Finding], attribution: Attribution) -> list[Finding]:
         """Judge a run that no finding explains: nothing seen, nothing written, or an exit code without a word."""
@@ -890,6 +943,11 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         return 0.0
+
+
+def _is_wordless(finding: Finding) -> bool:
+    """An exit code that nothing in the log explains: it gives way to whatever the server knows."""
+    return finding.cause == "client_exception" and "exception" not in finding.evidence
 
 
 def _empty_target() -> dict[str, Any]:

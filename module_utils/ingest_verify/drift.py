@@ -337,7 +337,7 @@ def compare(wanted: Definition, found: Definition, database: str, table: str, to
                 f"ALTER TABLE {target} {alter};" if clause == "TTL" else None,
             )
     if wanted.select and found.select and wanted.select != found.select and "select" not in touched:
-        result.add("its SELECT differs", minor=True)
+        result.add("its SELECT is another one")
     return result
 
 

@@ -773,6 +773,15 @@ class Evidence:
         )
         return rows[0] if rows else None
 
+    def views_naming(self, table: str) -> list[tuple[str, str]]:
+        """`(database, view)` of the materialized views whose definition names this table."""
+        rows = self.query(
+            "SELECT database, name FROM system.tables WHERE engine = 'MaterializedView'"
+            f" AND position(create_table_query, {quote_string(table)}) > 0 AND name != {quote_string(table)}"
+            " ORDER BY database, name LIMIT 20"
+        )
+        return [(row["database"], row["name"]) for row in rows]
+
     def active_parts(self, database: str, table: str) -> int:
         """Number of active parts of one table."""
         rows = self.query(

@@ -221,8 +221,10 @@ def is_library(path: str) -> bool:
 
 
 def own_frame(tracebacks: list[list[Frame]]) -> Frame | None:
-    """The innermost frame of the user's own code in the first of the tracebacks that has one. A program installed as a
-    package has none outside site-packages: then it is the innermost frame of the package that the last one enters first.
+    """The innermost frame of the user's own code in the first of the tracebacks that has one.
+
+    A program installed as a package has none outside site-packages: then it is the innermost frame of the package that
+    the last traceback enters first.
     """
     for frames in tracebacks:
         own = [frame for frame in frames if not is_library(frame.file) and not _JVM_LIBRARY.match(frame.function)]

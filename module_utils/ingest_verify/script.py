@@ -13,7 +13,7 @@ from clickhouse_driver import Client, errors
 from . import drift, snapshot
 from .client import ConnectError, ServerError, clean_exception, connect, query, quote_identifier
 from .findings import Finding, shorten
-from .masking import MASK, mask_secrets
+from .masking import MASK, is_secret_name, mask_secrets
 from .session import Exact, open_session, readable
 from .statements import ScriptError, Statement, read_source, split
 
@@ -70,6 +70,13 @@ _CREDENTIAL_TAKERS = re.compile(
 # Commands that act on data or on the server and leave no trace in the snapshot.
 _ACTING = {"TRUNCATE", "OPTIMIZE", "KILL", "DELETE", "UPDATE", "BACKUP", "RESTORE", "UNDROP", "EXCHANGE"}
 _HARMLESS_SYSTEM = {"FLUSH", "SYNC", "RELOAD", "WAIT"}
+# Drift for which there is no ALTER.
+_BY_HAND = {
+    "TABLE": "Create a new table, INSERT ... SELECT into it, then EXCHANGE TABLES.",
+    "VIEW": "Write CREATE OR REPLACE VIEW in the schema file.",
+    "MATERIALIZED VIEW": "ALTER TABLE ... MODIFY QUERY with the SELECT of the schema file, or drop the view and apply the"
+    " file again (without a TO table its rows go with it).",
+}
 _READING = {"SELECT", "SHOW", "DESCRIBE", "DESC", "EXISTS", "EXPLAIN", "CHECK", "USE", "SET", "WITH", "("}
 
 
@@ -137,6 +144,8 @@ def run_script(params: Mapping[str, Any], data: bytes, name: str, *, check: bool
         _Run(params, statements, outcome, stage).apply()
     except ConnectError as error:
         outcome.findings.append(_connection_finding(error, params, stage))
+    except ServerError as error:
+        outcome.findings.append(_unreadable_catalog(error, params, stage))
     return outcome
 
 
@@ -167,6 +176,20 @@ def _connection_finding(error: ConnectError, params: Mapping[str, Any], stage: s
     )
 
 
+def _unreadable_catalog(error: ServerError, params: Mapping[str, Any], stage: str) -> Finding:
+    return Finding(
+        stage=stage,
+        severity="error",
+        cause="evidence_no_access",
+        headline=f"The catalog cannot be read by user {params['login_user']}, so whether the script changes anything"
+        f" cannot be known: {_first_sentence(error.message)}",
+        object="system.tables",
+        next_step="Give this user the right to read system.tables and system.databases, or use another one.",
+        fix_side="server",
+        evidence={"sql": error.sql, "exception": error.message, "code": error.code},
+    )
+
+
 def _entry(statement: Statement, name: str) -> dict[str, Any]:
     return {
         "line": statement.line,
@@ -177,10 +200,13 @@ def _entry(statement: Statement, name: str) -> dict[str, Any]:
 
 
 def secrets_in(statement: Statement) -> list[str]:
-    """String literals that are passwords or keys: whatever a source takes after its first two arguments."""
+    """String literals that are passwords or keys: what follows a word such as PASSWORD, and whatever a source takes
+    after its first argument."""
     found: list[str] = []
     tokens = statement.tokens
     for i, token in enumerate(tokens[:-1]):
+        if token.name and is_secret_name(token.name) and tokens[i + 1].kind == "string":
+            found.append(tokens[i + 1].text[1:-1])
         if not (token.name and _CREDENTIAL_TAKERS.match(token.name) and tokens[i + 1].text == "("):
             continue
         depth, literals = tokens[i + 1].depth, []
@@ -215,11 +241,21 @@ def _acts(statement: Statement) -> bool:
         return not (words[1:2] and words[1] in _HARMLESS_SYSTEM)
     if "IDENTIFIED" in words:
         return "EXISTS" not in words or verb == "ALTER"
-    if words[:2] != ["ALTER", "TABLE"]:
-        return words[1:3] == ["NAMED", "COLLECTION"] and verb == "ALTER"
-    return bool({"UPDATE", "PARTITION", "PART", "MATERIALIZE"} & set(words)) or (
-        "DELETE" in words and "TTL" not in words
-    )
+    if words[:2] == ["ALTER", "TABLE"]:
+        return any(_acts_on_rows(command) for command in _alter_commands(statement))
+    return words[:3] == ["ALTER", "NAMED", "COLLECTION"]
+
+
+def _alter_commands(statement: Statement) -> list[list[str]]:
+    """The first two words of each command of an ALTER TABLE."""
+    tokens = statement.tokens
+    _, start = drift.qualified_name(tokens, 4 if tokens[2].upper == "IF" else 2)
+    starts = [start] + [i + 1 for i, token in enumerate(tokens) if token.text == "," and token.depth == 0]
+    return [[token.upper for token in tokens[i : i + 2]] for i in starts]
+
+
+def _acts_on_rows(command: list[str]) -> bool:
+    return command[0:1] in (["UPDATE"], ["DELETE"], ["MATERIALIZE"]) or command[1:2] in (["PARTITION"], ["PART"])
 
 
 class _Run:
@@ -256,17 +292,34 @@ class _Run:
         """Whether the script's database exists, or could be made when that was asked for."""
         name = self.params.get("login_db") or "default"
         known = query(self.observer, "SELECT name FROM system.databases WHERE name = %(name)s", {"name": name})
-        if known or not self.params.get("create_login_db"):
+        if known:
             return True
+        for entry in self.outcome.statements:
+            entry["status"] = "not sent"
         sql = f"CREATE DATABASE IF NOT EXISTS {quote_identifier(name)}"
+        if not self.params.get("create_login_db"):
+            self.outcome.findings.append(self._missing_database(name, f"{sql};"))
+            return False
         try:
             query(self.observer, sql, settings=self.settings)
         except ServerError as error:
-            for entry in self.outcome.statements:
-                entry["status"] = "not sent"
             self.outcome.findings.append(self._refusal(error, sql, "login_db", name))
             return False
         return True
+
+    def _missing_database(self, name: str, sql: str) -> Finding:
+        where = f"{self.params['login_host']}:{self.params['login_port']}"
+        return Finding(
+            stage=self.stage,
+            severity="error",
+            cause="server_missing_database",
+            headline=f"Database {name} does not exist at {where}; nothing was sent.",
+            object=name,
+            expected=f"a database {name}",
+            actual="no such database, or none that this user may see",
+            next_step=sql,
+            fix_side="server",
+        )
 
     def _send_all(self, session: Client) -> None:
         entries = self.outcome.statements
@@ -361,7 +414,7 @@ class _Run:
         target = f"{created.database}.{created.name}"
         severity = "info" if difference.minor else "error" if self.params.get("drift") == "fail" else "warning"
         location = f"{self.outcome.name}:{statement.line}"
-        by_hand = None if difference.minor else "Create a new table, INSERT ... SELECT into it, then EXCHANGE TABLES."
+        steps = "\n".join(difference.alters) if created.kind == "TABLE" else ""
         return Finding(
             stage=self.stage,
             severity=severity,
@@ -370,7 +423,7 @@ class _Run:
             object=target,
             expected=f"{created.kind.lower()} as in {location}",
             actual="\n".join(difference.notes),
-            next_step="\n".join(difference.alters) or by_hand,
+            next_step=None if difference.minor else steps or _BY_HAND[created.kind],
             fix_side="server",
             evidence={"location": location, "missing_columns": difference.missing},
         )

@@ -344,7 +344,7 @@ def _parse_check(place: str, declaration: Any, seconds: float) -> Check:
         raise DeclarationError(f"{place}.severity", "expected warning: a trend alone never fails a run")
     options = _read_fields(place, {key: declaration[key] for key in kind.options if key in declaration}, kind.options)
     if kind_name == "values" and not any(options[rule] for rule in _VALUE_RULES):
-        raise DeclarationError(place, f"expected at least one of {_one_of(_VALUE_RULES)}, found none")
+        raise DeclarationError(place, f"expected at least {_one_of(_VALUE_RULES)}, found none")
     if kind_name == "reconciliation" and not options["entity"] and (options["one_row_each"] or options["sums"]):
         raise DeclarationError(
             f"{place}.entity", "expected the entity in the loader's metrics that the table is compared with"

@@ -1,0 +1,396 @@
+"""Catalogue A: the server refused a statement. Cause, object and next step by name; the healthy twin is silent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.stages import Stage, headline
+
+ORDERS = (
+    "CREATE TABLE {db}.orders (order_id String, event_id String, sale_ts DateTime, tickets UInt32)"
+    " ENGINE = MergeTree ORDER BY order_id"
+)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """How a row of the catalogue is played, what must be said, and the twin that must pass."""
+
+    row: int
+    send: str
+    cause: str
+    object: str
+    next_step: str
+    headline: str = ""
+    setup: tuple[str, ...] = (ORDERS,)
+    user: str = "ingest"
+    settings: dict[str, Any] = field(default_factory=dict)
+    # The same with the cause removed: other settings, another user, or the repair that the next step names.
+    twin: str | None = None
+    twin_user: str = "ingest"
+    repair: tuple[str, ...] = ()
+    expected: str = ""
+    actual: str = ""
+
+
+FAULTS = {
+    "table_missing": Fault(
+        1,
+        "INSERT INTO {db}.order (order_id) VALUES ('a')",
+        "server_missing_table",
+        "{db}.order",
+        "schema_apply",
+        headline="Is {db}.orders meant?",
+        twin="INSERT INTO {db}.orders (order_id) VALUES ('a')",
+    ),
+    "table_missing_in_select": Fault(
+        1,
+        "INSERT INTO {db}.orders SELECT * FROM {db}.raw",
+        "server_missing_table",
+        "{db}.raw",
+        "schema_apply",
+        repair=("CREATE TABLE {db}.raw AS {db}.orders",),
+    ),
+    "database_missing": Fault(
+        1,
+        "INSERT INTO {db}_prod.orders (order_id) VALUES ('a')",
+        "server_missing_database",
+        "{db}_prod",
+        "CREATE DATABASE",
+        headline="Is {db} meant?",
+        twin="INSERT INTO {db}.orders (order_id) VALUES ('a')",
+    ),
+    "column_missing": Fault(
+        2,
+        "INSERT INTO {db}.orders (order_id, evnt_id) VALUES ('a', 'b')",
+        "server_missing_column",
+        "{db}.orders.evnt_id",
+        "ALTER TABLE `{db}`.`orders` ADD COLUMN `evnt_id`",
+        headline="Is event_id meant?",
+        repair=("ALTER TABLE {db}.orders ADD COLUMN evnt_id String",),
+    ),
+    "column_missing_type_known_elsewhere": Fault(
+        2,
+        "INSERT INTO orders (order_id, city) VALUES ('a', 'kazan')",
+        "server_missing_column",
+        "{db}.orders.city",
+        "ALTER TABLE `{db}`.`orders` ADD COLUMN `city` LowCardinality(String);",
+        setup=(ORDERS, "CREATE TABLE {db}.inventory (city LowCardinality(String)) ENGINE = MergeTree ORDER BY city"),
+        repair=("ALTER TABLE {db}.orders ADD COLUMN city LowCardinality(String)",),
+    ),
+    "column_missing_in_json": Fault(
+        2,
+        'INSERT INTO orders FORMAT JSONEachRow {{"order_id": "a", "tikets": 1}}',
+        "server_missing_column",
+        "{db}.orders.tikets",
+        "ADD COLUMN `tikets`",
+        headline="Is tickets meant?",
+        settings={"input_format_skip_unknown_fields": 0},
+        repair=("ALTER TABLE {db}.orders ADD COLUMN tikets UInt32",),
+    ),
+    "column_missing_in_select": Fault(
+        2,
+        "SELECT max(saled_ts) FROM {db}.orders",
+        "server_missing_column",
+        "{db}.orders.saled_ts",
+        "ADD COLUMN `saled_ts`",
+        headline="Is sale_ts meant?",
+        twin="SELECT max(sale_ts) FROM {db}.orders",
+    ),
+    "type_in_values": Fault(
+        3,
+        "INSERT INTO orders (order_id, sale_ts) VALUES ('a', 'yesterday')",
+        "server_type_mismatch",
+        "{db}.orders.sale_ts",
+        "MODIFY COLUMN `sale_ts`",
+        expected="DateTime",
+        twin="INSERT INTO orders (order_id, sale_ts) VALUES ('a', '2026-11-23 04:00:00')",
+    ),
+    "type_in_json": Fault(
+        3,
+        'INSERT INTO orders FORMAT JSONEachRow {{"order_id": "a", "tickets": "two"}}',
+        "server_type_mismatch",
+        "{db}.orders.tickets",
+        "MODIFY COLUMN `tickets`",
+        expected="UInt32",
+        actual="wo",
+        twin='INSERT INTO orders FORMAT JSONEachRow {{"order_id": "a", "tickets": 2}}',
+    ),
+    "type_in_csv": Fault(
+        3,
+        "INSERT INTO orders (order_id, sale_ts, tickets) FORMAT CSV\na,2026-11-23 04:00:00,one\n",
+        "server_type_mismatch",
+        "{db}.orders.tickets",
+        "MODIFY COLUMN `tickets`",
+        expected="UInt32",
+        twin="INSERT INTO orders (order_id, sale_ts, tickets) FORMAT CSV\na,2026-11-23 04:00:00,1\n",
+    ),
+    "type_in_select": Fault(
+        3,
+        "INSERT INTO orders (tickets) SELECT 'many'",
+        "server_type_mismatch",
+        "{db}.orders.tickets",
+        "MODIFY COLUMN `tickets` String",
+        expected="UInt32",
+        actual="'many'",
+        twin="INSERT INTO orders (tickets) SELECT '3'",
+    ),
+    "null_into_plain_column": Fault(
+        3,
+        "INSERT INTO orders (order_id, tickets) VALUES ('a', NULL)",
+        "server_type_mismatch",
+        "{db}.orders.tickets",
+        "Nullable(UInt32)",
+        expected="UInt32",
+        actual="NULL",
+        settings={"input_format_null_as_default": 0},
+        repair=("ALTER TABLE {db}.orders MODIFY COLUMN tickets Nullable(UInt32)",),
+    ),
+    "fixed_string_too_long": Fault(
+        3,
+        "INSERT INTO keys (key) VALUES ('longer than four')",
+        "server_type_mismatch",
+        "{db}.keys.key",
+        "MODIFY COLUMN `key`",
+        expected="FixedString(4)",
+        setup=("CREATE TABLE {db}.keys (key FixedString(4)) ENGINE = MergeTree ORDER BY key",),
+        repair=("DROP TABLE {db}.keys SYNC", "CREATE TABLE {db}.keys (key String) ENGINE = MergeTree ORDER BY key"),
+    ),
+    "enum_value_unknown": Fault(
+        3,
+        "INSERT INTO jobs (status) VALUES ('done')",
+        "server_type_mismatch",
+        "{db}.jobs.status",
+        "MODIFY COLUMN `status`",
+        expected="Enum8",
+        setup=("CREATE TABLE {db}.jobs (status Enum8('ok' = 1, 'failed' = 2)) ENGINE = MergeTree ORDER BY status",),
+        twin="INSERT INTO jobs (status) VALUES ('ok')",
+    ),
+    "too_few_values": Fault(
+        4,
+        "INSERT INTO orders VALUES ('a', 'b')",
+        "server_column_count",
+        "{db}.orders",
+        "INSERT INTO {db}.orders (`order_id`, `event_id`, `sale_ts`, `tickets`)",
+        expected="4 values per row, in this order: order_id String, event_id String, sale_ts DateTime, tickets UInt32",
+        twin="INSERT INTO orders (order_id, event_id) VALUES ('a', 'b')",
+    ),
+    "too_few_columns_in_select": Fault(
+        4,
+        "INSERT INTO orders SELECT 'a', 'b'",
+        "server_column_count",
+        "{db}.orders",
+        "INSERT INTO {db}.orders (`order_id`",
+        headline="2 sent, 4 expected",
+        twin="INSERT INTO orders (order_id, event_id) SELECT 'a', 'b'",
+    ),
+    "too_few_columns_in_tsv": Fault(
+        4,
+        "INSERT INTO orders FORMAT TSV\na\tb\n",
+        "server_column_count",
+        "{db}.orders",
+        "INSERT INTO {db}.orders (`order_id`",
+        twin="INSERT INTO orders (order_id, event_id) FORMAT TSV\na\tb\n",
+    ),
+    "grant_missing": Fault(
+        5,
+        "INSERT INTO orders (order_id, event_id) VALUES ('a', 'b')",
+        "server_missing_grant",
+        "INSERT ON {db}.orders",
+        "GRANT INSERT ON {db}.orders TO `noinsert`;",
+        headline="User noinsert lacks INSERT(order_id, event_id) ON {db}.orders",
+        user="noinsert",
+    ),
+    "grant_missing_for_ddl": Fault(
+        5,
+        "TRUNCATE TABLE orders",
+        "server_missing_grant",
+        "TRUNCATE ON {db}.orders",
+        "GRANT TRUNCATE ON {db}.orders TO `noinsert`;",
+        user="noinsert",
+    ),
+    "readonly_profile": Fault(
+        8,
+        "INSERT INTO orders (order_id) VALUES ('a')",
+        "server_readonly",
+        "ro",
+        "SETTINGS PROFILE",
+        headline="read-only",
+        user="ro",
+    ),
+    "quota_used_up": Fault(
+        8,
+        "INSERT INTO orders (order_id) SELECT toString(number) FROM numbers(100)",
+        "server_quota",
+        "frugal",
+        "system.quotas_usage",
+        user="frugal",
+    ),
+    "memory_of_a_query": Fault(
+        9,
+        "INSERT INTO orders (order_id) SELECT toString(number) FROM numbers(1000000)",
+        "server_memory_limit",
+        "max_memory_usage",
+        "raise max_memory_usage for user mem",
+        headline="one query",
+        user="mem",
+    ),
+    "memory_of_a_user": Fault(
+        9,
+        "INSERT INTO orders (order_id) SELECT toString(number) FROM numbers(1000000)",
+        "server_memory_limit",
+        "max_memory_usage_for_user",
+        "raise max_memory_usage_for_user",
+        headline="all queries of user memuser",
+        user="memuser",
+    ),
+    "too_many_parts": Fault(
+        10,
+        "INSERT INTO parts VALUES (1)",
+        "server_too_many_parts",
+        "{db}.parts",
+        "SYSTEM START MERGES `{db}`.`parts`",
+        setup=(
+            "CREATE TABLE {db}.parts (id UInt64) ENGINE = MergeTree ORDER BY id"
+            " SETTINGS parts_to_throw_insert = 1, parts_to_delay_insert = 1",
+            "SYSTEM STOP MERGES {db}.parts",
+            "INSERT INTO {db}.parts SELECT 1",
+        ),
+        repair=("ALTER TABLE {db}.parts MODIFY SETTING parts_to_throw_insert = 300, parts_to_delay_insert = 300",),
+    ),
+    "too_many_partitions": Fault(
+        10,
+        "INSERT INTO parts SELECT number FROM numbers(10)",
+        "server_too_many_parts",
+        "{db}.parts",
+        "partition key",
+        setup=("CREATE TABLE {db}.parts (id UInt64) ENGINE = MergeTree PARTITION BY id ORDER BY id",),
+        settings={"max_partitions_per_insert_block": 3},
+        twin="INSERT INTO parts SELECT number FROM numbers(3)",
+    ),
+    "no_space": Fault(
+        11,
+        "INSERT INTO heavy VALUES (1)",
+        "server_no_space",
+        "{db}.heavy",
+        "df -h",
+        actual="MiB free",
+        setup=("CREATE TABLE {db}.heavy (id UInt64) ENGINE = MergeTree ORDER BY id SETTINGS storage_policy = 'full'",),
+        repair=("DROP TABLE {db}.heavy SYNC", "CREATE TABLE {db}.heavy (id UInt64) ENGINE = MergeTree ORDER BY id"),
+    ),
+    "timeout": Fault(
+        12,
+        "INSERT INTO orders (order_id) SELECT toString(sum(number)) FROM numbers(100000000000)",
+        "server_timeout",
+        "{db}.orders",
+        "raise max_execution_time for user ingest",
+        settings={"max_execution_time": 0.2},
+        twin="INSERT INTO orders (order_id) SELECT toString(sum(number)) FROM numbers(1000)",
+    ),
+    "view_fails": Fault(
+        13,
+        "INSERT INTO orders (order_id, event_id) VALUES ('a', 'not a number')",
+        "server_view_failed",
+        "{db}.by_event",
+        "a retry then doubles them",
+        headline="Materialized view {db}.by_event failed while INSERT pushed rows from {db}.orders",
+        setup=(
+            ORDERS,
+            "CREATE TABLE {db}.events (event UInt64) ENGINE = MergeTree ORDER BY event",
+            "CREATE MATERIALIZED VIEW {db}.by_event TO {db}.events"
+            " AS SELECT toUInt64(event_id) AS event FROM {db}.orders",
+        ),
+        twin="INSERT INTO orders (order_id, event_id) VALUES ('a', '17')",
+    ),
+    "view_target_lost": Fault(
+        13,
+        "INSERT INTO orders (order_id, event_id) VALUES ('a', 'b')",
+        "server_view_failed",
+        "{db}.by_event",
+        "SHOW CREATE TABLE {db}.by_event",
+        setup=(
+            ORDERS,
+            "CREATE TABLE {db}.events (event String) ENGINE = MergeTree ORDER BY event",
+            "CREATE MATERIALIZED VIEW {db}.by_event TO {db}.events AS SELECT event_id AS event FROM {db}.orders",
+            "DROP TABLE {db}.events SYNC",
+        ),
+        repair=("CREATE TABLE {db}.events (event String) ENGINE = MergeTree ORDER BY event",),
+    ),
+    "ddl_unknown_type": Fault(
+        15,
+        "CREATE TABLE {db}.later (id UInt65) ENGINE = MergeTree ORDER BY id",
+        "server_unsupported_ddl",
+        "{db}.later",
+        "this server's version",
+        twin="CREATE TABLE {db}.later (id UInt64) ENGINE = MergeTree ORDER BY id",
+    ),
+    "ddl_unknown_engine": Fault(
+        15,
+        "CREATE TABLE {db}.later (id UInt64) ENGINE = MergeTre ORDER BY id",
+        "server_unsupported_ddl",
+        "{db}.later",
+        "this server's version",
+        twin="CREATE TABLE {db}.later (id UInt64) ENGINE = MergeTree ORDER BY id",
+    ),
+    "syntax_error": Fault(
+        15,
+        "SELECT order_id FROM {db}.orders WHERE",
+        "server_syntax_error",
+        "{db}.orders",
+        "where the ingest builds it",
+        twin="SELECT order_id FROM {db}.orders WHERE 1",
+    ),
+    "unknown_function": Fault(
+        1,
+        "SELECT no_such_function(1)",
+        "server_refused_statement",
+        "",
+        "correct what the exception names",
+        headline="UNKNOWN_FUNCTION",
+        twin="SELECT abs(1)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_refused_statement_is_named(stage: Stage, name: str) -> None:
+    fault = FAULTS[name]
+
+    def fill(text: str) -> str:
+        return text.format(db=stage.database)
+
+    for statement in fault.setup:
+        stage.admin(fill(statement))
+    said = stage.refused(fill(fault.send), user=fault.user, **fault.settings)
+    diagnosis = stage.judge(users=[fault.user], ingest={"exit_code": 1})
+    found = headline(diagnosis)
+    assert found.cause == fault.cause
+    assert (found.object or "") == fill(fault.object)
+    assert fill(fault.next_step) in (found.next_step or "")
+    assert fill(fault.headline) in found.headline
+    assert fill(fault.expected) in (found.expected or "")
+    assert fill(fault.actual) in (found.actual or "")
+    assert found.fix_side
+    # Offending SQL, exception text and code name, always; no stack noise.
+    assert found.evidence["sql"].split()[0] == fault.send.split()[0]
+    assert f"Code: {found.evidence['code']}." in said
+    assert found.evidence["code_name"] in said
+    assert found.evidence["exception"][:40] in said
+    assert "Stack trace" not in found.evidence["exception"]
+    assert found.evidence["first"] >= stage.since
+    text = diagnosis.message(5)
+    assert "offending SQL" in text
+    assert found.headline in text
+
+    # The healthy twin: with the cause removed, nothing is said.
+    for statement in fault.repair:
+        stage.admin(fill(statement))
+    twin = Stage(stage.engine, stage.database)
+    settings = fault.settings if fault.repair else {}
+    twin.send(fill(fault.twin or fault.send), user=fault.twin_user, **settings)
+    healthy = twin.judge(users=[fault.twin_user], ingest={"exit_code": 0})
+    assert healthy.verdict == "PASS", healthy.message(5)
+    assert [finding.cause for finding in healthy.findings if finding.severity != "info"] == []
