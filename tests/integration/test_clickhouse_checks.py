@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import yaml
 from ansible.module_utils.ingest_verify.checks import DeclarationError, read_request
+from ansible.module_utils.ingest_verify.checks.declarations import KINDS
+from ansible.module_utils.ingest_verify.findings import render_failure
 
 from embedded.testing import Engine, start_engine
 from simulator.testing import Running, start_simulator
 from tests.conftest import INGEST_PASSWORD, INGEST_USER
 from tests.data_checks import (
     ORDERS,
+    ROOT,
     Loaded,
     errors,
     fresh_database,
@@ -357,3 +362,43 @@ def test_a_run_that_makes_no_sense_is_refused() -> None:
         read_request({"database": "d", "checks": [], "run": {"window": {"from": "yesterday"}}})
     with pytest.raises(DeclarationError, match=r"run\.run_id: not known"):
         read_request({"database": "d", "checks": [], "run": {"run_id": str(uuid.uuid4())}})
+
+
+# The how-to ---------------------------------------------------------------------------------------------------------
+
+HOW_TO = (ROOT / "docs/how-to/add-your-own-check.md").read_text()
+
+
+def block(language: str) -> str:
+    found = re.search(rf"```{language}\n(.*?)```", HOW_TO, re.DOTALL)
+    assert found
+    return found[1]
+
+
+def test_the_how_tos_worked_example_does_what_it_says(engine: Engine, api: Running) -> None:
+    checks = yaml.safe_load(block("yaml"))["verify_data_extra_checks"]
+    with fresh_database(engine, INGEST_USER, INGEST_PASSWORD) as target:
+        target.load(api)
+        target.query(block("sql").rstrip().rstrip(";"))
+        event = target.query("SELECT min(event_id) FROM dim_events")[0][0]
+        rows = f"('SPRING', '{event}', 15, 1), ('SUMMER', '{event}', 20, 0), ('WINTER', '{event}', 0, 0)"
+        target.query(f"INSERT INTO promo_codes (code, event_id, discount, used) VALUES {rows}")
+        target.end = target.now()
+        assert problems(target.check(checks)) == []
+
+        target.query("ALTER TABLE promo_codes UPDATE discount = 150 WHERE code = 'SPRING' SETTINGS mutations_sync = 2")
+        failed = render_failure(target.check(checks).findings)
+        assert failed.replace(target.database, "zakaz") == block("text").rstrip()
+
+        target.query("ALTER TABLE promo_codes UPDATE used = 900000 WHERE code = 'SUMMER' SETTINGS mutations_sync = 2")
+        target.query("INSERT INTO promo_codes (code, event_id, discount, used) VALUES ('LOST', 'nobody', 1, 0)")
+        outcome = target.check(checks)
+        assert only(outcome.findings, "data_rule_broken").evidence["rows"][0]["event_id"] == event
+        assert only(outcome.findings, "data_missing_reference").severity == "warning"
+
+
+def test_the_how_to_names_every_kind_with_its_options_and_limits() -> None:
+    lines = {line.split("`")[1]: line for line in HOW_TO.splitlines() if line.startswith("| `")}
+    for name, kind in KINDS.items():
+        missing = [word for word in (*kind.options, *kind.limits) if f"`{word}`" not in lines[name]]
+        assert not missing, (name, missing)
