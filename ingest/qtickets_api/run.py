@@ -19,7 +19,7 @@ from .errors import ApiError, ClickHouseError, DataError
 from .model import Event, Order, Rejected, Seat, Show
 from .progress import Progress
 from .settings import Settings
-from .transform import OrderColumns, Window
+from .transform import OrderRow, Window
 from .warehouse import INVENTORY, ORDERS, SALES, EventRow, KnownOrder, Warehouse
 
 log = logging.getLogger("qtickets_api.run")
@@ -86,10 +86,10 @@ class Run:
         self._fetch_seconds = 0.0
         self._began = time.monotonic()
         self._thread = ThreadPoolExecutor(1, "clickhouse")
-        self._cities: dict[str, str] = {}
+        self._cities: dict[int, str] = {}
         self._rows: dict[int, EventRow] = {}
         self._days: set[date] = set()
-        self._batch = OrderColumns()
+        self._batch: list[OrderRow] = []
         self._inserting: asyncio.Future[None] | None = None
         self._doubtful: list[Order] = []
 
@@ -232,7 +232,7 @@ class Run:
         return live
 
     def _take_event(self, event: Event) -> None:
-        city = self._cities[str(event.id)] = transform.city_of(event)
+        city = self._cities[event.id] = transform.city_of(event)
         start, end = transform.event_dates(event, self.settings.report_tz)
         self._rows[event.id] = EventRow(str(event.id), event.name or "", city, start, end)
 
@@ -342,10 +342,10 @@ class Run:
             self.orders.drop("not_payed")
             return
         paid_at = transform.epoch(order.payed_at)
-        if paid_at not in self.window:
+        if not self.window.start <= paid_at < self.window.end:
             self.orders.drop("outside_window")
-        elif _counts(order):
-            self._keep(order.id, order.event_id, paid_at, *transform.sold(order), order.currency_id)
+        elif order.payed and order.deleted_at is None:
+            self._batch.append(OrderRow(order.id, order.event_id, paid_at, *transform.sold(order), order.currency_id))
         else:
             self._doubtful.append(order)
 
@@ -361,12 +361,6 @@ class Run:
             self._doubtful.append(order)
         else:
             self.orders.drop("outside_window")
-
-    def _keep(self, order_id: int, event_id: int, paid_at: int, tickets: int, revenue: Decimal, currency: str) -> None:
-        self._batch.add(order_id, event_id, paid_at, tickets, revenue, currency)
-        self.orders.kept += 1
-        self.tickets += tickets
-        self.revenue += revenue
 
     async def _correct(self) -> None:
         """Write again the doubtful orders that staging knows. What it does not know stays out: such an order belongs to
@@ -394,8 +388,9 @@ class Run:
         except transform.InvalidRecordError as error:
             self._reject(self.orders, "order", Rejected(int(staged.order_id), str(error)))
             return
-        self._cities.setdefault(staged.event_id, staged.city)
-        self._keep(int(staged.order_id), int(staged.event_id), paid_at, tickets, revenue, staged.currency)
+        row = OrderRow(int(staged.order_id), int(staged.event_id), paid_at, tickets, revenue, staged.currency)
+        self._cities.setdefault(row.event_id, staged.city)
+        self._batch.append(row)
         self.corrected += 1
         self._days |= {staged.day, self._day(paid_at)}
 
@@ -456,20 +451,23 @@ class Run:
 
     async def _flush(self) -> None:
         """Hand the batch to the writing thread and go on reading; at most one batch is on its way."""
-        batch, self._batch = self._batch, OrderColumns()
+        batch, self._batch = self._batch, []
         warehouse = self.warehouse
+        self.orders.kept += len(batch)
+        self.tickets += sum(row.tickets_sold for row in batch)
+        self.revenue += sum((row.revenue for row in batch), Decimal(0))
         await self._settled()
-        for event_id in set(batch.event_id) - self._cities.keys():
-            await self._learn_city(int(event_id))
-        if warehouse is not None and len(batch):
-            batch.city = [self._cities[event_id] for event_id in batch.event_id]
-            self._inserting = self._in_thread(lambda: self._stage(warehouse, batch))
+        for event_id in {row.event_id for row in batch} - self._cities.keys():
+            await self._learn_city(event_id)
+        if warehouse is not None and batch:
+            cities = [self._cities[row.event_id] for row in batch]
+            self._inserting = self._in_thread(lambda: self._stage(warehouse, batch, cities))
 
-    def _stage(self, warehouse: Warehouse, batch: OrderColumns) -> None:
-        ids = set(map(int, batch.order_id))
+    def _stage(self, warehouse: Warehouse, batch: list[OrderRow], cities: list[str]) -> None:
+        ids = {row.order_id for row in batch}
         elsewhere = warehouse.days_elsewhere(min(ids), max(ids), self.window)
         self._days |= {day for order_id, day in elsewhere if int(order_id) in ids}
-        warehouse.insert_orders(batch)
+        warehouse.insert_orders(batch, cities)
 
     async def _settled(self) -> None:
         """Wait for the batch on its way, if there is one."""

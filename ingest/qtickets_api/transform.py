@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from hashlib import md5
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from .model import City, Event, Order, Seat
 
 _KOPECK = Decimal("0.01")
 _ZERO = Decimal(0)
+_md5 = functools.partial(md5, usedforsecurity=False)
 MAX_UINT32 = 2**32 - 1
 MAX_REVENUE = Decimal(10) ** 16
 """Limit of Decimal(18, 2)."""
@@ -35,36 +38,20 @@ class Window:
         return self.start <= moment < self.end
 
 
-@dataclass
-class OrderColumns:
-    """A batch of `stg_qtickets_api_orders_raw`, column by column; `revenue` in roubles."""
+class OrderRow(NamedTuple):
+    """An order that counts: `sale_ts` in epoch seconds, `revenue` in roubles with two decimals."""
 
-    order_id: list[str] = field(default_factory=list)
-    event_id: list[str] = field(default_factory=list)
-    city: list[str] = field(default_factory=list)
-    sale_ts: list[int] = field(default_factory=list)
-    tickets_sold: list[int] = field(default_factory=list)
-    revenue: list[Decimal] = field(default_factory=list)
-    currency: list[str] = field(default_factory=list)
-    dedup_key: list[str] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.order_id)
-
-    def add(self, order_id: int, event_id: int, sale_ts: int, tickets: int, revenue: Decimal, currency: str) -> None:
-        """Append one row; its city is filled in later, for the whole batch."""
-        self.order_id.append(str(order_id))
-        self.event_id.append(str(event_id))
-        self.sale_ts.append(sale_ts)
-        self.tickets_sold.append(tickets)
-        self.revenue.append(revenue)
-        self.currency.append(currency)
-        self.dedup_key.append(dedup_key(order_id, event_id))
+    order_id: int
+    event_id: int
+    sale_ts: int
+    tickets_sold: int
+    revenue: Decimal
+    currency: str
 
 
 def dedup_key(*identity: object) -> str:
     """32 hex digits from what identifies a row, and from nothing that can change."""
-    return md5(":".join(map(str, identity)).encode(), usedforsecurity=False).hexdigest()
+    return _md5(":".join(map(str, identity)).encode()).hexdigest()
 
 
 def money(value: Decimal) -> Decimal:
@@ -72,7 +59,7 @@ def money(value: Decimal) -> Decimal:
 
     :raises InvalidRecordError: not a finite number that Decimal(18, 2) holds, or negative
     """
-    if not (value.is_finite() and _ZERO <= value < MAX_REVENUE):
+    if not value.is_finite() or value.is_signed() or value >= MAX_REVENUE:
         raise InvalidRecordError("an amount of money is negative, too large or no number")
     rounded = value.quantize(_KOPECK, ROUND_HALF_UP)
     if rounded >= MAX_REVENUE:
@@ -88,10 +75,11 @@ def sold(order: Order) -> tuple[int, Decimal]:
     tickets, revenue = 0, _ZERO
     for basket in order.baskets:
         if basket.deleted_at is None and basket.refunded_at is None:
-            if basket.quantity < 0 or not basket.price.is_finite() or basket.price < 0:
+            price, quantity = basket.price, basket.quantity
+            if quantity < 0 or price.is_signed() or not price.is_finite():
                 raise InvalidRecordError("a basket has a negative quantity or no sane price")
-            tickets += basket.quantity
-            revenue += basket.price * basket.quantity
+            tickets += quantity
+            revenue += price if quantity == 1 else price * quantity
     if tickets > MAX_UINT32:
         raise InvalidRecordError("more tickets than UInt32 holds")
     return tickets, money(revenue)

@@ -21,7 +21,7 @@ from urllib3.util import Timeout
 from . import __version__
 from .errors import ClickHouseError
 from .settings import Settings
-from .transform import OrderColumns, Window
+from .transform import OrderRow, Window, dedup_key
 
 log = logging.getLogger("qtickets_api.clickhouse")
 T = TypeVar("T")
@@ -220,13 +220,14 @@ class Warehouse:
 
     # Staging
 
-    def insert_orders(self, batch: OrderColumns) -> None:
-        """Append a batch to the orders staging table."""
-        self._insert(
-            ORDERS, _ORDER_COLUMNS,
-            [batch.order_id, batch.event_id, batch.city, batch.sale_ts, batch.tickets_sold, batch.revenue,
-             batch.currency, [self.ver] * len(batch), batch.dedup_key],
-        )  # fmt: skip
+    def insert_orders(self, rows: Sequence[OrderRow], cities: Sequence[str]) -> None:
+        """Append orders, each with its city, to the orders staging table."""
+        order_id, event_id, sale_ts, tickets, revenue, currency = zip(*rows, strict=True)
+        keys = list(map(dedup_key, order_id, event_id))
+        ver = [self.ver] * len(rows)
+        ids, events = list(map(str, order_id)), list(map(str, event_id))
+        data = [ids, events, cities, sale_ts, tickets, revenue, currency, ver, keys]
+        self._insert(ORDERS, _ORDER_COLUMNS, data)
 
     def known(self, keys: Sequence[str]) -> dict[str, KnownOrder]:
         """The staged orders among ``keys``, by `_dedup_key`."""
