@@ -74,8 +74,8 @@ _HARMLESS_SYSTEM = {"FLUSH", "SYNC", "RELOAD", "WAIT"}
 _BY_HAND = {
     "TABLE": "Create a new table, INSERT ... SELECT into it, then EXCHANGE TABLES.",
     "VIEW": "Write CREATE OR REPLACE VIEW in the schema file.",
-    "MATERIALIZED VIEW": "ALTER TABLE ... MODIFY QUERY with the SELECT of the schema file, or drop the view and apply the"
-    " file again (without a TO table its rows go with it).",
+    "MATERIALIZED VIEW": "ALTER TABLE ... MODIFY QUERY with the SELECT of the schema file, or drop the view and apply"
+    " the file again (without a TO table its rows go with it).",
 }
 _READING = {"SELECT", "SHOW", "DESCRIBE", "DESC", "EXISTS", "EXPLAIN", "CHECK", "USE", "SET", "WITH", "("}
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -103,7 +106,8 @@ def test_creates_its_database_only_when_asked_and_missing(run: Run, engine: Engi
     try:
         refused = run(text, login_db=other)
         assert refused.failed
-        assert other in only(refused).headline
+        assert only(refused).cause == "server_missing_database"
+        assert only(refused).next_step == f"CREATE DATABASE IF NOT EXISTS `{other}`;"
         assert run(text, login_db=other, create_login_db=True).changed
         assert not run(text, login_db=other, create_login_db=True).changed
     finally:
@@ -121,6 +125,7 @@ def test_creates_its_database_only_when_asked_and_missing(run: Run, engine: Engi
         ("ALTER TABLE t DELETE WHERE a = 1", True),
         ("ALTER TABLE t UPDATE b = 2 WHERE a = 1", True),
         ("ALTER TABLE t DROP PARTITION tuple()", True),
+        ("ALTER TABLE t ADD COLUMN IF NOT EXISTS b Int32 AFTER a, MODIFY COLUMN b DEFAULT 1", False),
         ("TRUNCATE TABLE t", True),
         ("DROP TABLE t; CREATE TABLE t (a Int32, b Int32 DEFAULT 1) ENGINE = MergeTree ORDER BY a", True),
         ("DROP VIEW v; CREATE VIEW v AS SELECT a FROM t", False),
@@ -224,10 +229,16 @@ def test_no_connection_and_wrong_password(run: Run) -> None:
     assert only(run("SELECT 1", login_password="wrong")).cause == "server_authentication"
 
 
-def test_secrets_of_statements_are_not_shown(run: Run) -> None:
-    outcome = run(
-        "CREATE TABLE t (a Int32) ENGINE = MySQL('127.0.0.1:1', 'db', 'tab', 'me', 'hunter2secret') COMMENT 1;"
-    )
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CREATE TABLE t (a Int32) ENGINE = MySQL('127.0.0.1:1', 'db', 'tab', 'me', 'hunter2secret') COMMENT 1;",
+        "CREATE DICTIONARY d (id UInt64) PRIMARY KEY id SOURCE(CLICKHOUSE(PASSWORD 'hunter2secret')) LAYOUT(no())",
+        "CREATE USER u IDENTIFIED WITH plaintext_password BY 'hunter2secret' NO_SUCH_WORD",
+    ],
+)
+def test_secrets_of_statements_are_not_shown(run: Run, text: str) -> None:
+    outcome = run(text)
     shown = repr([outcome.statements, [finding.to_dict() for finding in outcome.findings]])
     assert outcome.failed
     assert "hunter2secret" not in shown
@@ -314,7 +325,8 @@ def test_a_view_that_was_there_with_other_columns(run: Run) -> None:
     finding = only(run(base + view.format("a, upper(b) AS c")))
     assert finding.severity == "warning"
     assert "column c String is missing" in finding.actual
-    assert only(run(base + view.format("a") + "0")).severity == "info"
+    assert "MODIFY QUERY" in finding.next_step
+    assert only(run(base + view.format("a") + "0")).actual == "its SELECT is another one"
 
 
 def test_an_older_table_is_named_as_the_reason_of_the_statement_that_fails(run: Run, database: str) -> None:
@@ -355,3 +367,29 @@ def test_a_user_with_few_rights(limited: dict[str, object]) -> None:
     refused = only(run_script(limited, b"ALTER TABLE t ADD COLUMN b String", "schema.sql"))
     assert refused.cause == "server_missing_grant"
     assert refused.next_step == "GRANT ALTER ADD COLUMN(b) ON lim.t TO `limited`;"
+
+
+def test_a_server_that_dies_in_the_middle(tmp_path: Path) -> None:
+    with start_engine(tmp_path) as dying:
+
+        def kill_when_it_runs() -> None:
+            deadline = time.monotonic() + 60
+            running = "SELECT count() FROM system.processes WHERE query LIKE 'SELECT sum(sleep%'"
+            while dying.query(running) == [(0,)] and time.monotonic() < deadline:
+                time.sleep(0.02)
+            dying.kill()
+
+        killer = threading.Thread(target=kill_when_it_runs)
+        killer.start()
+        params = {
+            "login_host": dying.host,
+            "login_port": dying.tcp_port,
+            "login_user": dying.user,
+            "login_password": dying.password,
+        }
+        text = b"SELECT 1;\nSELECT sum(sleep(1)) FROM numbers(60) SETTINGS max_block_size = 1;\nSELECT 3;"
+        outcome = run_script(params, text, "schema.sql")
+        killer.join()
+    assert only(outcome).cause == "server_connection_lost"
+    assert only(outcome).evidence["location"] == "schema.sql:2"
+    assert states(outcome) == ["applied", "failed", "not sent"]

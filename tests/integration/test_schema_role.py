@@ -88,7 +88,7 @@ def test_check_then_real_then_again_unchanged(play: Play, engine: Engine, databa
     first = play()
     assert first.code == 0, first.output
     assert count_tables(engine, database) == 9
-    assert "contract holds: 6 tables" in str(first.stage["summary"])
+    assert "contract holds: 7 tables" in str(first.stage["summary"])
 
     again = play()
     assert again.code == 0, again.output
