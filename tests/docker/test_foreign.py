@@ -2,84 +2,34 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import uuid
-
 import pytest
 
 from tests.docker.conftest import docker
-from tests.plays import ROOT, Site, free_port
-
-FOREIGN = ROOT / "tests/foreign"
-
-
-class Shop(Site):
-    """The foreign project in a folder, with names, ports and passwords of its own."""
-
-    def __init__(self, folder, server_image: str, base_image: str) -> None:
-        super().__init__(folder)
-        self.name = f"shop{uuid.uuid4().hex[:6]}"
-        for part in ("stack", "loader"):
-            shutil.copytree(FOREIGN / part, folder / part)
-        shutil.copy(FOREIGN / "schema.sql", folder)
-        self.passwords = {"SHOP_OWNER_PASSWORD": uuid.uuid4().hex, "SHOP_LOADER_PASSWORD": uuid.uuid4().hex}
-        http, native = free_port(), free_port()
-        (folder / "stack/.env").write_text(
-            f"SHOP_STACK={self.name}\nSHOP_IMAGE={server_image}\nSHOP_HTTP_PORT={http}\nSHOP_NATIVE_PORT={native}\n"
-        )
-        (folder / "secrets").mkdir()
-        self.env_file = folder / "secrets/loader.env"
-        self.env_file.write_text(
-            f"WAREHOUSE_URL=http://{self.name}-db:8123\nWAREHOUSE_USER=loader\n"
-            f"WAREHOUSE_PASSWORD={self.passwords['SHOP_LOADER_PASSWORD']}\n"
-        )
-        self.env_file.chmod(0o600)
-        # What differs from the document is where things lie and what they are called on this machine.
-        self.variables = {
-            "run_context_artifacts_dir": str(folder / "artifacts"),
-            "clickhouse_http_port": http,
-            "clickhouse_port": native,
-            "clickhouse_reset_project_dir": str(folder / "stack"),
-            "clickhouse_reset_container": f"{self.name}-db",
-            "clickhouse_reset_network": f"{self.name}-backend",
-            "schema_apply_file": str(folder / "schema.sql"),
-            "qtickets_ingest_image": f"{self.name}_loader:test",
-            "qtickets_ingest_build_context": str(folder / "loader"),
-            "qtickets_ingest_build_args": {"BASE_IMAGE": base_image},
-            "qtickets_ingest_network": f"{self.name}-backend",
-            "qtickets_ingest_container_prefix": f"{self.name}_run",
-            "qtickets_ingest_env_file": str(self.env_file),
-        }
-
-    def run(self, *args, **variables):
-        return self.play(*args, **{"inventory": str(FOREIGN / "inventory"), **variables})
-
-    def down(self) -> None:
-        docker(
-            "compose",
-            "--project-directory",
-            str(self.folder / "stack"),
-            "-f",
-            str(self.folder / "stack/stack.yml"),
-            "down",
-            "--volumes",
-            "--timeout",
-            "1",
-        )
-        for volume in docker("volume", "ls", "--filter", f"name={self.name}_", "--format", "{{.Name}}").split():
-            docker("volume", "rm", volume)
-        docker("image", "rm", "--force", self.variables["qtickets_ingest_image"])
+from tests.docker.shop import FOREIGN, shop_in
+from tests.plays import ROOT
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory, server_image, base_image):
-    made = Shop(tmp_path_factory.mktemp("shop"), server_image, base_image)
-    os.environ.update(made.passwords)
-    yield made
-    made.down()
-    for name in made.passwords:
-        del os.environ[name]
+    with shop_in(tmp_path_factory.mktemp("shop"), server_image, base_image) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def healthy(shop):
+    """The healthy twin of every fault below: a first run on a host where nothing is there yet."""
+    played = shop.run()
+    assert played.status == 0, played.output[-8000:]
+    return played
+
+
+@pytest.fixture
+def ready(shop, healthy):
+    """A server with the schema, the loader as it should be."""
+    shop.write_env()
+    yield shop
+    if not docker("ps", "--filter", f"name={shop.container}", "--format", "{{.Names}}").strip():
+        shop.start_server()
 
 
 def test_the_document_shows_the_inventory_that_runs_here():
@@ -88,42 +38,131 @@ def test_the_document_shows_the_inventory_that_runs_here():
         assert (FOREIGN / "inventory" / name).read_text(encoding="utf-8").strip() in text
 
 
-def test_a_foreign_project_passes_by_variables_alone(shop):
-    played = shop.run()
-    assert played.status == 0, played.output[-8000:]
-    assert played.report["verdict"] == "PASS"
-    assert [stage["status"] for stage in played.report["stages"].values()] == ["ok"] * 5
+def test_a_foreign_project_passes_by_variables_alone(shop, healthy):
+    assert healthy.report["verdict"] == "PASS"
+    assert [stage["status"] for stage in healthy.report["stages"].values()] == ["ok"] * 5
     # The loader's user had log_queries off: the role mended that, or nothing would have been proven.
     assert (shop.folder / "stack/etc/users.d/zz-ingest-verify-query-logging.xml").exists()
-    texts = [played.output] + [
+    texts = [healthy.output] + [
         path.read_text(encoding="utf-8", errors="replace")
         for path in (shop.folder / "artifacts").rglob("*")
         if path.is_file()
     ]
     assert not [secret for secret in shop.passwords.values() for text in texts if secret in text]
+    assert shop.loader_container() == ""
 
 
-def test_a_column_the_foreign_loader_needs_is_named_when_it_is_gone(shop):
-    prepared = shop.run(
+def test_a_loader_killed_in_the_middle_is_named(ready):
+    ready.write_env(BATCHES=50, PAUSE_SECONDS=1)
+    with ready.in_the_middle(lambda: docker("kill", ready.loader_container())):
+        played = ready.run(playbook="playbooks/ingest.yml")
+    assert played.status != 0
+    assert "137" in played.headline["headline"], played.headline
+    assert "memory" not in played.headline["cause"]
+    assert played.headline["cause"].startswith("client_killed"), played.headline
+
+
+def test_a_loader_out_of_memory_is_told_from_a_kill(ready):
+    ready.write_env(ROWS=3_000_000)
+    played = ready.run(playbook="playbooks/ingest.yml", qtickets_ingest_memory="48m")
+    assert played.status != 0
+    assert played.headline["cause"] == "client_killed_memory", played.headline
+
+
+def test_a_loader_that_hangs_is_named_with_its_limit(ready):
+    ready.write_env(PAUSE_SECONDS=300)
+    played = ready.run(playbook="playbooks/ingest.yml", qtickets_ingest_timeout_seconds=5)
+    assert played.status != 0
+    assert played.headline["cause"] == "client_timed_out", played.headline
+    assert "5 s" in played.headline["headline"]
+
+
+def test_clickhouse_killed_in_the_middle_is_named(ready):
+    ready.write_env(BATCHES=50, PAUSE_SECONDS=1)
+    with ready.in_the_middle(lambda: docker("kill", ready.container)):
+        played = ready.run(playbook="playbooks/ingest.yml")
+    assert played.status != 0
+    assert played.report["verdict"] == "FAIL"
+    assert any(ready.container in str(finding) or "server" in finding["cause"] for finding in played.errors), (
+        played.errors
+    )
+
+
+def test_a_broken_loader_image_is_named_with_the_failing_step(ready):
+    dockerfile = ready.folder / "loader/Dockerfile"
+    good = dockerfile.read_text()
+    try:
+        dockerfile.write_text(good + "RUN echo unpacking && cat /no/such/file\n")
+        played = ready.run(playbook="playbooks/ingest.yml")
+    finally:
+        dockerfile.write_text(good)
+    assert played.status != 0
+    assert "could not be built" in played.headline["headline"]
+    assert "/no/such/file" in played.headline["headline"]
+
+
+def test_a_command_that_the_image_does_not_have_is_named(ready):
+    played = ready.run(playbook="playbooks/ingest.yml", qtickets_ingest_container_command=["no-such-command"])
+    assert played.status != 0
+    assert played.headline["cause"] == "client_no_such_command", played.headline
+
+
+def test_a_reset_without_confirmation_touches_nothing(ready):
+    rows, started = ready.purchases(), docker("inspect", "--format", "{{.State.StartedAt}}", ready.container)
+    played = ready.run("--tags", "clickhouse_reset")
+    assert played.status != 0
+    assert "shop.purchases" in played.headline["headline"]
+    assert f"clickhouse_reset_confirm={ready.container}" in played.headline["headline"]
+    assert ready.purchases() == rows
+    assert docker("inspect", "--format", "{{.State.StartedAt}}", ready.container) == started
+
+
+def test_an_image_that_is_not_there_is_named_before_anything_is_touched(ready):
+    started = docker("inspect", "--format", "{{.State.StartedAt}}", ready.container)
+    played = ready.run(
         "--tags",
-        "clickhouse_reset,schema_apply,query_logging",
-        clickhouse_reset_confirm=shop.variables["clickhouse_reset_container"],
+        "clickhouse_reset",
+        clickhouse_reset_confirm=ready.container,
+        clickhouse_reset_environment={"SHOP_IMAGE": "registry.invalid/no-such-image:1"},
     )
-    assert prepared.status == 0, prepared.output[-8000:]
-    schema = shop.folder / "schema.sql"
-    docker(
-        "exec",
-        shop.variables["clickhouse_reset_container"],
-        "clickhouse-client",
-        "--user",
-        "owner",
-        "--password",
-        shop.passwords["SHOP_OWNER_PASSWORD"],
-        "--query",
-        "ALTER TABLE shop.purchases DROP COLUMN sku",
+    assert played.status != 0
+    assert "registry.invalid/no-such-image:1" in played.headline["headline"]
+    assert "Nothing was changed" in played.headline["headline"]
+    assert docker("inspect", "--format", "{{.State.StartedAt}}", ready.container) == started
+
+
+def test_after_a_failed_reset_the_documented_command_brings_the_data_back(ready, base_image):
+    rows = ready.purchases()
+    assert rows > 0
+    # An image that is there and is no server.
+    failed = ready.run(
+        "--tags",
+        "clickhouse_reset",
+        clickhouse_reset_confirm=ready.container,
+        clickhouse_reset_wait_seconds=15,
+        clickhouse_reset_environment={"SHOP_IMAGE": base_image},
     )
-    assert "sku" in schema.read_text()
-    played = shop.run(playbook="playbooks/ingest.yml")
+    assert failed.status != 0
+    assert "playbooks/restore.yml" in failed.headline["headline"], failed.headline
+    text = (ROOT / "docs/how-to/restore-after-reset.md").read_text(encoding="utf-8")
+    assert "ansible-playbook playbooks/restore.yml -i prod\n" in text
+    restored = ready.run(playbook="playbooks/restore.yml")
+    assert restored.status == 0, restored.output[-6000:]
+    assert ready.purchases() == rows
+
+
+def test_a_column_the_foreign_loader_needs_is_named_when_it_is_gone(ready):
+    ready.client().execute("ALTER TABLE shop.purchases DROP COLUMN sku")
+    played = ready.run(playbook="playbooks/ingest.yml")
     assert played.status != 0
     assert played.headline["cause"] == "server_missing_column", played.headline
     assert "sku" in played.headline["headline"]
+    assert "ADD COLUMN" in played.headline["next_step"]
+
+
+def test_an_engine_that_is_down_is_one_sentence(ready, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", "unix:///no/such/docker.sock")
+    played = ready.run("--tags", "clickhouse_reset", clickhouse_reset_confirm=ready.container)
+    assert played.status != 0
+    assert played.headline["cause"] == "host_engine_down", played.headline
+    assert "start it" in played.headline["headline"]

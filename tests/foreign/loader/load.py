@@ -4,6 +4,7 @@ import datetime
 import json
 import os
 import sys
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -12,6 +13,9 @@ URL = os.environ["WAREHOUSE_URL"]
 USER = os.environ["WAREHOUSE_USER"]
 PASSWORD = os.environ["WAREHOUSE_PASSWORD"]
 ROWS = int(os.environ.get("ROWS", "50"))
+# Batches with a pause between them, as of a source that is slow to answer.
+BATCHES = int(os.environ.get("BATCHES", "1"))
+PAUSE_SECONDS = float(os.environ.get("PAUSE_SECONDS", "0"))
 
 
 def send(sql: str, body: str = "") -> str:
@@ -36,7 +40,10 @@ def main() -> None:
         for number in range(ROWS)
     ]
     print(f"loading {len(rows)} purchases into {URL}", flush=True)
-    send("INSERT INTO shop.purchases (id, bought_at, sku, amount) FORMAT JSONEachRow", "\n".join(map(json.dumps, rows)))
+    for batch in range(BATCHES):
+        lines = "\n".join(map(json.dumps, rows[batch::BATCHES]))
+        send("INSERT INTO shop.purchases (id, bought_at, sku, amount) FORMAT JSONEachRow", lines)
+        time.sleep(PAUSE_SECONDS)
     send(
         "INSERT INTO shop.purchases_by_day SELECT toDate(bought_at) AS day, sku, sum(amount) FROM shop.purchases FINAL"
         " WHERE bought_at >= now() - INTERVAL 1 DAY GROUP BY day, sku"
