@@ -44,7 +44,7 @@ _ERROR, _WARNING = 3, 2
 _LEVEL_NAMES = "|".join(sorted(_LEVELS, key=len, reverse=True))
 # Upper case anywhere near the start, lower case only where a level stands: `level=error`, `[error]`, `error:`.
 _LEVEL = re.compile(
-    rf"(?:(?<![\w.=/'\"-])(?P<upper>{_LEVEL_NAMES.upper()})(?![\w=/'\"])(?!\s*=)"
+    rf"(?:(?<![\w.=/'\"-])(?P<upper>(?-i:{_LEVEL_NAMES.upper()}))(?![\w=/'\"])(?!\s*=)"
     rf"|\b(?:level|lvl|severity)=\"?(?P<key>{_LEVEL_NAMES})\b\"?"
     rf"|[\[<|]\s*(?P<box>{_LEVEL_NAMES})\s*[\]>|]"
     rf"|^(?:{TIME}\s+)?(?P<lead>{_LEVEL_NAMES})\s*:"
@@ -101,9 +101,10 @@ _COUNTERS = re.compile(
 # Where none of these stands in lower case, no line is an error or the start of one. Plain `in` over a whole chunk is
 # what makes a log of 1 GB a matter of seconds.
 _NEEDLES = (
-    "error", "exception", "traceback", "fatal", "crit", "severe", "panic", "fail", "cannot", "could n", "couldn",
+    "erro", "exception", "traceback", "fatal", "crit", "severe", "panic", "fail", "cannot", "could n", "couldn",
     "unable to", "refused", "denied", "timed out", "not found", "no such", "unauthorized", "killed", "segmentation",
     "out of memory", "abort", "core dumped", "alert", "emerg", "warn", "caused by", "\tat ", "    at ", '"level"',
+    "fehler", "ausnahme", "erreur", "echec", "fallo", "falha", "excep", "hata",
     '"severity"', '"outcome"', '"cause"', '"status"', '"log"', "http/1.1 4", "http/1.1 5", 'http/1.1" 4', 'http/1.1" 5',
 )  # fmt: skip
 _NEEDLE_BYTES = tuple(needle.encode() for needle in _NEEDLES)
@@ -284,6 +285,7 @@ class ErrorParser:
         self._block: _Block | None = None
         self._previous: tuple[str, str | None] = ("", None)
         self._order = 0
+        self._overflow: ClientError | None = None
 
     @property
     def idle(self) -> bool:
@@ -293,6 +295,9 @@ class ErrorParser:
     def finish(self) -> None:
         """End of the log: what is open counts as it is."""
         self._close()
+        if self._overflow is not None:
+            # What a log ends with is what ended the run.
+            self.errors.append(self._overflow)
 
     def skip(self, raw: str) -> None:
         """A line that needs no look: kept only as what may stand above a stack."""
@@ -480,6 +485,9 @@ class ErrorParser:
         known = self._groups.get(key)
         if known is None and len(self._groups) >= MAX_GROUPS:
             self.dropped += 1
+            if not block.warning:
+                self._overflow = _error_of(block, parts, kind, message, chain)
+                self._overflow.order = self._order
         elif known is None:
             self._groups[key] = error = _error_of(block, parts, kind, message, chain)
             (self.notes if block.warning else self.errors).append(error)
@@ -575,8 +583,6 @@ def _set_foreign_head(block: _Block, line: str) -> None:
 def _level_of(text: str) -> tuple[int | None, str]:
     """(3 for errors, 2 for warnings, 1 below, None without a level; the message behind level and logger name)."""
     match = _LEVEL.search(text, 0, 160)
-    while match and match["upper"] and match["upper"] != match["upper"].upper():
-        match = _LEVEL.search(text, match.end(), 160)
     if not match:
         return None, text
     if match["glog"]:
@@ -619,10 +625,11 @@ def typed_message(message: str) -> tuple[str | None, str]:
 
 
 def _group_key(message: str) -> str:
-    # Short texts are told apart exactly: 1 and 'event_id' are all that an exception said.
-    if len(message) <= 24:
-        return message
-    return re.sub(r"0x[0-9a-f]+|[0-9a-f]{8}-[0-9a-f-]{27}|\d+", "#", message)[:500]
+    # What may be a key (1, 'event_id') is told apart exactly, other numbers are ids that change from line to line.
+    head, colon, tail = message.rpartition(": ")
+    if not re.fullmatch(r"-?\d{1,3}|['\"].{1,40}['\"]", tail):
+        head, colon, tail = message, "", ""
+    return re.sub(r"0x[0-9a-f]+|[0-9a-f]{8}-[0-9a-f-]{27}|\d+", "#", head)[:500] + colon + tail
 
 
 def _parts_of(block: _Block) -> list[_Part]:

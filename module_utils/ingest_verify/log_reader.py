@@ -150,17 +150,18 @@ def _check_text(head: bytes, name: str) -> str | None:
         if head.startswith(magic):
             raise LogFileError(f"A text log is expected at {name}, found {what}: unpack it or name the log itself.")
     # A log rotated by copytruncate starts with a run of NULs.
-    body = head.lstrip(b"\0") or b""
+    nuls = len(head) - len(head.lstrip(b"\0"))
+    # One of them may be the first half of a character of UTF-16.
+    body = head[nuls - nuls % 2 :]
     if not body:
         return None
-    even, odd = body[::2].count(0), body[1::2].count(0)
+    # The high bytes of UTF-16 are 0 (Latin) or 4 (Cyrillic).
     half = max(1, len(body) // 2)
-    if odd > half * 0.6 and even < half * 0.1:
-        return "utf-16-le"
-    if even > half * 0.6 and odd < half * 0.1:
-        return "utf-16-be"
+    high = [sum(part.count(byte) for byte in (0, 4)) / half for part in (body[::2], body[1::2])]
+    if b"\0" in body and max(high) > 0.8 and min(high) < 0.3:
+        return "utf-16-be" if high[0] > high[1] else "utf-16-le"
     control = sum(body.count(byte) for byte in range(32) if byte not in (7, 8, 9, 10, 12, 13, 27))
-    if control > len(body) * 0.1:
+    if control > 8 + len(body) * 0.05:
         raise LogFileError(f"A text log is expected at {name}, found binary data: name the file that holds the log.")
     return None
 

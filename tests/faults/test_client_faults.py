@@ -28,8 +28,8 @@ def test_a_healthy_loader_gives_no_finding(loaders: Loaders, loader: str) -> Non
 
 @pytest.mark.parametrize(
     ("fault", "key", "style"),
-    [("key_number", "1", style) for style in STYLES] + [("key_name", "event_id", style) for style in ("swallow", "crash")],
-)  # fmt: skip
+    [("key_number", "1", style) for style in STYLES] + [("key_name", "event_id", how) for how in ("swallow", "crash")],
+)
 def test_a_key_error_is_named_however_it_is_logged(loaders: Loaders, fault: str, key: str, style: str) -> None:
     finding = loaders.run(HTTP, FOREIGN_FAULT=fault, FOREIGN_LOG=style).cause
     assert (finding.cause, finding.object, finding.fix_side) == ("client_key_error", key, "the ingest")
