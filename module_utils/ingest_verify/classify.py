@@ -78,7 +78,15 @@ class Refusal:
 
     @property
     def target(self) -> Target:
-        return statement_target(self.sql, self.current_database)
+        target = statement_target(self.sql, self.current_database)
+        if target.table is not None or target.verb != "INSERT" or target.kind != "TABLE":
+            return target
+        # log_queries_cut_to_length may leave no more than the verb of the text.
+        named = re.findall(r"\btable\s+[`'\"]?([\w$]+\.[\w$]+)", self.text)
+        owner, _, table = next(iter([name for name in self.tables if not name.startswith("_")] + named), "").partition(
+            "."
+        )
+        return Target(target.verb, target.kind, owner, table) if table else target
 
     @property
     def text(self) -> str:

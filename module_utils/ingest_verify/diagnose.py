@@ -272,7 +272,9 @@ class _Diagnoser:
             self.evidence.tables(name)
 
     def _evidence_finding(self, cause: str, headline: str, step: str, severity: str = "warning", **extra: Any) -> None:
-        headline = headline[0].upper() + headline[1:]
+        # A setting keeps its own spelling.
+        if "_" not in headline.split(" ")[0]:
+            headline = headline[0].upper() + headline[1:]
         self.result.findings.append(
             Finding(STAGE, severity, cause, headline, next_step=step, fix_side="server: logging", evidence=extra)
         )
@@ -289,7 +291,9 @@ class _Diagnoser:
                 )
             settings = dict(self.evidence.user_settings(user) or {})
             for row in self.evidence.run_settings(self.window, [user]):
-                settings[row["name"]] = row["value"]
+                # A statement that was sampled is logged with log_queries_probability = 1, whatever its profile says.
+                if hiding({row["name"]: row["value"]}):
+                    settings[row["name"]] = row["value"]
             for name, value, problem in hiding(settings):
                 self.result.not_proven(f"{name} = {value} for user {user!r}: {problem}")
                 self._evidence_finding(

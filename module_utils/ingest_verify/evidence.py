@@ -512,17 +512,19 @@ class Evidence:
             "query_log",
             f"{window.condition(only_started_inside=True)} AND NOT {_OWN} AND ({_filter(filters)} OR {mark})",
         )
-        return self._read(
+        rows = self._read(
             source,
             f"""
             SELECT query_id, {_ANY_PROGRAM}, max({mark}) AS in_run, any(current_database) AS session_database,
                 any(substring(query, 1, {_SHOWN_QUERY})) AS text, {_COUNT_FIRST_LAST}
             FROM {source}
             GROUP BY query_id
-            HAVING max(toInt8(type)) = 1 AND query_id NOT IN (SELECT query_id FROM system.processes)
+            HAVING max(toInt8(type)) = 1
             ORDER BY first_at
             LIMIT 100""",
         )
+        running = {row["query_id"] for row in self._optional("processes", "SELECT query_id FROM system.processes")}
+        return [row for row in rows if row["query_id"] not in running]
 
     def noise(
         self, window: Window, filters: Mapping[str, Sequence[str]], run_mark: Sequence[str]
@@ -747,38 +749,42 @@ class Evidence:
 
     def databases(self) -> list[str]:
         """Names of the databases that this reader sees."""
-        return [row["name"] for row in self.query("SELECT name FROM system.databases ORDER BY name")]
+        return [row["name"] for row in self._optional("databases", "SELECT name FROM system.databases ORDER BY name")]
 
     def all_tables(self) -> list[tuple[str, str]]:
         """`(database, table)` of every table outside of the system databases, 20 thousand at most."""
-        rows = self.query(
+        rows = self._optional(
+            "tables",
             "SELECT database, name FROM system.tables WHERE database NOT IN ('system', 'INFORMATION_SCHEMA', "
             "'information_schema')"
-            " ORDER BY database, name LIMIT 20000"
+            " ORDER BY database, name LIMIT 20000",
         )
         return [(row["database"], row["name"]) for row in rows]
 
     def columns(self, database: str, table: str) -> list[dict[str, str]]:
         """Name, type and default kind of a table's columns in order."""
-        return self.query(
+        return self._optional(
+            "columns",
             "SELECT name, type, default_kind FROM system.columns"
-            f" WHERE database = {quote_string(database)} AND table = {quote_string(table)} ORDER BY position"
+            f" WHERE database = {quote_string(database)} AND table = {quote_string(table)} ORDER BY position",
         )
 
     def table_facts(self, database: str, table: str) -> dict[str, Any] | None:
         """Engine, rows, active parts, create statement of one table."""
-        rows = self.query(
+        rows = self._optional(
+            "tables",
             "SELECT engine, create_table_query, ifNull(total_rows, 0) AS rows FROM system.tables"
-            f" WHERE database = {quote_string(database)} AND name = {quote_string(table)}"
+            f" WHERE database = {quote_string(database)} AND name = {quote_string(table)}",
         )
         return rows[0] if rows else None
 
     def views_naming(self, table: str) -> list[tuple[str, str]]:
         """`(database, view)` of the materialized views whose definition names this table."""
-        rows = self.query(
+        rows = self._optional(
+            "tables",
             "SELECT database, name FROM system.tables WHERE engine = 'MaterializedView'"
             f" AND position(create_table_query, {quote_string(table)}) > 0 AND name != {quote_string(table)}"
-            " ORDER BY database, name LIMIT 20"
+            " ORDER BY database, name LIMIT 20",
         )
         return [(row["database"], row["name"]) for row in rows]
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from sqlglot.dialects.clickhouse import ClickHouse
@@ -14,6 +15,8 @@ from sqlglot.tokens import Token, TokenType  # type: ignore[attr-defined]
 # A target stands near the start; the value list of an INSERT that follows may be megabytes.
 _HEAD = 20_000
 _NOISE_WORDS = {"INTO", "TABLE", "IF", "NOT", "EXISTS", "TEMPORARY", "OR", "REPLACE", "MATERIALIZED", "LIVE", "LOCAL"}
+# How a text looks that log_queries_cut_to_length cut: 24.8 and 26.x.
+_CUT = re.compile(r"\s*\.\.\.(?:\s*\(truncated \d+ characters\))?\s*$")
 _VERBS_WITH_TARGET = {
     "INSERT", "CREATE", "DROP", "ALTER", "TRUNCATE", "DESCRIBE", "RENAME", "OPTIMIZE", "DELETE", "UPDATE", "EXISTS",
     "SHOW", "CHECK", "EXCHANGE", "DETACH",
@@ -43,7 +46,7 @@ class Target:
 
 def tokenize(sql: str) -> list[Token]:
     """Tokens of the statement's head; a text that was cut within a literal still gives those before the cut."""
-    text = sql[:_HEAD]
+    text = _CUT.sub("", sql[:_HEAD])
     for _ in range(3):
         try:
             return list(ClickHouse.Tokenizer().tokenize(text))

@@ -1,0 +1,200 @@
+"""Catalogue E and H on the server's side: a verdict is only worth what its evidence is."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.ingest_verify.client import connect, query, send_marker
+from ansible.module_utils.ingest_verify.diagnose import Diagnosis, Request, diagnose, diagnose_log
+from ansible.module_utils.ingest_verify.evidence import EvidenceError
+
+from embedded.testing import Engine, start_engine
+from tests.stages import PASSWORD, Stage, headline
+
+ORDERS = "CREATE TABLE {db}.orders (order_id String, tickets UInt32) ENGINE = MergeTree ORDER BY order_id"
+
+
+@pytest.fixture
+def orders(stage: Stage) -> Stage:
+    stage.admin(ORDERS.format(db=stage.database))
+    return stage
+
+
+def causes(diagnosis: Diagnosis) -> list[str]:
+    return [finding.cause for finding in diagnosis.findings if finding.severity != "info"]
+
+
+@pytest.mark.parametrize(
+    ("user", "setting", "cause"),
+    [
+        ("nolog", "log_queries", "evidence_log_queries_off"),
+        ("sampled", "log_queries_probability", "evidence_log_queries_limited"),
+        ("late", "log_queries_min_type", "evidence_log_queries_limited"),
+        ("slow", "log_queries_min_query_duration_ms", "evidence_log_queries_limited"),
+    ],
+)
+def test_row_37_settings_that_hide_statements(orders: Stage, user: str, setting: str, cause: str) -> None:
+    orders.send("INSERT INTO orders (order_id) VALUES ('a')", user=user)
+    said = orders.judge(users=[user], ingest={"exit_code": 0}, targets=["orders"])
+    assert said.verdict == "INCONCLUSIVE"
+    assert cause in causes(said)
+    found = next(finding for finding in said.findings if finding.cause == cause)
+    assert setting in found.headline
+    assert user in found.headline
+    # 42: what old runbooks say instead is no SQL at all.
+    assert "SET GLOBAL log_queries = 1, as old runbooks say, is a syntax error" in found.next_step
+    assert f"ALTER USER `{user}` SETTINGS {setting}" in found.next_step
+
+
+def test_row_37_switched_off_by_the_loaders_own_session(orders: Stage) -> None:
+    orders.send("INSERT INTO orders (order_id) VALUES ('a')", log_queries_min_type="QUERY_FINISH")
+    said = orders.judge(ingest={"exit_code": 0}, targets=["orders"])
+    assert said.verdict == "INCONCLUSIVE"
+    assert causes(said) == ["evidence_log_queries_limited"]
+
+
+def test_row_41_a_text_that_was_cut_still_gives_the_target(orders: Stage) -> None:
+    columns = ", ".join(f"column_number_{number}" for number in range(20))
+    orders.refused(f"INSERT INTO orders (order_id, {columns}) VALUES (1)", user="cut")
+    found = headline(orders.judge(users=["cut"], ingest={"exit_code": 1}, targets=["orders"]))
+    assert found.cause == "server_missing_column"
+    assert found.object.startswith(f"{orders.database}.orders.column_number_")
+
+
+def test_row_43_a_reader_without_the_right_to_the_log_is_told_which(orders: Stage) -> None:
+    orders.send("INSERT INTO orders (order_id) VALUES ('a')")
+    blind = {**orders.login(), "login_user": "blind", "login_password": PASSWORD}
+    said = orders.judge(reader=blind, ingest={"exit_code": 0}, targets=["orders"], flush_wait_seconds=1)
+    assert said.verdict == "INCONCLUSIVE"
+    found = next(finding for finding in said.findings if finding.cause == "evidence_no_access")
+    assert "GRANT SELECT ON system.query_log" in found.headline
+    assert "GRANT SELECT ON system.*" in found.next_step
+
+
+def test_row_43_a_reader_of_query_log_alone_judges_and_says_what_it_could_not_see(orders: Stage) -> None:
+    orders.refused("INSERT INTO orders (nope) VALUES ('a')")
+    reader = {**orders.login(), "login_user": "reader", "login_password": PASSWORD}
+    said = orders.judge(reader=reader, ingest={"exit_code": 1}, targets=["orders"])
+    assert headline(said).cause == "server_missing_column"
+    assert "no right to read system.text_log" in said.missing_evidence["text_log"]
+
+
+def test_row_44_nothing_seen_of_a_loader_that_claims_rows_is_no_pass(orders: Stage, tmp_path: Path) -> None:
+    log = '{"outcome": "ok", "rows_processed": 120}\n'
+    said = orders.judge(client_log=log, path=tmp_path / "log", ingest={"exit_code": 0}, targets=["orders"])
+    assert said.verdict == "INCONCLUSIVE"
+    assert "the loader says that it wrote 120 rows" in said.message(5)
+
+
+def test_row_44_a_canary_that_was_lost_is_no_pass(orders: Stage) -> None:
+    orders.send("INSERT INTO orders (order_id) VALUES ('a')")
+    asked: dict[str, Any] = {"ingest": {"exit_code": 0}, "targets": ["orders"]}
+    said = orders.judge(evidence_proven=False, evidence_reason="the canary was not found in text_log", **asked)
+    assert said.verdict == "INCONCLUSIVE"
+    assert "the canary was not found in text_log" in said.message(5)
+    assert orders.judge(**asked).verdict == "PASS"
+
+
+def test_a_user_that_the_server_does_not_know_is_named(orders: Stage) -> None:
+    said = orders.judge(users=["ingset"])
+    assert said.verdict == "INCONCLUSIVE"
+    assert "evidence_unknown_user" in causes(said)
+    assert "ingest" in next(f for f in said.findings if f.cause == "evidence_unknown_user").next_step
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"since": "2026-11-23 05:00:00", "until": "2026-11-23 04:00:00"}, "reversed"),
+        ({"since": "2999-01-01 00:00:00", "until": "2999-01-02 00:00:00"}, "in the future"),
+        ({"since": "yesterday"}, "is not a time"),
+        ({"cluster": "nowhere"}, "knows no cluster 'nowhere'"),
+    ],
+)
+def test_a_question_that_cannot_be_answered_is_refused_in_one_sentence(
+    orders: Stage, asked: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(EvidenceError, match=words):
+        orders.judge(**asked)
+
+
+def test_times_with_a_t_and_without_fractions_are_understood(orders: Stage) -> None:
+    orders.refused("SELECT broken FROM orders")
+    said = orders.judge(since=orders.since[:19].replace(" ", "T") + "Z")
+    assert headline(said).cause == "server_missing_column"
+
+
+def test_row_60_a_restart_in_mid_run_is_the_cause(server: Engine, orders: Stage) -> None:
+    orders.send("INSERT INTO orders (order_id) VALUES ('a')")
+    before = {**orders.before, "uptime_seconds": orders.before["uptime_seconds"] + 100}
+    asked: dict[str, Any] = {"targets": ["orders"]}
+    said = orders.judge(window_before=before, ingest={"exit_code": 1}, **asked)
+    assert said.findings[0].cause == "server_restarted"
+    assert said.findings[0].severity == "error"
+    assert any("exit code 1" in effect for effect in said.findings[0].effects)
+    healthy = orders.judge(ingest={"exit_code": 0}, **asked)
+    assert healthy.verdict == "PASS"
+    assert "server_restarted" not in causes(healthy)
+
+
+def test_a_server_that_is_gone_leaves_the_clients_log(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text(
+        'Traceback (most recent call last):\n  File "/app/x.py", line 3, in f\n    a[0]\nIndexError: empty\n'
+    )
+    said = diagnose_log(Request(client_log=str(log), ingest={"exit_code": 1}), "Nothing accepts connections.")
+    assert said.verdict == "FAIL"
+    assert [finding.cause for finding in said.findings][-1] == "server_unreachable"
+    alone = diagnose_log(Request(client_log=str(log)), "Nothing accepts connections.")
+    assert alone.findings[0].cause.startswith("client_")
+    log.write_text("all fine\n")
+    assert diagnose_log(Request(client_log=str(log)), "Nothing accepts connections.").verdict == "INCONCLUSIVE"
+
+
+def judge(engine: Engine, **asked: Any) -> Diagnosis:
+    login = {"login_host": engine.host, "login_port": engine.tcp_port, "login_user": engine.user}
+    client = connect({**login, "login_password": engine.password})
+    try:
+        return diagnose(partial(query, client), partial(send_marker, client), Request(flush_wait_seconds=3, **asked))
+    finally:
+        client.disconnect()
+
+
+def test_row_40_a_rotated_table_still_holds_its_part_of_the_window(tmp_path: Path) -> None:
+    """What an upgrade with new columns does: the old query_log becomes query_log_0 with fewer columns."""
+    with start_engine(tmp_path, users={"ingest": {"password": PASSWORD}}) as engine:
+        stage = Stage(engine, "default")
+        stage.refused("SELECT broken FROM system.one")
+        engine.flush_logs()
+        engine.query(
+            "CREATE TABLE system.query_log_0 ENGINE = MergeTree ORDER BY (event_date, event_time) AS"
+            " SELECT * EXCEPT (missing_privileges, http_user_agent) FROM system.query_log"
+        )
+        engine.query("TRUNCATE TABLE system.query_log")
+        stage.send("SELECT 1")
+        said = stage.judge()
+        found = headline(said)
+        assert found.evidence["log_table"] == "system.query_log_0"
+        assert found.evidence["code_name"] == "UNKNOWN_IDENTIFIER"
+
+
+def test_row_38_without_query_log_nothing_is_proven(tmp_path: Path) -> None:
+    with start_engine(tmp_path, config_xml='<clickhouse><query_log remove="1"/></clickhouse>') as engine:
+        said = judge(engine, window_minutes=1)
+        assert said.verdict == "INCONCLUSIVE"
+        found = next(finding for finding in said.findings if finding.cause == "evidence_not_configured")
+        assert "<query_log>" in found.next_step
+
+
+def test_row_38_without_text_log_the_rest_is_judged_and_its_lack_is_said(tmp_path: Path) -> None:
+    removed = '<clickhouse><text_log remove="1"/><session_log remove="1"/></clickhouse>'
+    with start_engine(tmp_path, users={"ingest": {"password": PASSWORD}}, config_xml=removed) as engine:
+        stage = Stage(engine, "default")
+        stage.refused("SELECT broken FROM system.one")
+        said = stage.judge()
+        assert headline(said).evidence["code_name"] == "UNKNOWN_IDENTIFIER"
+        assert "system.text_log does not exist" in said.missing_evidence["text_log"]
+        assert "system.session_log does not exist" in said.missing_evidence["session_log"]
