@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
-from .client import ServerError
 from .evidence import Evidence
 
 
@@ -62,19 +61,6 @@ class Catalog:
     def view_using(self, table: str) -> str | None:
         """A materialized view that names this table, which itself may be gone."""
         return next((f"{owner}.{name}" for owner, name in self.evidence.views_naming(table)), None)
-
-    def active_parts(self, database: str, table: str) -> int | None:
-        try:
-            return self.evidence.active_parts(database, table)
-        except ServerError:
-            return None
-
-    def user_storage(self, user: str) -> str | None:
-        """Where a user is defined (`users_xml`, `local_directory`, ...); None when not visible."""
-        try:
-            return self.evidence.user_storage(user)
-        except ServerError:
-            return None
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:

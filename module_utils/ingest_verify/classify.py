@@ -574,7 +574,7 @@ def _missing_grant(refusal: Refusal, catalog: Catalog) -> Cause:
     # The whole table rather than the columns of one statement: the next statement may name others.
     grants = list(dict.fromkeys(re.sub(r"\([^)]*\)(?=\s*(?:,|ON))", "", privilege) for privilege in wanted))
     statements = "\n".join(f"GRANT {grant} TO {quote_identifier(refusal.user)};" for grant in grants)
-    storage = catalog.user_storage(refusal.user)
+    storage = catalog.evidence.user_storage(refusal.user)
     step = statements
     if storage and "xml" in storage.lower():
         queries = "".join(f"<query>GRANT {grant}</query>" for grant in grants)
@@ -595,11 +595,7 @@ def _missing_grant(refusal: Refusal, catalog: Catalog) -> Cause:
 
 
 def _authentication(refusal: Refusal, catalog: Catalog) -> Cause:
-    known = None
-    try:
-        known = catalog.evidence.users()
-    except LookupError:
-        known = None
+    known = catalog.evidence.users()
     detail = {
         192: f"there is no user {refusal.user}",
         193: f"the password of {refusal.user} is wrong",
@@ -726,7 +722,7 @@ def _too_many_parts(refusal: Refusal, catalog: Catalog) -> Cause:
     named = re.search(r"in table '([^'\s]+)", refusal.text)
     name = named.group(1) if named else target.name
     database, _, table = (name or "").partition(".")
-    parts = catalog.active_parts(database, table) if table else None
+    parts = catalog.evidence.active_parts(database, table) if table else None
     sql_name = quote_table(database, table) if table else name
     return Cause(
         "server_too_many_parts",

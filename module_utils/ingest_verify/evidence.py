@@ -318,7 +318,7 @@ class Evidence:
     def source(self, name: str, condition: str) -> str | None:
         """A subquery over the log table and its rotated forms with all of LOG_COLUMNS; None when there is none."""
         tables = self.tables(name)
-        if name not in tables and not tables:
+        if not tables:
             return None
         parts = []
         for table, present in tables.items():
@@ -326,12 +326,8 @@ class Evidence:
                 column if column in present else f"{default} AS {column}"
                 for column, default in LOG_COLUMNS[name].items()
             )
-            origin = f"system.{quote_identifier(table)}"
-            if self.cluster:
-                origin = f"clusterAllReplicas({quote_string(self.cluster)}, {origin})"
-            parts.append(
-                f"SELECT {columns}, {quote_string('system.' + table)} AS log_table FROM {origin} WHERE {condition}"
-            )
+            name_of = quote_string(f"system.{table}")
+            parts.append(f"SELECT {columns}, {name_of} AS log_table FROM {self._origin(table)} WHERE {condition}")
         return "(" + " UNION ALL ".join(parts) + ")"
 
     def _origin(self, table: str) -> str:
@@ -724,7 +720,9 @@ class Evidence:
         )
 
     def _read(self, source: str | None, sql: str) -> list[dict[str, Any]]:
-        return [] if source is None else self.query(sql)
+        # A host that does not answer is reported by check_cluster, and must not hide what the others know.
+        tolerant = " SETTINGS skip_unavailable_shards = 1" if self.cluster else ""
+        return [] if source is None else self.query(sql + tolerant)
 
     def error_counters(self) -> list[dict[str, Any]]:
         """system.errors: counters since the server's start, to be compared before and after."""
@@ -788,17 +786,18 @@ class Evidence:
         )
         return [(row["database"], row["name"]) for row in rows]
 
-    def active_parts(self, database: str, table: str) -> int:
-        """Number of active parts of one table."""
-        rows = self.query(
+    def active_parts(self, database: str, table: str) -> int | None:
+        """Number of active parts of one table, None when this reader may not see them."""
+        rows = self._optional(
+            "parts",
             "SELECT toInt64(count()) AS parts FROM system.parts"
-            f" WHERE active AND database = {quote_string(database)} AND table = {quote_string(table)}"
+            f" WHERE active AND database = {quote_string(database)} AND table = {quote_string(table)}",
         )
-        return int(rows[0]["parts"])
+        return int(rows[0]["parts"]) if rows else None
 
     def user_storage(self, user: str) -> str | None:
         """Where a user is defined, None when it is not or is not visible."""
-        rows = self.query(f"SELECT storage FROM system.users WHERE name = {quote_string(user)}")
+        rows = self._optional("users", f"SELECT storage FROM system.users WHERE name = {quote_string(user)}")
         return str(rows[0]["storage"]) if rows else None
 
     def grants(self, user: str) -> list[str] | None:
