@@ -117,7 +117,8 @@ def client() -> Any:
     env = os.environ
     return clickhouse_connect.get_client(
         host=env["CLICKHOUSE_HOST"], port=int(env["CLICKHOUSE_PORT"]), username=env["CLICKHOUSE_USER"],
-        password=env["CLICKHOUSE_PASSWORD"], database=env["CLICKHOUSE_DB"], compress="lz4", settings={"async_insert": 0},
+        password=env["CLICKHOUSE_PASSWORD"], database=env["CLICKHOUSE_DB"], compress="lz4",
+        settings={"async_insert": 0},
     )  # fmt: skip
 
 
@@ -173,10 +174,8 @@ def table(lines: Sequence[Line]) -> str:
     for line in lines:
         best = next(x.rows / x.work for x in lines if (x.orders, x.contender) == (line.orders, "limit"))
         rate = line.rows / line.work
-        text.append(
-            f"| {line.orders:,} | {line.contender} | {line.rows:,} | {rate:,.0f} | {rate / best:.0%} | {line.total:.1f} |"
-            f" {line.peak_mib:.0f} |"
-        )
+        figures = f"{rate:,.0f} | {rate / best:.0%} | {line.total:.1f} | {line.peak_mib:.0f}"
+        text.append(f"| {line.orders:,} | {line.contender} | {line.rows:,} | {figures} |")
     return "\n".join(text)
 
 

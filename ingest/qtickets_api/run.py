@@ -25,8 +25,7 @@ from .warehouse import INVENTORY, ORDERS, SALES, EventRow, KnownOrder, Warehouse
 log = logging.getLogger("qtickets_api.run")
 T = TypeVar("T")
 
-_LOOKUP = 1000
-_DOUBTFUL = 4096
+_LOOKUP = 2048  # 80 KB of keys; a server takes 128 KB in one form field
 _IDS_PER_REQUEST = 100
 _CLEAR_FROM = 10
 _NAMED = 20
@@ -331,7 +330,7 @@ class Run:
                 take(order)
             except transform.InvalidRecordError as error:
                 self._reject(self.orders, "order", Rejected(order.id, str(error)))
-        if len(self._doubtful) >= _DOUBTFUL:
+        if len(self._doubtful) >= _LOOKUP:
             await self._flush()
             await self._correct()
         if len(self._batch) >= self.settings.clickhouse_batch_rows:

@@ -158,6 +158,7 @@ class Warehouse:
             interface="https" if s.clickhouse_secure else "http", verify=s.clickhouse_verify_ssl, compress="lz4",
             client_name=f"qtickets_api/{__version__}", connect_timeout=10, send_receive_timeout=s.clickhouse_timeout,
             query_retries=0,
+            form_encode_query_params=True,  # thousands of keys would not pass as a URL through every proxy
             # On by default from 26.3: an asynchronous insert would be acknowledged before its rows can be read back.
             settings={"async_insert": 0},
         )  # fmt: skip
@@ -230,13 +231,17 @@ class Warehouse:
         self._insert(ORDERS, _ORDER_COLUMNS, data)
 
     def known(self, keys: Sequence[str]) -> dict[str, KnownOrder]:
-        """The staged orders among ``keys``, by `_dedup_key`."""
+        """The orders among ``keys`` that earlier runs staged, by `_dedup_key`."""
+        # Not FINAL: it would merge the whole table for a few keys.
         rows = self._select(
             f"looking up orders in {ORDERS}",
-            f"SELECT toString(_dedup_key), {_KNOWN_COLUMNS} FROM {ORDERS} FINAL"
-            " WHERE _dedup_key IN {keys:Array(FixedString(32))}",
-            zone=self._zone, keys=list(keys),
-        )  # fmt: skip
+            f"SELECT toString(_dedup_key), {_KNOWN_COLUMNS} FROM {ORDERS}"
+            " WHERE _dedup_key IN {keys:Array(FixedString(32))} AND _ver < {ver:UInt64}"
+            " ORDER BY _ver DESC LIMIT 1 BY _dedup_key",
+            zone=self._zone,
+            keys=list(keys),
+            ver=self.ver,
+        )
         return {row[0]: KnownOrder(*row[1:]) for row in rows}
 
     def days_elsewhere(self, first_id: int, last_id: int, window: Window) -> list[tuple[str, date]]:

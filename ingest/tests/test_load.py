@@ -7,6 +7,7 @@ import json
 import re
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -283,7 +284,7 @@ def test_an_ignored_filter_ends_the_run(api: Running, target: Target, load: Load
     assert target.query(SALES) == []
 
 
-def test_an_ignored_filter_of_a_small_account_ends_the_run(target: Target, load: Load, tmp_path: Any) -> None:
+def test_an_ignored_filter_of_a_small_account_ends_the_run(target: Target, load: Load, tmp_path: Path) -> None:
     rules = [{"fault": "ignore_filter", "path": "/orders"}]
     with start_simulator(tmp_path, orders=2, events=1, now=NOW, faults=rules) as small:
         result = load(small, target)
@@ -495,3 +496,16 @@ def test_progress_and_quiet(api: Running, load: Load, monkeypatch: pytest.Monkey
     assert (noisy.status, quiet.status) == (0, 0)
     assert re.search(r"\d+ pages, \d+ orders, \d+ rows, \d+ orders/s", noisy.log)
     assert "orders/s" not in quiet.log
+
+
+def test_more_orders_to_look_up_than_one_request_takes(target: Target, load: Load, tmp_path: Path) -> None:
+    """Thousands of orders that count no more, all of them known: several look-ups, each within the server's limits."""
+    with start_simulator(tmp_path, orders=2600, events=2, hall_seats=5, now=NOW) as many:
+        assert load(many, target, QTICKETS_PAGE_SIZE="200").status == 0
+        for order_id in order_ids(many)[:3]:
+            many.admin("POST", f"orders/{order_id}", {"cancel": True})
+        many.faults([{"fault": "set_field", "path": "/orders", "field": "payed", "value": False}])
+        result = load(many, target, QTICKETS_PAGE_SIZE="200")
+    assert result.status == 0, result.log
+    assert result.orders["corrected"] > 2 * 1024
+    assert target.query(SALES) == []
