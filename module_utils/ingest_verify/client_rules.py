@@ -76,7 +76,9 @@ _HOST_PORT = (
     re.compile(r"host='([^']+)', port='?(\d+)"),
     # A driver's `(host:port)`, which a Java frame `(Main.java:12)` looks like.
     re.compile(r"\(((?![\w.-]+\.(?:java|kt|scala|go|js|ts|py|cs):)[\w.-]+):(\d{1,5})\)"),
-    re.compile(r"\b(?:to|from|at|server|host|tcp|connect)\s+'?([A-Za-z][\w.-]*|\d+\.\d+\.\d+\.\d+):(\d{2,5})\b"),
+    re.compile(
+        r"\b(?:to|from|at|server|host|tcp|connect|E[A-Z]{5,})\s+'?([A-Za-z][\w.-]*|\d+\.\d+\.\d+\.\d+):(\d{2,5})\b"
+    ),
 )
 _API_WORDS = re.compile(
     r"qtickets|/(?:orders|events|shows|seats)\b|\bAPI\b|\bapi[_. ]|\bseats? (?:of|for)\b|\bREST\b|Bearer"
@@ -174,8 +176,9 @@ def judge(error: ClientError, context: Context) -> Judged:
 
 def _missing_variable(error: ClientError, _: Context) -> Judged | None:
     kind, text = origin(error)
+    key = bare_key(error) or (text if kind.endswith("KeyError") else "")
     name = None
-    if kind.endswith("KeyError") and (match := re.fullmatch(r"['\"]([A-Z][A-Z0-9]*_[A-Z0-9_]+)['\"]", text.strip())):
+    if match := re.fullmatch(r"['\"]([A-Z][A-Z0-9]*_[A-Z0-9_]+)['\"]", key.strip()):
         name = match[1]
     elif match := re.search(
         r"(?i:environment variable|env var(?:iable)?|variable|setting)s?[ :`'\"]+([A-Z][A-Z0-9_]{3,})[`'\"]?"

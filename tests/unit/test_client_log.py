@@ -346,9 +346,8 @@ def test_a_large_log_is_read_in_bounded_memory(tmp_path: Path) -> None:
 
 def test_of_a_log_beyond_the_limit_both_ends_are_read(tmp_path: Path) -> None:
     path = tmp_path / "ingest.log"
-        "ERROR load failed for ivan.petrov@mail.ru, +7 (999) 123-45-67: password=hunter22 "
-        "Authorization: Bearer abc123def\n"
-                     + b"ERROR last one\n")  # fmt: skip
+    dull = b"INFO dull line\n" * 20_000
+    path.write_bytes(b"ERROR first one\n" + dull + b"ERROR middle one\n" + dull + b"ERROR last one\n")
     log = read_client_log(path, max_bytes=100_000)
     assert log.truncated
     assert [error.message for error in log.errors] == ["first one", "last one"]

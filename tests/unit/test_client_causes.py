@@ -1,0 +1,255 @@
+"""Which of a log's errors is the cause, and what the end of a process means. Logs as real programs wrote them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.ingest_verify.client_log import client_findings, read_client_log
+from ansible.module_utils.ingest_verify.findings import Finding
+
+ENV = {
+    "QTICKETS_BASE_URL": "https://qtickets.ru/api/rest/v1", "CLICKHOUSE_HOST": "ch-zakaz", "CLICKHOUSE_PORT": "8123",
+    "CLICKHOUSE_DB": "zakaz", "QTICKETS_SINCE_HOURS": "24",
+}  # fmt: skip
+TRACEBACK = 'Traceback (most recent call last):\n  File "/app/loader.py", line 12, in load\n    x = row["a"]\n'
+
+
+def findings(folder: Path, text: str, **ingest: Any) -> list[Finding]:
+    path = folder / "ingest.log"
+    path.write_text(text)
+    return client_findings(read_client_log(path), {"exit_code": 1, "env": ENV, "container": True, **ingest})
+
+
+def cause(folder: Path, text: str, **ingest: Any) -> Finding:
+    found = [finding for finding in findings(folder, text, **ingest) if finding.severity == "error"]
+    assert len(found) == 1, found
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("ERROR Unexpected ClickHouse error: 1", "client_key_error"),
+        ("ERROR Unexpected ClickHouse error: 0", "client_key_error"),
+        ("error: 'event_id'", "client_key_error"),
+        ('{"level":"error","event":"load failed","error":"\'event_id\'"}', "client_key_error"),
+        ("ERROR Ошибка ClickHouse: 1", "client_key_error"),
+        ("ERROR job failed with exit code: 1", "client_exception"),
+        ("ERROR rows: 1", "client_exception"),
+        ("ERROR KeyError('event_id')", "client_key_error"),
+        ("ERROR failed: ValueError(\"invalid literal for int() with base 10: 'x'\")", "client_exception"),
+        ("ERROR Code: 210. Name or service not known (ch-zakaz:9000)", "client_unknown_host"),
+        ("Error: getaddrinfo ENOTFOUND ch-zakaz", "client_unknown_host"),
+        ("2026/11/23 04:00:01 ERROR dial tcp: lookup ch-zakaz on 127.0.0.11:53: no such host", "client_unknown_host"),
+        ("ERROR dial tcp 172.18.0.2:9000: connect: connection refused", "client_connection_refused"),
+        ("Error: connect ECONNREFUSED 172.18.0.2:8123", "client_connection_refused"),
+        ("ERROR ClickHouse insert failed: [Errno 111] Connection refused", "client_connection_refused"),
+        ("ERROR qtickets request failed: [Errno 111] Connection refused", "source_unavailable"),
+        ("ERROR Unexpected packet from server ch-zakaz:8123 (expected Hello or Exception, got Unknown packet)",
+         "client_wrong_protocol"),
+        ("ERROR [handshake] unexpected packet [72] from server ch-zakaz:8123", "client_wrong_protocol"),
+        ("ERROR clickhouse: ('Connection aborted.', BadStatusLine('\\x02'))", "client_wrong_protocol"),
+        ("ERROR clickhouse: tls: first record does not look like a TLS handshake", "client_tls_mismatch"),
+        ("ERROR ch-zakaz: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate",
+         "client_tls_mismatch"),
+        ("ERROR 401 Client Error: Unauthorized for url: https://qtickets.ru/api/rest/v1/orders", "source_unauthorized"),
+        ("ERROR 403 Client Error: Forbidden for url: http://ch-zakaz:8123/?query=INSERT", "server_authentication"),
+        ("ERROR Request failed with status code 503 GET https://qtickets.ru/api/rest/v1/orders", "source_unavailable"),
+        ("ERROR POST https://qtickets.ru/api/rest/v1/orders: status 503", "source_unavailable"),
+        ("ERROR 404 Client Error: Not Found for url: https://qtickets.ru/api/v9/orders", "config_base_url"),
+        ("SyntaxError: Unexpected token '<', \"<!DOCTYPE \"... is not valid JSON", "source_bad_payload"),
+        ("ERROR invalid character '<' looking for beginning of value", "source_bad_payload"),
+        ("ERROR 57 of 60 orders lie outside the window", "source_filter_ignored"),
+        ("ERROR no orders in the window", "source_no_orders"),
+        ("ERROR HTTPSConnectionPool(host='qtickets.ru', port=443): Read timed out. (read timeout=20)", "source_slow"),
+        ("ERROR DRY_RUN is set, nothing was written", "config_dry_run"),
+        ("ERROR environment variable QTICKETS_TOKEN is not set", "config_env_file"),
+        (TRACEBACK + "KeyError: 'QTICKETS_TOKEN'", "config_env_file"),
+        ("ModuleNotFoundError: No module named 'clickhouse_connect'", "client_missing_module"),
+        ("Error: Cannot find module 'axios'", "client_missing_module"),
+        ("ERROR struct.error: argument out of range", "client_serialization"),
+        ("ERROR Unexpected ClickHouse error: 'int' object has no attribute 'encode'", "client_serialization"),
+        ("MemoryError", "client_killed_memory"),
+        ("FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory", "client_killed_memory"),
+        ("ERROR [Errno 28] No space left on device: '/tmp/x'", "host_no_space"),
+        ("ERROR Unexpected error: ", "client_exception"),
+    ],
+)  # fmt: skip
+def test_a_line_alone_names_its_cause(tmp_path: Path, line: str, expected: str) -> None:
+    finding = cause(tmp_path, f"INFO start\n{line}\n")
+    assert finding.cause == expected, finding
+    assert finding.next_step
+    assert finding.fix_side
+    assert "code" not in finding.evidence
+
+
+def test_a_search_by_post_is_told_to_use_get(tmp_path: Path) -> None:
+    finding = cause(tmp_path, "ERROR POST https://qtickets.ru/api/rest/v1/orders: status 503\n")
+    assert "GET" in (finding.next_step or "")
+
+
+def test_the_traceback_that_ends_the_run_wins_over_what_it_survived(tmp_path: Path) -> None:
+    text = "ERROR seats of show 3: 503 Server Error for url: https://qtickets.ru/api/rest/v1/shows/3/seats\nINFO on\n"
+    finding = cause(tmp_path, text + TRACEBACK + "TypeError: unsupported operand")
+    assert finding.cause == "client_exception"
+    assert finding.evidence["location"] == "/app/loader.py:12 in load"
+    assert any("503" in effect for effect in finding.effects)
+
+
+def test_a_wrapper_raised_at_the_end_is_an_effect_of_what_was_logged(tmp_path: Path) -> None:
+    text = "ERROR 401 Client Error: Unauthorized for url: https://qtickets.ru/api/rest/v1/orders\nERROR job failed\n"
+    finding = cause(tmp_path, text + TRACEBACK + "RuntimeError: job failed")
+    assert finding.cause == "source_unauthorized"
+    assert len(finding.effects) >= 1
+
+
+def test_a_message_without_and_with_its_traceback_is_one_error_with_a_place(tmp_path: Path) -> None:
+    finding = cause(tmp_path, "ERROR Unexpected ClickHouse error: 'a'\nINFO cleanup\n" + TRACEBACK + "KeyError: 'a'")
+    assert (finding.cause, finding.object) == ("client_key_error", "a")
+    assert "loader.py:12" in finding.evidence["location"]
+
+
+def test_what_the_server_reported_silences_the_echo_of_it(tmp_path: Path) -> None:
+    text = (
+        "ERROR Code: 60.\nDB::Exception: Table zakaz.x does not exist. Stack trace:\n\n0. ? @ 0x1\nERROR job failed\n"
+    )
+    assert findings(tmp_path, text) == []
+
+
+def test_a_docker_logs_copy_reads_the_same(tmp_path: Path) -> None:
+    lines = ("ERROR Unexpected ClickHouse error: 1\n" + TRACEBACK + "KeyError: 1").splitlines()
+    text = "\n".join(f"loader-1  | 2026-11-23T04:00:01.123456789Z {line}" for line in lines)
+    finding = cause(tmp_path, text)
+    assert finding.object == "1"
+    assert finding.evidence["first"].startswith("2026-11-23T04:00:01")
+
+
+@pytest.mark.parametrize(
+    ("text", "ingest", "expected"),
+    [
+        ("INFO sorting\n", {"exit_code": 137, "oom_killed": True}, "client_killed_memory"),
+        ("INFO sorting\n", {"exit_code": 137}, "client_killed"),
+        ("INFO x\n", {"exit_code": 139}, "client_crashed"),
+        ("INFO x\n", {"exit_code": 143}, "client_terminated"),
+        ('exec: "loader": executable file not found in $PATH: unknown\n', {"exit_code": 127}, "client_no_such_command"),
+        ("sh: 1: loader: not found\n", {"exit_code": 127}, "client_no_such_command"),
+        ("/app/loader.sh: Permission denied\n", {"exit_code": 126}, "client_not_executable"),
+        ("exec /app/loader: exec format error\n", {"exit_code": 126}, "client_not_executable"),
+        ("docker: Error response from daemon: network x not found.\n", {"exit_code": 125}, "client_not_started"),
+        (
+            "INFO fetching page 3 of /orders\n",
+            {"exit_code": 143, "timed_out": True, "timeout_seconds": 9},
+            "source_slow",
+        ),
+        ("INFO inserting 50 rows\n", {"exit_code": 143, "timed_out": True, "timeout_seconds": 9}, "client_timed_out"),
+        ("", {"exit_code": 143, "timed_out": True, "timeout_seconds": 9}, "client_timed_out"),
+        ("INFO x\n", {"exit_code": 1}, "client_exception"),
+        ("", {"exit_code": 1}, "client_exception"),
+    ],
+)
+def test_the_end_of_the_process_names_the_cause(
+    tmp_path: Path, text: str, ingest: dict[str, Any], expected: str
+) -> None:
+    finding = cause(tmp_path, text, **ingest)
+    assert finding.cause == expected
+    assert finding.next_step
+
+
+def test_the_command_that_does_not_exist_is_the_object(tmp_path: Path) -> None:
+    text = 'docker: OCI runtime create failed: exec: "loader": executable file not found in $PATH: unknown\n'
+    assert cause(tmp_path, text, exit_code=127).object == "loader"
+
+
+def test_a_time_limit_over_a_refused_connection_is_the_effect(tmp_path: Path) -> None:
+    text = "WARNING retrying\n" + "ERROR dial tcp 172.18.0.2:9000: connect: connection refused\n" * 5
+    finding = cause(tmp_path, text, exit_code=143, timed_out=True, timeout_seconds=9)
+    assert (finding.cause, finding.evidence["count"]) == ("client_connection_refused", 5)
+    assert any("time limit" in effect for effect in finding.effects)
+
+
+def test_a_log_alone_is_judged_by_its_errors(tmp_path: Path) -> None:
+    assert cause(tmp_path, "ERROR error: 1\n", exit_code=None).cause == "client_key_error"
+    assert findings(tmp_path, "INFO fine\n", exit_code=None) == []
+
+
+# Runs that end well
+
+
+def test_errors_of_a_run_that_ended_well_are_warnings(tmp_path: Path) -> None:
+    found = findings(tmp_path, "ERROR cache not reachable, going without\nINFO done\n", exit_code=0)
+    assert [finding.severity for finding in found] == ["warning"]
+
+
+def test_a_retry_that_helped_is_one_warning_with_its_count(tmp_path: Path) -> None:
+    line = "WARNING GET https://qtickets.ru/api/rest/v1/orders failed with status 503, retrying in 1 s\n"
+    found = findings(tmp_path, line * 3 + "INFO done\n", exit_code=0)
+    assert [(finding.severity, finding.cause, finding.evidence["count"]) for finding in found] == [
+        ("warning", "source_unavailable", 3)
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "WARNING seats of show 12 failed, skipping: 500 Server Error for url: https://qtickets.ru/api/rest/v1/shows/12/seats",
+        "ERROR could not load inventory of event 3: timed out",
+        "WARNING не удалось получить места сеанса 12, пропускаем",
+        '{"level":"warning","event":"seats of show 12 failed, skipping","error":"HTTP 500"}',
+    ],
+)
+def test_what_a_successful_run_left_out_is_an_error(tmp_path: Path, line: str) -> None:
+    finding = cause(tmp_path, f"{line}\nINFO done\n", exit_code=0)
+    assert finding.cause == "source_partial"
+
+
+def test_a_dry_run_is_named_though_it_ends_well(tmp_path: Path) -> None:
+    finding = cause(tmp_path, "INFO done\n", exit_code=0, env={**ENV, "DRY_RUN": "true"})
+    assert finding.cause == "config_dry_run"
+
+
+def test_a_quiet_run_gives_nothing(tmp_path: Path) -> None:
+    assert findings(tmp_path, "INFO 50 orders, 0 errors\nINFO done\n", exit_code=0) == []
+    assert findings(tmp_path, '{"outcome":"ok","cause":null,"rows_processed":50}\n', exit_code=0) == []
+
+
+# The outcome line
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "expected"),
+    [
+        ("api_unauthorized", "GET https://qtickets.ru/x: status 401: the token is wrong", "source_unauthorized"),
+        ("api_rate_limited", "status 429, too many requests", "source_unavailable"),
+        ("api_server_error", "GET https://qtickets.ru/x: status 502 (6 attempts)", "source_unavailable"),
+        ("api_unreachable", "ConnectError: [Errno 111] Connection refused", "source_unavailable"),
+        ("api_timeout", "no complete answer within 30 s", "source_slow"),
+        ("api_html", "HTTP 200 with an HTML page", "source_bad_payload"),
+        ("api_unexpected_shape", "HTTP 200, JSON of another shape", "source_bad_payload"),
+        ("api_paging_unstable", "pages repeat", "source_unstable_pages"),
+        ("api_filter_ignored", "200 of 200 orders lie outside the window", "source_filter_ignored"),
+        ("too_many_invalid", "9 of 10 orders are invalid", "source_bad_payload"),
+        ("config_invalid", "QTICKETS_TOKEN: still holds a placeholder", "config_placeholder"),
+        ("config_quoting", "QTICKETS_TOKEN carries quotes as part of its value", "config_env_file"),
+        ("clickhouse_unreachable", "OperationalError: [Errno 111] Connection refused", "client_connection_refused"),
+        ("staging_differs", "holds 49 orders; sent were 50", "data_staging_differs"),
+    ],
+)
+def test_a_cause_that_the_loader_names_decides(tmp_path: Path, name: str, message: str, expected: str) -> None:
+    line = json.dumps({"outcome": "failed", "cause": name, "error_type": "ApiError", "message": message})
+    finding = cause(tmp_path, f"ERROR failed: ApiError: {name}: {message}\n{line}\n", exit_code=3)
+    assert finding.cause == expected
+    assert finding.next_step
+    assert finding.evidence["count"] == 1
+
+
+def test_no_finding_carries_a_secret_or_personal_data(tmp_path: Path) -> None:
+    text = (
+        "ERROR 401 for http://u:pw98765@qtickets.ru/api/rest/v1/orders?token=tok98765 Authorization: Bearer ber98765\n"
+        "ERROR order of maria.ivanova@example.org, '+79991234567' has no price\n"
+    )
+    found = str(findings(tmp_path, text))
+    for secret in ("pw98765", "tok98765", "ber98765", "ivanova", "9991234567"):
+        assert secret not in found
