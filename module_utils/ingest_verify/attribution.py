@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from .client import clean_exception
 from .evidence import Program, StatementGroup
 from .sql_text import Target, statement_target
 
@@ -90,5 +92,7 @@ def is_reported(group: StatementGroup, client_text: str) -> bool:
         return False
     if any(query_id and query_id in client_text for query_id in group.query_ids):
         return True
-    message = group.exception.partition("DB::Exception: ")[2][:60].rstrip(" .")
-    return bool(message) and len(message) > 20 and message in client_text
+    message = re.sub(r"\s*\([A-Z][A-Z0-9_]+\).*", "", clean_exception(group.exception), flags=re.DOTALL)
+    message = " ".join(message.split())[:80].rstrip(" .")
+    # Clients wrap and cut; a shorter text than this would be said of many statements.
+    return len(message) > 20 and message in " ".join(client_text.split())

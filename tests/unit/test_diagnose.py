@@ -1,0 +1,293 @@
+"""Diagnosis without a server: texts of statements, wording of versions, whose statements are whose."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+import pytest
+from ansible.module_utils.ingest_verify.attribution import attribute
+from ansible.module_utils.ingest_verify.catalog import Catalog, nearest
+from ansible.module_utils.ingest_verify.classify import Refusal, classify, is_recoverable, view_in
+from ansible.module_utils.ingest_verify.diagnose import hiding
+from ansible.module_utils.ingest_verify.evidence import (
+    EvidenceError,
+    Program,
+    StatementGroup,
+    Window,
+    parse_time,
+    resolve_settings,
+)
+from ansible.module_utils.ingest_verify.sql_text import source_tables, statement_target
+
+
+@pytest.mark.parametrize(
+    ("sql", "verb", "name", "columns"),
+    [
+        ("INSERT INTO `zakaz`.`t` (a, `b c`) VALUES", "INSERT", "zakaz.t", ("a", "b c")),
+        ("insert into table t(a,b) format JSONEachRow", "INSERT", "cur.t", ("a", "b")),
+        ('INSERT INTO "z"."t" VALUES', "INSERT", "z.t", None),
+        ("INSERT INTO t (* EXCEPT(a)) VALUES", "INSERT", "cur.t", None),
+        ("INSERT INTO t (SELECT 1)", "INSERT", "cur.t", None),
+        ("INSERT INTO t SELECT * FROM z.y", "INSERT", "cur.t", None),
+        ("WITH a AS (SELECT 1 FROM q.r) INSERT INTO t SELECT 2", "INSERT", "cur.t", None),
+        ("-- a comment; INSERT INTO x\n/* y */ INSERT INTO z.t (нет) VALUES", "INSERT", "z.t", ("нет",)),
+        ("INSERT INTO z.t (a) VALUES ('cut in a lit", "INSERT", "z.t", ("a",)),
+        ("INSERT INTO z.t (a... (truncated 93 characters)", "INSERT", "z.t", None),
+        ("INSERT INTO ... (truncated 93 characters)", "INSERT", None, None),
+        ("INSERT INTO FUNCTION remote('h', z.t) VALUES", "INSERT", "remote", None),
+        ("DESCRIBE TABLE z.`x`", "DESCRIBE", "z.x", None),
+        ("DESC x", "DESCRIBE", "cur.x", None),
+        ("CREATE TABLE IF NOT EXISTS `a`.`b` (x Int8)", "CREATE", "a.b", None),
+        ("CREATE MATERIALIZED VIEW a.mv TO a.t AS SELECT 1", "CREATE", "a.mv", None),
+        ("create or replace view v as select 1", "CREATE", "cur.v", None),
+        ("DROP DATABASE IF EXISTS d", "DROP", "d", None),
+        ("TRUNCATE a.b", "TRUNCATE", "a.b", None),
+        ("SELECT max(x) FROM z.t AS q JOIN z.u USING x", "SELECT", "z.t", None),
+        ("SELECT 1", "SELECT", None, None),
+        ("SYSTEM FLUSH LOGS", "SYSTEM", None, None),
+        ("SET x = 1", "SET", None, None),
+        ("", "", None, None),
+    ],
+)
+def test_target_of_a_statement(sql: str, verb: str, name: str | None, columns: tuple[str, ...] | None) -> None:
+    target = statement_target(sql, "cur")
+    assert (target.verb, target.name, target.columns) == (verb, name, columns)
+
+
+def test_a_value_list_of_megabytes_is_not_read_for_its_target() -> None:
+    sql = "INSERT INTO z.t (a) VALUES " + ", ".join(["('x')"] * 500_000)
+    assert statement_target(sql).name == "z.t"
+
+
+def test_source_tables() -> None:
+    assert source_tables("SELECT * FROM a.b JOIN c ON 1 WHERE x IN (SELECT y FROM (SELECT 1 FROM `d`.`e`))", "cur") == [
+        ("a", "b"),
+        ("cur", "c"),
+        ("d", "e"),
+    ]
+    assert source_tables("SELECT * FROM numbers(10)") == []
+
+
+class FakeEvidence:
+    """The catalog of a server with one database."""
+
+    TABLES: ClassVar = {("zakaz", "orders"): {"order_id": "String", "sale_ts": "DateTime", "n": "Nullable(UInt32)"}}
+
+    def databases(self) -> list[str]:
+        return ["default", "zakaz"]
+
+    def all_tables(self) -> list[tuple[str, str]]:
+        return list(self.TABLES)
+
+    def columns(self, database: str, table: str) -> list[dict[str, str]]:
+        columns = self.TABLES.get((database, table), {})
+        return [{"name": name, "type": kind} for name, kind in columns.items()]
+
+    def users(self) -> None:
+        return None
+
+    def user_storage(self, user: str) -> None:
+        return None
+
+    def views_naming(self, table: str) -> list[tuple[str, str]]:
+        return []
+
+    def table_facts(self, database: str, table: str) -> None:
+        return None
+
+    def active_parts(self, database: str, table: str) -> None:
+        return None
+
+    def disks(self) -> list[dict[str, object]]:
+        return []
+
+
+# The same refusals as 24.8.4 (first) and 26.x (after it) put them, and as another server passes them on.
+WORDINGS = [
+    (60, "INSERT INTO zakaz.order VALUES", "server_missing_table", "zakaz.order", [
+        "Code: 60. DB::Exception: Table zakaz.order does not exist. Maybe you meant zakaz.orders?. (UNKNOWN_TABLE)",
+        "Code: 60. DB::Exception: Table zakaz.order does not exist. (UNKNOWN_TABLE) (version 26.9.2.1)",
+        "Code: 60. DB::Exception: Received from ch-2:9000. DB::Exception: Table zakaz.order doesn't exist. "
+        "(UNKNOWN_TABLE)",
+    ]),
+    (60, "SELECT * FROM zakaz.order", "server_missing_table", "zakaz.order", [
+        "Code: 60. DB::Exception: Unknown table expression identifier 'zakaz.order' in scope SELECT * FROM "
+        "zakaz.order.",
+        "Code: 60. DB::Exception: Unknown table expression identifier `zakaz.order`. In scope SELECT * FROM "
+        "zakaz.order.",
+    ]),
+    (47, "SELECT salets FROM zakaz.orders", "server_missing_column", "zakaz.orders.salets", [
+        "Code: 47. DB::Exception: Unknown expression identifier 'salets' in scope SELECT salets FROM zakaz.orders.",
+        "Code: 47. DB::Exception: Unknown expression identifier `salets`. In scope SELECT salets FROM zakaz.orders.",
+        "Code: 47. DB::Exception: Missing columns: 'salets' while processing query: 'SELECT salets FROM zakaz.orders'",
+    ]),
+    (41, "INSERT INTO zakaz.orders (order_id, sale_ts) VALUES", "server_type_mismatch", "zakaz.orders.sale_ts", [
+        "Code: 41. DB::Exception: Code: 41. DB::Exception: Cannot parse datetime: Cannot parse DateTime from String: "
+        "while "
+        "executing 'FUNCTION if(isNull(-dummy-0) : 3, defaultValueOfTypeName('DateTime') :: 2, _CAST(-dummy-0, "
+        "'DateTime') "
+        ":: 4)': While executing ValuesBlockInputFormat: data for INSERT was parsed from query. "
+        "(CANNOT_PARSE_DATETIME)",
+        "Code: 41. DB::Exception: Cannot read DateTime: unexpected word: Cannot parse DateTime from String. "
+        "(CANNOT_PARSE_DATETIME)",
+    ]),
+    (27, "INSERT INTO zakaz.orders FORMAT JSONEachRow", "server_type_mismatch", "zakaz.orders.n", [
+        "Code: 27. DB::Exception: Code: 27. DB::Exception: Cannot parse input: expected '\"' before: 'abc\"}': "
+        "(while reading "
+        "the value of key n): (at row 1)\n: While executing ParallelParsingBlockInputFormat: data for INSERT was "
+        "parsed",
+    ]),
+    (117, "INSERT INTO zakaz.orders FORMAT JSONEachRow", "server_missing_column", "zakaz.orders.idx", [
+        "Code: 117. DB::Exception: Unknown field found while parsing JSONEachRow format: idx: (at row 1). "
+        "(INCORRECT_DATA)",
+    ]),
+    (20, "INSERT INTO zakaz.orders SELECT 1", "server_column_count", "zakaz.orders", [
+        "Code: 20. DB::Exception: Number of columns doesn't match (source: 1 and result: 3). "
+        "(NUMBER_OF_COLUMNS_DOESNT_MATCH)",
+    ]),
+    (497, "INSERT INTO zakaz.orders (order_id) VALUES", "server_missing_grant", "INSERT ON zakaz.orders", [
+        "Code: 497. DB::Exception: u: Not enough privileges. To execute this query, it's necessary to have the grant "
+        "INSERT(order_id) ON zakaz.orders. (ACCESS_DENIED)",
+        "Code: 497. DB::Exception: u: Недостаточно прав. (ACCESS_DENIED)",
+    ]),
+    (241, "INSERT INTO zakaz.orders VALUES", "server_memory_limit", "max_memory_usage", [
+        "Code: 241. DB::Exception: Memory limit (for query) exceeded: would use 5.47 MiB, maximum: 976.56 KiB.",
+        "Code: 241. DB::Exception: Query memory limit exceeded: would use 5.47 MiB, maximum: 976.56 KiB.",
+    ]),
+    (241, "INSERT INTO zakaz.orders VALUES", "server_memory_limit", "max_server_memory_usage", [
+        "Code: 241. DB::Exception: Memory limit (total) exceeded: would use 5.47 GiB, maximum: 5 GiB.",
+        "Code: 241. DB::Exception: (total) memory limit exceeded: would use 5.47 GiB, maximum: 5 GiB.",
+    ]),
+    (241, "INSERT INTO zakaz.orders VALUES", "server_memory_limit", "max_memory_usage_for_user", [
+        "Code: 241. DB::Exception: Memory limit (for user) exceeded: would use 4.46 MiB, maximum: 976.56 KiB.",
+        "Code: 241. DB::Exception: User memory limit exceeded: would use 4.46 MiB, maximum: 976.56 KiB.",
+    ]),
+    (99999, "INSERT INTO zakaz.orders VALUES", "server_refused_statement", "zakaz.orders", [
+        "Code: 99999. DB::Exception: Something that no version says today.",
+        "",
+    ]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("code", "sql", "cause", "name", "text"),
+    [(code, sql, cause, name, text) for code, sql, cause, name, texts in WORDINGS for text in texts],
+)
+def test_each_versions_wording_leads_to_the_same_cause(code: int, sql: str, cause: str, name: str, text: str) -> None:
+    found = classify(Refusal(sql, text, code, "", "u", "default"), Catalog(FakeEvidence()))  # type: ignore[arg-type]
+    assert (found.cause, found.object) == (cause, name)
+    assert found.next_step
+
+
+def test_views_are_found_in_the_texts_of_all_versions() -> None:
+    assert view_in("...: while pushing to view zakaz.mv. (CANNOT_PARSE_TEXT)") == "zakaz.mv"
+    assert view_in("while pushing to view `zakaz`.`mv` (9b6f5b8c-0000-4000-8000-000000000000)") == "zakaz.mv"
+    assert view_in("while pushing to view zakaz.mv (9b6f5b8c-0000-4000-8000-000000000000): x") == "zakaz.mv"
+    assert view_in("Cannot parse string") is None
+
+
+def test_a_retry_helps_where_the_data_was_not_at_fault() -> None:
+    assert is_recoverable(252)
+    assert is_recoverable(60)
+    assert not is_recoverable(27)
+
+
+def test_nearest_ignores_case_and_stays_silent_without_a_likeness() -> None:
+    assert nearest("Order_ID", ["order_id", "city"]) == "order_id"
+    assert nearest("evnt_id", ["order_id", "event_id"]) == "event_id"
+    assert nearest("zzz", ["order_id", "event_id"]) is None
+
+
+def test_hiding_settings() -> None:
+    assert hiding({}) == []
+    assert hiding({"log_queries": "1", "log_queries_probability": "1", "log_queries_min_type": "QUERY_START"}) == []
+    assert [name for name, _, _ in hiding({"log_queries": "0", "log_queries_probability": "0.1"})] == [
+        "log_queries",
+        "log_queries_probability",
+    ]
+
+
+def test_own_settings_win_over_inherited_profiles_and_circles_end() -> None:
+    def row(
+        profile: str = "", user: str = "", setting: str = "", value: str = "", inherits: str = ""
+    ) -> dict[str, str]:
+        return {"profile": profile, "user": user, "setting": setting, "value": value, "inherits": inherits}
+
+    rows = [
+        row(profile="default", setting="log_queries", value="1"),
+        row(profile="quiet", setting="log_queries", value="0"),
+        row(profile="quiet", inherits="loop"),
+        row(profile="loop", inherits="quiet"),
+        row(user="u", inherits="quiet"),
+        row(user="v", inherits="quiet"),
+        row(user="v", setting="log_queries", value="1"),
+    ]
+    assert resolve_settings(rows, "u") == {"log_queries": "0"}
+    assert resolve_settings(rows, "v") == {"log_queries": "1"}
+    assert resolve_settings(rows, "w") == {"log_queries": "1"}
+
+
+def test_times() -> None:
+    assert parse_time("2026-11-23T04:00:00Z") == parse_time("2026-11-23 04:00:00.000000")
+    with pytest.raises(EvidenceError, match="is not a time"):
+        parse_time("now")
+
+
+def test_a_window_prunes_by_date_before_anything_else() -> None:
+    condition = Window(
+        "2026-11-22 23:59:00.000000", "2026-11-23 00:01:00.000000", "2026-11-22", "2026-11-23"
+    ).condition()
+    assert condition.index("event_date") < condition.index("event_time")
+    assert "event_time <= toDateTime('2026-11-23 00:01:10', 'UTC')" in condition
+
+
+LOADER = Program("admin", "", "loader/1", "", "172.18.0.5")
+GROUP = StatementGroup(
+    program=LOADER, in_run=False, outcome="finished", code=0, count=1, first="1", last="2", query="INSERT INTO "
+                                                                                                  "z.orders",
+    exception="", query_id="q", query_ids=["q"], current_database="z", kind="Insert", hash="h", tables=[], views=[],
+    missing_privileges=[], written_rows=1, hosts=[], is_initial=True,
+)  # fmt: skip
+ASKED = {"narrowed": True, "targets": ["orders"], "active_before": set(), "client_text": ""}
+
+
+def test_the_program_that_writes_the_targets_is_the_run() -> None:
+    grafana = replace(
+        GROUP, program=replace(LOADER, http_user_agent="Grafana"), query="SELECT x FROM z.orders", code=47
+    )
+    other = replace(GROUP, program=replace(LOADER, http_user_agent="etl"), query="INSERT INTO z.audit VALUES", code=60)
+    result = attribute([GROUP, grafana, other], **ASKED)
+    assert result.run == [GROUP]
+    assert [group for _, group in result.excluded] == [grafana, other]
+
+
+def test_of_two_writers_the_one_that_was_busy_before_the_window_is_another() -> None:
+    steady = replace(GROUP, program=replace(LOADER, address="172.18.0.9"), code=60)
+    assert attribute([GROUP, steady], **{**ASKED, "active_before": {steady.program}}).run == [GROUP]
+    assert attribute([GROUP, steady], **ASKED).run == [GROUP, steady]
+
+
+def test_a_failure_that_the_clients_log_repeats_is_the_runs() -> None:
+    exception = (
+        "Code: 47. DB::Exception: Unknown expression identifier `sale_day` in scope SELECT. (UNKNOWN_IDENTIFIER)"
+    )
+    reading = replace(
+        GROUP, program=replace(LOADER, http_user_agent="py"), query="SELECT sale_day", code=47, exception=exception
+    )
+    text = "ERROR: Unknown expression identifier `sale_day` in scope SELECT."
+    assert attribute([GROUP, reading], **{**ASKED, "client_text": text}).run == [GROUP, reading]
+    assert attribute([GROUP, reading], **ASKED).run == [GROUP]
+
+
+def test_without_any_writer_only_programs_new_in_the_window_are_asked() -> None:
+    steady = replace(GROUP, program=replace(LOADER, address="10.0.0.9"), query="SELECT 1", code=60)
+    reader = replace(GROUP, query="SELECT 2", code=47)
+    assert attribute([reader, steady], **{**ASKED, "active_before": {steady.program}}).run == [reader]
+
+
+def test_a_mark_is_stronger_than_any_guess() -> None:
+    marked = replace(GROUP, in_run=True)
+    result = attribute([marked, GROUP], **ASKED)
+    assert result.run == [marked]
+    assert result.certain
