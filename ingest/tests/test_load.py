@@ -509,3 +509,14 @@ def test_more_orders_to_look_up_than_one_request_takes(target: Target, load: Loa
     assert result.status == 0, result.log
     assert result.orders["corrected"] > 2 * 1024
     assert target.query(SALES) == []
+
+
+def test_an_api_without_a_filter_on_changes_still_loads_the_window(api: Running, target: Target, load: Load) -> None:
+    api.faults([{"fault": "ignore_filter", "path": "/orders", "column": "updated_at"}])
+    result = load(api, target)
+    assert result.status == 0, result.log
+    assert result.orders["changes_seen"] is False
+    assert "later changes" in result.log
+    assert_exact(target, api.truth(FROM, TO))
+    api.faults([])
+    assert load(api, target).orders["changes_seen"] is True
