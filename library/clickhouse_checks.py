@@ -114,6 +114,14 @@ checks:
   type: list
   elements: dict
   returned: always
+verdict:
+  description: C(FAIL) when a finding is an error, else C(PASS).
+  type: str
+  returned: when connected
+message:
+  description: The errors as lines for a person on call, or one line of summary.
+  type: str
+  returned: when connected
 findings:
   description: What was found, with cause, object, expected, actual, next step and the rows to look at.
   type: list
@@ -159,7 +167,6 @@ ledger_data:
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ingest_verify.checks import DeclarationError, ScanError, read_request, run_checks, to_result
 from ansible.module_utils.ingest_verify.client import ConnectError, connect, login_argument_spec
-from ansible.module_utils.ingest_verify.findings import render_failure
 
 
 def main() -> None:
@@ -186,12 +193,13 @@ def main() -> None:
             module.exit_json(changed=False, checks=[], findings=[])
         client = connect({**module.params, "login_db": module.params["database"]})
         outcome = run_checks(client, request)
-    except (DeclarationError, ConnectError, ScanError) as error:
+    except DeclarationError as error:
+        module.fail_json(msg=str(error), checks=[], findings=[error.finding().to_dict()])
+    except (ConnectError, ScanError) as error:
         module.fail_json(msg=str(error), checks=[], findings=[])
-    errors = [finding for finding in outcome.findings if finding.severity == "error"]
     result = to_result(outcome)
-    if errors and module.params["fail_on"] == "error":
-        module.fail_json(msg=render_failure(errors), **result)
+    if result["verdict"] == "FAIL" and module.params["fail_on"] == "error":
+        module.fail_json(msg=result["message"], **result)
     module.exit_json(changed=False, **result)
 
 

@@ -31,9 +31,11 @@ LATEST = "fact_qtickets_inventory_latest"
 JOB = "qtickets_api"
 
 
-def role_defaults() -> dict[str, Any]:
-    """The role's defaults, with the numbers filled in as Ansible would."""
-    defaults: dict[str, Any] = yaml.safe_load((ROOT / "roles/verify_data/defaults/main.yml").read_text())
+def role_checks() -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    """The role's checks and overview for Qtickets, with the numbers filled in as Ansible would."""
+    folder = ROOT / "roles/verify_data"
+    defaults = yaml.safe_load((folder / "defaults/main.yml").read_text())
+    own = yaml.safe_load((folder / "vars/main.yml").read_text())
 
     def fill(value: Any) -> Any:
         if isinstance(value, dict):
@@ -42,7 +44,7 @@ def role_defaults() -> dict[str, Any]:
             return [fill(item) for item in value]
         return jinja2.Template(value).render(defaults) if isinstance(value, str) and "{{" in value else value
 
-    return {key: fill(value) for key, value in defaults.items() if key.startswith("verify_data_qtickets")}
+    return fill(own["_verify_data_qtickets_checks"]), own["_verify_data_qtickets_overview"]
 
 
 @dataclass
@@ -105,11 +107,11 @@ class Loaded:
         self, checks: list[dict[str, Any]] | None = None, login: tuple[str, str] | None = None, **more: Any
     ) -> Outcome:
         """Run the given checks, or all of the role's, as admin or with the login given."""
-        defaults = role_defaults()
+        of_role, overview = role_checks()
         params = {
             "database": self.database,
-            "checks": defaults["verify_data_qtickets_checks"] if checks is None else checks,
-            "overview": defaults["verify_data_qtickets_overview"] if checks is None else [],
+            "checks": of_role if checks is None else checks,
+            "overview": overview if checks is None else [],
             "run": self.run(),
             **more,
         }

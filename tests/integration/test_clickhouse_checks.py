@@ -26,7 +26,7 @@ from tests.data_checks import (
     fresh_database,
     only,
     problems,
-    role_defaults,
+    role_checks,
     run_module,
     status,
 )
@@ -263,11 +263,7 @@ def test_all_checks_of_one_table_are_one_query_and_one_more_with_final(engine: E
     with fresh_database(engine, INGEST_USER, INGEST_PASSWORD) as target:
         target.load(api)
         kinds = ("volume", "freshness", "duplicates", "values", "reconciliation", "trend")
-        checks = [
-            check
-            for check in role_defaults()["verify_data_qtickets_checks"]
-            if check["table"] == ORDERS and check["kind"] in kinds
-        ]
+        checks = [check for check in role_checks()[0] if check["table"] == ORDERS and check["kind"] in kinds]
         outcome = target.check(checks)
         assert problems(outcome) == []
         engine.flush_logs()

@@ -17,7 +17,7 @@ from ansible.module_utils.ingest_verify.checks.session import Table
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.data_checks import role_defaults
+from tests.data_checks import role_checks
 
 ROOT = Path(__file__).resolve().parents[2]
 VOLUME: dict[str, Any] = {"name": "a", "kind": "volume", "table": "t"}
@@ -107,15 +107,15 @@ def test_whatever_is_declared_is_read_or_refused_with_a_place(kind: str, data: s
 
 
 def test_the_roles_own_checks_are_right_and_name_no_place_of_the_python_code() -> None:
-    defaults = role_defaults()
-    request = read_request({"database": "d", "checks": defaults["verify_data_qtickets_checks"], "overview": []})
+    checks, overview = role_checks()
+    request = read_request({"database": "d", "checks": checks, "overview": overview})
     assert {check.kind for check in request.checks} == set(KINDS)
     sources = (ROOT / "module_utils/ingest_verify/checks").glob("*.py")
     assert not [path.name for path in sources if "qtickets" in path.read_text().lower()]
 
 
 def test_the_roles_overview_begins_with_the_runbooks_three_queries() -> None:
-    names = [item["name"] for item in role_defaults()["verify_data_qtickets_overview"]]
+    names = [item["name"] for item in role_checks()[1]]
     assert [name.split()[0] for name in names] == ["Staging", "Last", "Totals"]
     specs = yaml.safe_load((ROOT / "roles/verify_data/meta/argument_specs.yml").read_text())
     assert set(specs["argument_specs"]) == {"main", "preflight"}

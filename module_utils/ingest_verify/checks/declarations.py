@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from ..findings import Finding
+
 SEVERITIES = ("error", "warning")
 DEFAULT_SECONDS = 30.0
 
@@ -19,6 +21,18 @@ class DeclarationError(ValueError):
     def __init__(self, place: str, message: str) -> None:
         super().__init__(f"{place}: {message}")
         self.place = place
+
+    def finding(self) -> Finding:
+        """The refusal as a finding of the configuration."""
+        return Finding(
+            stage="verify_data",
+            severity="error",
+            cause="config_data_check",
+            headline=f"A data check cannot be used: {self}",
+            object=self.place,
+            next_step="Correct the declaration; docs/how-to/add-your-own-check.md lists kinds, options and limits.",
+            fix_side="configuration",
+        )
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..findings import FAIL, PASS, render_failure
 from .runner import Outcome
 
 _RUNS_SHOWN = 10
@@ -14,7 +15,10 @@ _SIDES = ("served", "kept", "claimed", "written", "held")
 
 def to_result(outcome: Outcome) -> dict[str, Any]:
     """The module's result, all of it JSON-ready."""
+    failed = any(finding.severity == "error" for finding in outcome.findings)
     return {
+        "verdict": FAIL if failed else PASS,
+        "message": render_failure(outcome.findings) if failed else summary(outcome),
         "checks": outcome.checks,
         "findings": [finding.to_dict() for finding in outcome.findings],
         "reconciliation": outcome.reconciliation,

@@ -28,6 +28,8 @@ _CAUSES = {
     241: "data_check_memory",  # MEMORY_LIMIT_EXCEEDED
     497: "data_check_no_access",  # ACCESS_DENIED
 }
+# The analyzer repeats the whole query, which the finding shows anyway.
+_SCOPE = re.compile(r"\.?\s+[Ii]n scope .*?(?=\. Maybe you meant|$)", re.DOTALL)
 _COLLAPSING = re.compile(r"(Replacing|Summing|Aggregating|Collapsing|Graphite|Coalescing)\w*MergeTree$")
 
 
@@ -86,7 +88,7 @@ class Session:
         try:
             return query(self._client, sql, settings=settings)
         except ServerError as error:
-            raise ScanError(error.message, sql, error.code) from error
+            raise ScanError(_SCOPE.sub("", error.message), sql, error.code) from error
         except ConnectError as error:
             raise ScanError(str(error), sql) from error
         finally:
