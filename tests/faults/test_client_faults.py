@@ -52,7 +52,7 @@ def test_a_row_of_another_kind_is_named_as_the_drivers_key_error(loaders: Loader
 # 17: a value that does not go into the column
 
 
-@pytest.mark.parametrize("style", ["swallow", "traceback", "json", "print"])
+@pytest.mark.parametrize("style", ["swallow", "json"])
 def test_a_value_that_cannot_be_serialized_is_named_with_its_column(loaders: Loaders, style: str) -> None:
     finding = loaders.run(NATIVE, FOREIGN_FAULT="serialize", FOREIGN_LOG=style).cause
     assert (finding.cause, finding.object) == ("client_serialization", "tickets_sold")
@@ -110,7 +110,7 @@ def test_a_stream_that_breaks_off_has_its_cause_in_the_client(loaders: Loaders, 
     assert "common.py:" in finding.evidence["location"]
 
 
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", ["swallow", "traceback", "crash"])
 def test_a_transform_that_raises_is_named_with_its_text(loaders: Loaders, style: str) -> None:
     finding = loaders.run(NATIVE, FOREIGN_FAULT="transform", FOREIGN_LOG=style).cause
     assert finding.cause == "client_exception"

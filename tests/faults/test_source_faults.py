@@ -16,8 +16,7 @@ def status(code: int, path: str = "/orders", **more: Any) -> dict[str, Any]:
     return {"fault": "status", "path": path, "status": code, **more}
 
 
-@BOTH
-@pytest.mark.parametrize("code", [401, 403])
+@pytest.mark.parametrize(("loader", "code"), [(OURS, 401), (HTTP, 403)])
 def test_23_a_refused_token_is_named(loaders: Loaders, simulator: Running, loader: str, code: int) -> None:
     simulator.faults([status(code, ".*")])
     finding = loaders.run(loader).cause
@@ -32,8 +31,7 @@ def test_23_a_wrong_token_is_named_and_not_shown(loaders: Loaders) -> None:
     assert "4711" not in run.log + str(run.findings)
 
 
-@BOTH
-@pytest.mark.parametrize("code", [429, 500, 503])
+@pytest.mark.parametrize(("loader", "code"), [(OURS, 429), (HTTP, 429), (OURS, 503), (HTTP, 500)])
 def test_24_an_api_that_keeps_failing_is_named(loaders: Loaders, simulator: Running, loader: str, code: int) -> None:
     simulator.faults([status(code)])
     finding = loaders.run(loader).cause
