@@ -28,6 +28,7 @@ ORDERS = "stg_qtickets_api_orders_raw"
 INVENTORY = "stg_qtickets_api_inventory_raw"
 SALES = "fact_qtickets_sales_daily"
 LATEST = "fact_qtickets_inventory_latest"
+RECORDS = "meta_job_runs"
 JOB = "qtickets_api"
 
 
@@ -92,6 +93,19 @@ class Loaded:
                 patch.setenv(name, value)
             assert loader(argv) == status
         self.end = self.now()
+
+    def copy_to(self, other: Loaded) -> None:
+        """Write this run's rows into another database as the loader did: same user, same log_comment, a new window."""
+        other.run_id, other.start = self.run_id, other.now()
+        client = other.engine.client(other.user, other.password, database=other.database)
+        for table in (ORDERS, INVENTORY, "dim_events", SALES, LATEST, RECORDS):
+            times = " REPLACE (now() AS started_at, now() AS finished_at)" if table == RECORDS else ""
+            client.execute(
+                f"INSERT INTO {table} SELECT *{times} FROM {self.database}.{table}",
+                settings={"log_comment": json.dumps({"run_id": self.run_id, "job": JOB})},
+            )
+        client.disconnect()
+        other.end = other.now()
 
     def run(self, **more: Any) -> dict[str, Any]:
         """The module's `run` option as the role fills it."""
