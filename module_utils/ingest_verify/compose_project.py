@@ -204,7 +204,8 @@ def problems(
         *(_store_problems(project, data_targets) if reset else []),
     ]
     data = project.stores.get(data_targets[0])
-    free = free_mb((data.folder if data else None) or project.directory)
+    folder = data.folder if data else None
+    free = free_mb(folder if folder and os.path.exists(folder) else project.directory)
     if free < min_free_mb:
         found.append(
             ProjectError(
@@ -389,10 +390,7 @@ def _store_problems(project: Project, data_targets: Sequence[str]) -> list[Proje
 
 
 def free_mb(path: Path) -> int:
-    """Free space in MiB for this user on the file system of `path` or of its nearest existing parent."""
-    # os.path, since Path.exists raises where a parent may not be entered.
-    while not os.path.exists(path):
-        path = path.parent
+    """Free space in MiB for this user on the file system of `path`."""
     return shutil.disk_usage(path).free // 2**20
 
 
