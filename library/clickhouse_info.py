@@ -78,7 +78,12 @@ content:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.ingest_verify.client import ConnectError, ServerError, login_argument_spec
+from ansible.module_utils.ingest_verify.client import (
+    ConnectError,
+    ServerError,
+    error_finding,
+    login_argument_spec,
+)
 from ansible.module_utils.ingest_verify.server import describe_server, list_content, wait_for_server
 
 
@@ -97,7 +102,8 @@ def main() -> None:
         result = {"server": describe_server(client), "content": list_content(client)}
     except (ConnectError, ServerError) as error:
         if module.params["must_answer"]:
-            module.fail_json(msg=str(error), answers=False, reason=str(error))
+            findings = [error_finding(error, "clickhouse_reset").to_dict()]
+            module.fail_json(msg=str(error), answers=False, reason=str(error), findings=findings)
         module.exit_json(changed=False, answers=False, reason=str(error))
     module.exit_json(changed=False, answers=True, reason="", **result)
 

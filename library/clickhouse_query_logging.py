@@ -97,7 +97,14 @@ findings:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ingest_verify import query_logging
-from ansible.module_utils.ingest_verify.client import ConnectError, ServerError, connect, login_argument_spec, query
+from ansible.module_utils.ingest_verify.client import (
+    ConnectError,
+    ServerError,
+    connect,
+    error_finding,
+    login_argument_spec,
+    query,
+)
 
 
 def ingest_login(params: dict) -> dict:
@@ -187,7 +194,10 @@ def main() -> None:
     try:
         result = act(module)
     except (ConnectError, ServerError) as error:
-        module.fail_json(msg=f"Query logging could not be checked: {error}", findings=[])
+        module.fail_json(
+            msg=f"Query logging could not be checked: {error}",
+            findings=[error_finding(error, query_logging.STAGE).to_dict()],
+        )
     module.exit_json(**result)
 
 

@@ -96,6 +96,7 @@ from ansible.module_utils.ingest_verify.client import (
     ConnectError,
     ServerError,
     connect,
+    error_finding,
     login_argument_spec,
     query,
 )
@@ -113,7 +114,9 @@ def main() -> None:
     try:
         client = connect(params)
         module.exit_json(changed=False, **read_window(partial(query, client), params["marker"], params["cluster"]))
-    except (ConnectError, ServerError, EvidenceError) as error:
+    except (ConnectError, ServerError) as error:
+        module.fail_json(msg=str(error), findings=[error_finding(error, "qtickets_ingest").to_dict()])
+    except EvidenceError as error:
         module.fail_json(msg=str(error))
 
 

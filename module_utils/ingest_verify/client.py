@@ -9,6 +9,8 @@ from typing import Any
 
 from clickhouse_driver import Client, errors
 
+from .findings import Finding
+
 # 24.8 is the oldest server whose system tables this project was measured against.
 MINIMUM_VERSION = (24, 8)
 
@@ -33,6 +35,30 @@ class ServerError(Exception):
         self.code = code
         self.message = message
         self.sql = sql
+
+
+_CAUSE_OF_KIND = {
+    "unknown_host": "client_unknown_host",
+    "refused": "client_connection_refused",
+    "timeout": "client_connect_timeout",
+    "protocol": "client_wrong_protocol",
+    "tls": "client_tls_mismatch",
+    "authentication": "server_authentication",
+    "server": "server_refused_statement",
+    "too_old": "server_too_old",
+    "lost": "client_connection_lost",
+}
+
+
+def error_finding(error: ConnectError | ServerError, stage: str) -> Finding:
+    """The finding of a stage that could not talk to the server."""
+    if isinstance(error, ConnectError):
+        return Finding(stage, "error", _CAUSE_OF_KIND[error.kind], str(error))
+    evidence = {"sql": error.sql, "exception": error.message, "code": error.code}
+    known = {key: value for key, value in evidence.items() if value is not None}
+    return Finding(
+        stage, "error", "server_refused_statement", f"The server refused a statement: {error}", evidence=known
+    )
 
 
 def clean_exception(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 
 import pytest
@@ -86,9 +87,11 @@ def test_a_staging_table_without_its_key_column_is_named(ready):
 
 def test_an_ingest_user_without_insert_is_named_with_the_grant(ready):
     drop_in = ready.folder / "clickhouse" / "users.d" / "zz-grants.xml"
+    digest = hashlib.sha256((ready.folder / "ingest.password").read_text().strip().encode()).hexdigest()
     drop_in.write_text(
-        "<clickhouse><users><qtickets><grants replace='1'><query>GRANT SELECT ON *.*</query></grants>"
-        "</qtickets></users></clickhouse>"
+        f"<clickhouse><users><qtickets replace='1'><password_sha256_hex>{digest}</password_sha256_hex>"
+        "<networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>"
+        "<grants><query>GRANT SELECT ON *.*</query></grants></qtickets></users></clickhouse>"
     )
     ready.engine("restart")
     try:
@@ -148,7 +151,7 @@ def test_a_loader_that_dies_before_its_first_insert_is_named(ready, tmp_path):
     assert played.headline["cause"] == "client_key_error"
     assert "KeyError" in played.headline["headline"]
     assert "Unexpected ClickHouse error: 1" in str(played.headline["evidence"])
-    assert played.headline["fix_side"] == "loader"
+    assert played.headline["fix_side"] == "the ingest"
 
 
 def test_without_an_inventory_the_play_says_what_to_give(site):
