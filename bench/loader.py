@@ -41,18 +41,20 @@ TABLE = "stg_qtickets_api_orders_raw"
 
 @dataclass
 class Line:
-    """One line of the table; `work` is seconds without the waiting for pages."""
+    """One line of the table; `work` is seconds without the waiting for pages, `cpu` the client's own seconds of CPU:
+    of the whole process for the loader, of the inserts alone for the others."""
 
     orders: int
     contender: str
     rows: int
     work: float
+    cpu: float
     total: float
     peak_mib: float
 
 
-def run(command: Sequence[str], env: dict[str, str]) -> tuple[dict[str, Any], float, float]:
-    """Last line of the command's output as JSON, seconds in all, peak memory in MiB.
+def run(command: Sequence[str], env: dict[str, str]) -> tuple[dict[str, Any], float, float, float]:
+    """Last line of the command's output as JSON, seconds of CPU, seconds in all, peak memory in MiB.
 
     :raises SystemExit: the command failed
     """
@@ -65,7 +67,8 @@ def run(command: Sequence[str], env: dict[str, str]) -> tuple[dict[str, Any], fl
         last = out.read().splitlines()[-1:]
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} failed: {last}")
-    return json.loads(last[0]), time.monotonic() - began, usage.ru_maxrss / 1024
+    cpu = usage.ru_utime + usage.ru_stime
+    return json.loads(last[0]), cpu, time.monotonic() - began, usage.ru_maxrss / 1024
 
 
 def database(engine: Engine, name: str) -> None:
@@ -95,7 +98,7 @@ def measure(engine: Engine, api: Running, orders: int) -> list[Line]:
         mine = env | {"CLICKHOUSE_DB": name}
         if contender == "loader":
             window = ["--from", FROM, "--to", NOW, "--quiet"]
-            outcome, total, peak = run([sys.executable, "-m", "qtickets_api", *window], mine)
+            outcome, cpu, total, peak = run([sys.executable, "-m", "qtickets_api", *window], mine)
             seconds = outcome["metrics"]["seconds"]
             rows, work = outcome["metrics"]["entities"]["orders"]["kept"], seconds["total"] - seconds["fetch"]
             truth = api.admin("GET", "truth", **{"from": FROM, "to": NOW, "rows": "0"})["totals"]
@@ -103,9 +106,9 @@ def measure(engine: Engine, api: Running, orders: int) -> list[Line]:
             if engine.query(sums) != [(truth["tickets_sold"], Decimal(truth["revenue"]))]:
                 raise SystemExit("the loader's facts are not the source's truth")
         else:
-            outcome, total, peak = run([sys.executable, __file__, "--child", contender], mine)
-            rows, work = outcome["rows"], outcome["work"]
-        lines.append(Line(orders, contender, rows, work, total, peak))
+            outcome, _, total, peak = run([sys.executable, __file__, "--child", contender], mine)
+            rows, work, cpu = outcome["rows"], outcome["work"], outcome["cpu"]
+        lines.append(Line(orders, contender, rows, work, cpu, total, peak))
         print(f"{orders} {contender}: {rows / work:,.0f} rows/s, {peak:,.0f} MiB", file=sys.stderr)
     for contender in ("loader", "limit", "naive"):
         engine.query(f"DROP DATABASE bench_{contender} SYNC")
@@ -128,18 +131,19 @@ def limit() -> dict[str, float]:
     found = server.query(f"SELECT * REPLACE(toUnixTimestamp(sale_ts) AS sale_ts) FROM bench_loader.{TABLE}")
     columns = [list(column) for column in found.result_columns]
     rows = len(columns[0])
-    work = 0.0
+    work = cpu = 0.0
     for start in range(0, rows, BATCH):
         batch = [column[start : start + BATCH] for column in columns]
-        began = time.monotonic()
+        began, used = time.monotonic(), time.process_time()
         server.insert(TABLE, batch, column_names=list(found.column_names), column_oriented=True)
-        work += time.monotonic() - began
-    return {"rows": rows, "work": work}
+        work, cpu = work + time.monotonic() - began, cpu + time.process_time() - used
+    return {"rows": rows, "work": work, "cpu": cpu}
 
 
 def naive() -> dict[str, float]:
     """One request after the other, one INSERT per order; the waiting for pages is taken out here as well."""
-    server, rows, work, page = client(), 0, 0.0, 0
+    server, rows, page = client(), 0, 0
+    work = cpu = 0.0
     where = [
         {"column": "payed_at", "operator": ">=", "value": FROM},
         {"column": "payed_at", "operator": "<", "value": NOW},
@@ -153,7 +157,7 @@ def naive() -> dict[str, float]:
             orders = json.load(answer)["data"]
         if not orders:
             break
-        began = time.monotonic()
+        began, used = time.monotonic(), time.process_time()
         for order in orders[: NAIVE_ROWS - rows]:
             if order["payed"] and not order["deleted_at"]:
                 baskets = [b for b in order["baskets"] if not b["deleted_at"] and not b["refunded_at"]]
@@ -164,17 +168,18 @@ def naive() -> dict[str, float]:
                 ]  # fmt: skip
                 server.insert(TABLE, [row])
                 rows += 1
-        work += time.monotonic() - began
-    return {"rows": rows, "work": work}
+        work, cpu = work + time.monotonic() - began, cpu + time.process_time() - used
+    return {"rows": rows, "work": work, "cpu": cpu}
 
 
 def table(lines: Sequence[Line]) -> str:
     """The lines as Markdown."""
-    text = ["| orders | contender | rows | rows/s | of the limit | seconds in all | peak MiB |", "|---" * 7 + "|"]
+    head = "| orders | contender | rows | rows/s | of the limit | CPU µs/row | seconds in all | peak MiB |"
+    text = [head, "|---" * 8 + "|"]
     for line in lines:
         best = next(x.rows / x.work for x in lines if (x.orders, x.contender) == (line.orders, "limit"))
         rate = line.rows / line.work
-        figures = f"{rate:,.0f} | {rate / best:.0%} | {line.total:.1f} | {line.peak_mib:.0f}"
+        figures = f"{rate:,.0f} | {rate / best:.0%} | {line.cpu / line.rows * 1e6:.0f} | {line.total:.1f} | {line.peak_mib:.0f}"
         text.append(f"| {line.orders:,} | {line.contender} | {line.rows:,} | {figures} |")
     return "\n".join(text)
 
