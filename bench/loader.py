@@ -179,7 +179,8 @@ def table(lines: Sequence[Line]) -> str:
     for line in lines:
         best = next(x.rows / x.work for x in lines if (x.orders, x.contender) == (line.orders, "limit"))
         rate = line.rows / line.work
-        figures = f"{rate:,.0f} | {rate / best:.0%} | {line.cpu / line.rows * 1e6:.0f} | {line.total:.1f} | {line.peak_mib:.0f}"
+        micro = line.cpu / line.rows * 1e6
+        figures = f"{rate:,.0f} | {rate / best:.0%} | {micro:.0f} | {line.total:.1f} | {line.peak_mib:.0f}"
         text.append(f"| {line.orders:,} | {line.contender} | {line.rows:,} | {figures} |")
     return "\n".join(text)
 
