@@ -104,3 +104,23 @@ class Site:
             for path in self.folder.iterdir()
             if path.is_file() and path.suffix in (".password", ".token")
         ]
+
+
+def molecule(*args: str, **environment: str) -> tuple[int, str]:
+    """Run Molecule in the project's root: exit status and output."""
+    outcome = subprocess.run(
+        [str(Path(sys.executable).with_name("molecule")), *args],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "NO_COLOR": "1",
+            **environment,
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    return outcome.returncode, outcome.stdout
