@@ -164,7 +164,7 @@ def test_a_server_that_goes_away_for_good(small: Running, own_engine: tuple[Engi
         engine.stop()
         result = finish(process)
     assert (result.status, result.outcome["cause"]) == (4, "clickhouse_unreachable")
-    assert "INSERT INTO stg_qtickets_api_orders_raw" in result.log
+    assert f"stg_qtickets_api_orders_raw ({engine.host}:{engine.http_port}" in result.log
     assert "the failed run is not in meta_job_runs" in result.log
 
 
