@@ -305,7 +305,8 @@ def _missing_column(refusal: Refusal, catalog: Catalog) -> Cause | None:
         column = column.rpartition(".")[2]
     database, name = table if table else (None, "?")
     known = known_of.get((database, name), {})
-    near = nearest(column, known)
+    # A name that the statement uses as well cannot be what it meant.
+    near = nearest(column, [name for name in known if name not in (target.columns or ())])
     elsewhere = catalog.column_elsewhere(database, column, name)
     kind = elsewhere[1] if elsewhere else "<type>"
     where = f"{database}.{name}" if database else name

@@ -171,19 +171,20 @@ def diagnose_log(request: Request, reason: str) -> Diagnosis:
         result.findings = client_findings(log, request.ingest or {})
         result.findings += [_log_only_finding(error) for error in log.errors if error.server_code is not None]
     if request.ingest is not None:
-        result.findings.append(
-            Finding(
-                STAGE,
-                "error",
-                "server_unreachable",
-                f"ClickHouse does not answer after the ingest: {reason}",
-                expected="a server that answers",
-                actual=reason,
-                next_step="Look whether it runs and why it went down: docker ps -a, docker logs, the server's error "
-                "log.",
-                fix_side="server",
-            )
+        # What an ingest says of a server that went away is the effect of that.
+        told = [f for f in result.findings if f.severity == "error" and f.cause.startswith(("client_", "server_"))]
+        gone = Finding(
+            STAGE,
+            "error",
+            "server_unreachable",
+            f"ClickHouse does not answer after the ingest: {reason}",
+            expected="a server that answers",
+            actual=reason,
+            next_step="Look whether it runs and why it went down: docker ps -a, docker logs, its error log.",
+            fix_side="server",
+            effects=[f"the client's log: {finding.headline}" for finding in told],
         )
+        result.findings = [gone, *(finding for finding in result.findings if finding not in told)]
     result.not_proven(f"the server's log tables could not be read: {reason}")
     return result
 
@@ -787,7 +788,9 @@ class _Diagnoser:
     # Around the statements ---------------------------------------------------------------------------------------
 
     def _restart(self) -> None:
-        before, after = self.request.window_before or {}, self.request.window_after or self.evidence.clock()
+        before, after = self.request.window_before or {}, self.request.window_after or {}
+        # The reading after the ingest fails when the server was down just then.
+        after = after if after.get("at") else self.evidence.clock()
         if not before.get("at") or before.get("uptime_seconds") is None:
             return
         elapsed = (parse_time(after["at"]) - parse_time(before["at"])).total_seconds()

@@ -147,7 +147,8 @@ def test_a_server_that_is_gone_leaves_the_clients_log(tmp_path: Path) -> None:
     )
     said = diagnose_log(Request(client_log=str(log), ingest={"exit_code": 1}), "Nothing accepts connections.")
     assert said.verdict == "FAIL"
-    assert [finding.cause for finding in said.findings][-1] == "server_unreachable"
+    assert [finding.cause for finding in said.findings] == ["server_unreachable"]
+    assert any("IndexError" in effect for effect in said.findings[0].effects)
     alone = diagnose_log(Request(client_log=str(log)), "Nothing accepts connections.")
     assert alone.findings[0].cause.startswith("client_")
     log.write_text("all fine\n")

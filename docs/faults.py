@@ -1,0 +1,150 @@
+"""Write docs/reference/faults.md: each row of the failure catalogue, how it is played, what the run says.
+
+FAULTS_SAID=/tmp/said.jsonl python -m pytest tests/faults && python docs/faults.py /tmp/said.jsonl
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+PAGE = Path(__file__).resolve().parent / "reference" / "faults.md"
+NOTE = "<!-- Written by `python docs/faults.py` from a run of tests/faults; change the tests, not this file. -->\n"
+
+ROWS = {
+    1: "table or database missing",
+    2: "column missing",
+    3: "column type does not take the value",
+    4: "number or order of columns",
+    5: "missing grant",
+    6: "wrong password or unknown user",
+    7: "user not allowed from this address",
+    8: "read-only profile or quota exceeded",
+    9: "memory limit",
+    10: "too many parts",
+    11: "no space left",
+    12: "timeout",
+    13: "a materialized view failed while the INSERT pushed to it",
+    14: "an asynchronous insert that was accepted and failed later",
+    15: "SQL that this server version does not accept",
+    16: "an exception whose text is only a number or a quoted name",
+    17: "a value that cannot be serialized into the column",
+    18: "a client that breaks off in the middle of an INSERT stream",
+    19: "a transform that raises",
+    20: "unknown host, refused connection, wrong port or protocol, TLS against a plain port",
+    21: "the server listens on loopback inside its container",
+    22: "killed for memory, no such command, not executable, hangs",
+    23: "401 or 403",
+    24: "429 or 5xx that lasts",
+    25: "HTML with status 200, broken JSON, a field missing or of another type",
+    26: "no orders at all",
+    27: "filter ignored",
+    28: "pages that repeat or skip",
+    29: "one show's seats fail and the job still says ok",
+    30: "the API is slower than the time limit allows",
+    31: "DRY_RUN left on",
+    32: "placeholder or empty token or organisation",
+    33: "env file missing, unreadable, world-readable, with Windows line ends or quotes",
+    34: "database name of another environment",
+    35: "time zones differ",
+    36: "image older than its source",
+    37: "log_queries off, sampled, or with a minimum duration or type",
+    38: "query_log or text_log not configured",
+    39: "flush lag",
+    40: "rotated tables after an upgrade",
+    41: "query text cut",
+    42: "SET GLOBAL log_queries = 1",
+    43: "the reader lacks the grant to read system tables",
+    44: "INCONCLUSIVE whenever a failing canary cannot be found again",
+    45: "ok with 0 rows",
+    46: "rows_processed differs from what was written or served",
+    47: "only an earlier run's rows are there",
+    48: "max() of an empty table is 1970-01-01",
+    49: "duplicates",
+    50: "a daily aggregate that disagrees with its staging rows",
+    51: "a wrapped integer, NULL as a default, money through floats",
+    52: "a run record that is not right",
+    53: "failing queries of others in the window",
+    54: "errors from before the window",
+    55: "failed and succeeded on retry",
+    56: "Docker engine down or not permitted",
+    57: "port taken",
+    58: "container unhealthy",
+    59: "two runs at once",
+    60: "server restarted in mid-run",
+    61: "disk nearly full",
+    62: "the control node lacks a Python package",
+}
+# How a row is played where its tests do not carry its number, or play it with Docker (tests/docker).
+ELSEWHERE = {
+    14: "the embedded engine inserts synchronously, so the rows a server would log are written into its log table",
+    17: "test_client_faults.py, with clickhouse-connect and with native drivers",
+    20: "test_client_faults.py, with closed ports, swapped ports and TLS against a plain port",
+    21: "tests/docker/test_compose_project.py, with a server that listens on 127.0.0.1 in its container",
+    35: "tests/faults/test_data_checks.py, with rows some hours ahead",
+    36: "tests/docker, with an image older than its sources",
+    39: "every judgement waits for a marker statement of its own instead of sleeping",
+    42: "named in the next step of rows 37 and 38",
+    53: "test_join_causes.py, 200 failing statements by others during a healthy run",
+    54: "test_join_causes.py, failures before the window",
+    56: "tests/docker/test_foreign.py, with a socket that nobody serves",
+    57: "tests/docker/test_compose_project.py, with the port held by a process and by a container",
+    58: "tests/docker, with a server that never answers",
+    59: "tests/docker/test_container_run.py and test_join_causes.py, with a second run beside the first",
+    60: "test_evidence_channel.py, with the server's uptime against the run's length",
+    61: "tests/docker/test_compose_project.py, with more space asked for than there is",
+    62: "tests/docker/test_remote.py, with a target that has no Python packages",
+}
+
+
+def row_of(entry: dict[str, object]) -> int | None:
+    """The catalogue row that a test plays: from its table of faults, else from its name."""
+    if entry["row"]:
+        return int(str(entry["row"]))
+    found = re.search(r"::test_(?:rows?_)?(\d{1,2})_", str(entry["test"]))
+    return int(found.group(1)) if found else None
+
+
+def cell(text: object) -> str:
+    """`text` as one table cell."""
+    return " ".join(str(text).split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+def page(said: Path) -> str:
+    """The page from the notes of a run of tests/faults."""
+    notes: dict[int, list[dict[str, object]]] = {}
+    for line in said.read_text(encoding="utf-8").splitlines():
+        entry = json.loads(line)
+        row = row_of(entry)
+        if row:
+            notes.setdefault(row, []).append(entry)
+    lines = [
+        "# Faults, and what the run says\n",
+        NOTE,
+        "Each row of the failure catalogue with the tests that play it and what the run said in one of them. "
+        "Each test plays the healthy twin too, and expects silence.\n",
+        "| row | fault | played by | cause class | what the run says |",
+        "| ---: | --- | --- | --- | --- |",
+    ]
+    for row, title in ROWS.items():
+        entries = notes.get(row, [])
+        tests = sorted({str(entry["test"]).partition("::")[0].removeprefix("tests/faults/") for entry in entries})
+        played = "; ".join([*(f"`{test}`" for test in tests), *([ELSEWHERE[row]] if row in ELSEWHERE else [])])
+        causes = sorted({str(entry["cause"]) for entry in entries})
+        first = entries[0] if entries else None
+        words = ""
+        if first is not None:
+            words = str(first["headline"])
+            if first.get("database"):
+                words = words.replace(str(first["database"]), "zakaz")
+        lines.append(
+            f"| {row} | {cell(title)} | {cell(played or 'not played')} |"
+            f" {', '.join(f'`{cause}`' for cause in causes)} | {cell(words[:300])} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(Path(sys.argv[1])), encoding="utf-8")
