@@ -10,5 +10,5 @@ for folder in (ROOT, ROOT / "ingest"):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
-# Modules import `ansible.module_utils.ingest_verify`, which Ansible finds through ansible.cfg; tests take the same name.
+# Modules import `ansible.module_utils.ingest_verify`, found through ansible.cfg; tests take the same name.
 ansible.module_utils.__path__.append(str(ROOT / "module_utils"))

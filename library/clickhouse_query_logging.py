@@ -95,6 +95,8 @@ findings:
   returned: always
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ingest_verify import query_logging
 from ansible.module_utils.ingest_verify.client import (
@@ -107,12 +109,12 @@ from ansible.module_utils.ingest_verify.client import (
 )
 
 
-def ingest_login(params: dict) -> dict:
+def ingest_login(params: dict[str, Any]) -> dict[str, Any]:
     """Login of the ingest's user on the same server."""
     return {**params, "login_user": params["ingest_user"], "login_password": params["ingest_password"]}
 
 
-def present(module: AnsibleModule) -> dict:
+def present(module: AnsibleModule) -> dict[str, Any]:
     """Alter a user defined by SQL; say which drop-ins a server configured in XML needs."""
     client = connect(module.params)
     hiding = query_logging.hiding_settings(connect(ingest_login(module.params)))
@@ -142,7 +144,7 @@ def present(module: AnsibleModule) -> dict:
     return result
 
 
-def proven(module: AnsibleModule) -> dict:
+def proven(module: AnsibleModule) -> dict[str, Any]:
     """Run the canary as the ingest's user and look for it."""
     if module.check_mode:
         return {"changed": False, "findings": [], "evidence": {"proven": False, "reason": "check mode runs no canary"}}
@@ -163,7 +165,7 @@ def proven(module: AnsibleModule) -> dict:
     return {"changed": False, "evidence": evidence, "findings": [finding.to_dict() for finding in findings]}
 
 
-def absent(module: AnsibleModule) -> dict:
+def absent(module: AnsibleModule) -> dict[str, Any]:
     """Give a user defined by SQL the settings back that it had."""
     previous = module.params["previous"]
     if not previous:

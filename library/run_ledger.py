@@ -82,7 +82,13 @@ ledger:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.ingest_verify.ledger import Ledger, LedgerError, find_last
+from ansible.module_utils.ingest_verify.ledger import (
+    Ledger,
+    LedgerError,
+    find_last,
+    playbook_process,
+    refuse_second_run,
+)
 
 
 def main() -> None:
@@ -108,21 +114,26 @@ def main() -> None:
         run_id = params["run_id"]
         if params["state"] == "last":
             run_id = run_id or find_last(artifacts_dir, params["host"])
+        own = playbook_process()
+        if params["state"] in ("new", "last"):
+            refuse_second_run(artifacts_dir, params["host"], own)
         if params["state"] == "new" or (params["state"] == "last" and not run_id):
             if module.check_mode:
                 module.exit_json(changed=True, run_id="check-mode", dir="", ledger={"stages": {}, "findings": []})
-            ledger = Ledger.create(artifacts_dir, params["host"], params["facts"])
+            ledger = Ledger.create(artifacts_dir, params["host"], {**params["facts"], "process": own})
         elif module.check_mode and run_id == "check-mode":
             module.exit_json(changed=False, run_id=run_id, dir="", ledger={"stages": {}, "findings": []})
         else:
             ledger = Ledger.load(artifacts_dir, run_id)
+        if params["state"] == "last":
+            ledger.merge({"process": own})
         if params["state"] == "update":
             ledger.merge(params["facts"])
             if params["stage"]:
                 ledger.record_stage(params["stage"], params["status"], params["data"], params["findings"])
         if params["state"] == "judged":
             ledger.judge()
-        if params["state"] in ("update", "judged") and not module.check_mode:
+        if params["state"] != "new" and not module.check_mode:
             ledger.save()
     except LedgerError as error:
         module.fail_json(msg=str(error))

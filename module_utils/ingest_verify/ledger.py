@@ -32,6 +32,48 @@ def new_run_id() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
+def playbook_process() -> dict[str, int] | None:
+    """pid and start time (clock ticks since boot) of the `ansible-playbook` above this process.
+
+    None where /proc does not tell: then two runs at once are not noticed.
+    """
+    pid, found = os.getpid(), None
+    while pid > 1:
+        try:
+            arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            break
+        if any(os.path.basename(argument) == b"ansible-playbook" for argument in arguments[:3]):
+            found = {"pid": pid, "start": int(fields[19])}
+        pid = int(fields[1])
+    return found
+
+
+def _is_alive(process: Mapping[str, int]) -> bool:
+    """Whether the process still runs, and is not another one that got its pid."""
+    try:
+        fields = Path(f"/proc/{process['pid']}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return False
+    return int(fields[19]) == process["start"]
+
+
+def refuse_second_run(artifacts_dir: Path, host: str, own: Mapping[str, int] | None) -> None:
+    """Raise LedgerError while another play is at work on `host`; `own` is this play's process."""
+    for path in artifacts_dir.glob(f"*Z-*/{LEDGER_NAME}"):
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        process = data.get("process")
+        if data.get("host") == host and process and process != own and _is_alive(process):
+            raise LedgerError(
+                f"Another run is at work on {host}: run {data['run_id']}, process {process['pid']}. Two runs at once"
+                " would judge each other's statements and data. Wait until it has ended."
+            )
+
+
 def find_last(artifacts_dir: Path, host: str) -> str | None:
     """run_id of the newest readable ledger of `host` in `artifacts_dir`, or None."""
     folders = sorted(artifacts_dir.glob("*Z-*"), reverse=True) if artifacts_dir.is_dir() else []
@@ -105,6 +147,7 @@ class Ledger:
         ingested = "qtickets_ingest" in self.data["stages"]
         proven = bool(self.data.get("evidence", {}).get("proven")) or not ingested
         self.data["verdict"] = verdict(findings, evidence_proven=proven)
+        self.data.pop("process", None)
         self.data["ended_at"] = now()
         return str(self.data["verdict"])
 

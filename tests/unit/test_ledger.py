@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
+from pathlib import Path
 
 import pytest
-from ansible.module_utils.ingest_verify.ledger import Ledger, LedgerError, find_last
+from ansible.module_utils.ingest_verify.ledger import Ledger, LedgerError, find_last, refuse_second_run
 
 ERROR = {"stage": "schema_apply", "severity": "error", "cause": "server_unsupported_ddl", "headline": "no"}
 
@@ -76,3 +78,23 @@ def test_an_unknown_stage_and_an_absent_run_are_refused(tmp_path):
         ledger.record_stage("ingest", "ok", {}, [])
     with pytest.raises(LedgerError, match="cannot be read"):
         Ledger.load(tmp_path, "20260101T000000Z-000000")
+
+
+def test_a_second_run_on_the_same_host_is_refused_while_the_first_is_at_work(tmp_path):
+    with subprocess.Popen(["sleep", "60"]) as first:
+        start = int(Path(f"/proc/{first.pid}/stat").read_text().rpartition(")")[2].split()[19])
+        process = {"pid": first.pid, "start": start}
+        ledger = Ledger.create(tmp_path, "target", {"process": process})
+        with pytest.raises(LedgerError, match=f"Another run is at work on target: run {ledger.data['run_id']}"):
+            refuse_second_run(tmp_path, "target", None)
+        refuse_second_run(tmp_path, "another", None)
+        refuse_second_run(tmp_path, "target", process)
+        first.terminate()
+    # A play that was killed leaves its ledger open; its process is gone, so it stands in nobody's way.
+    refuse_second_run(tmp_path, "target", None)
+
+
+def test_a_judged_run_is_at_work_no_more(tmp_path):
+    ledger = Ledger.create(tmp_path, "target", {"process": {"pid": 1, "start": 0}})
+    ledger.judge()
+    assert "process" not in ledger.data
