@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: verify test lint unit molecule verify-docker lock clean
+.PHONY: verify test lint verify-docker lock
 
 verify: $(VENV)/.run
 	ansible-playbook verify.yml -i local $(ARGS)
 
+# A file's tests share an engine, so a file stays with one worker.
 test: lint $(VENV)/.dev
-	pytest $(ARGS)
+	pytest -n auto --dist loadfile $(ARGS)
 
 lint: $(VENV)/.dev
 	ruff check .

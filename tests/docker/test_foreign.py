@@ -101,6 +101,18 @@ def test_a_broken_loader_image_is_named_with_the_failing_step(ready):
     assert "/no/such/file" in played.headline["headline"]
 
 
+def test_an_image_older_than_its_sources_is_a_warning(ready, healthy):
+    source = next((ready.folder / "loader").glob("*.py"))
+    source.touch()
+    played = ready.run(playbook="playbooks/ingest.yml", qtickets_ingest_build=False)
+    assert played.status == 0, played.output[-4000:]
+    (stale,) = [finding for finding in played.report["findings"] if finding["cause"] == "config_stale_image"]
+    assert stale["severity"] == "warning"
+    assert source.name in stale["headline"]
+    assert "qtickets_ingest_build" in stale["next_step"]
+    assert "config_stale_image" not in str(healthy.report)
+
+
 def test_a_command_that_the_image_does_not_have_is_named(ready):
     played = ready.run(playbook="playbooks/ingest.yml", qtickets_ingest_container_command=["no-such-command"])
     assert played.status != 0
