@@ -47,6 +47,11 @@ options:
     type: list
     elements: raw
     required: true
+  extra_checks:
+    description: Checks beside O(checks), declared alike; a wrong one is refused with a place of its own.
+    type: list
+    elements: raw
+    default: []
   run:
     description:
       - What is known of the run, each part optional. C(loader_run_id), C(job), C(window) with C(from) and C(to) (server
@@ -176,6 +181,7 @@ def main() -> None:
             **login_argument_spec(),
             "database": {"type": "str"},
             "checks": {"type": "list", "elements": "raw", "required": True},
+            "extra_checks": {"type": "list", "elements": "raw", "default": []},
             "run": {"type": "dict", "default": {}},
             "limits": {"type": "dict", "default": {}},
             "overview": {"type": "list", "elements": "dict", "default": []},

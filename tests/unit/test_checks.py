@@ -79,6 +79,14 @@ def test_two_checks_of_one_name_are_refused() -> None:
         parse_checks("volume")
 
 
+def test_extra_checks_have_a_place_of_their_own() -> None:
+    with pytest.raises(DeclarationError) as refused:
+        read_request({"database": "d", "checks": [VOLUME], "extra_checks": [{**VOLUME, "name": "b", "kind": "x"}]})
+    assert refused.value.place == "verify_data_extra_checks[0].kind"
+    with pytest.raises(DeclarationError, match="another check is 'a' too"):
+        read_request({"database": "d", "checks": [VOLUME], "extra_checks": [VOLUME]})
+
+
 def test_numbers_may_be_text_as_templates_make_them() -> None:
     check = parse_checks([{**VOLUME, "limits": {"min_rows": "5"}, "time_limit_seconds": "2.5"}])[0]
     assert (check.limits["min_rows"], check.seconds) == (Decimal(5), 2.5)

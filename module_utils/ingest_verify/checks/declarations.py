@@ -311,16 +311,22 @@ _VALUE_RULES = ("not_null", "not_empty", "not_epoch", "not_default", "not_wrappe
 
 
 def parse_checks(
-    declarations: Any, *, place: str = "verify_data_checks", seconds: float = DEFAULT_SECONDS
+    declarations: Any,
+    *,
+    place: str = "verify_data_checks",
+    seconds: float = DEFAULT_SECONDS,
+    beside: Sequence[Check] = (),
 ) -> list[Check]:
     """Read the declared checks; `seconds` is the time limit of those that declare none.
+
+    No name may occur twice, those of the checks `beside` included.
 
     Raises DeclarationError with the place and the allowed values at the first declaration that cannot be used.
     """
     if not isinstance(declarations, list):
         raise DeclarationError(place, f"expected a list of checks, found {_shown(declarations)}")
     checks: list[Check] = []
-    places: dict[str, str] = {}
+    places = {check.name: "another check" for check in beside}
     for index, declaration in enumerate(declarations):
         here = f"{place}[{index}]"
         check = _parse_check(here, declaration, seconds)

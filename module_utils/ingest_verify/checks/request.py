@@ -57,9 +57,12 @@ def read_request(params: Mapping[str, Any]) -> Request:
     history = [dict(entry) for entry in params.get("history") or []]
     if params.get("history_file"):
         history.extend(read_history(Path(params["history_file"])))
+    checks = parse_checks(params["checks"], seconds=limits.seconds)
+    extra = params.get("extra_checks") or []
+    checks += parse_checks(extra, place="verify_data_extra_checks", seconds=limits.seconds, beside=checks)
     return Request(
         database=str(params.get("database") or ""),
-        checks=parse_checks(params["checks"], seconds=limits.seconds),
+        checks=checks,
         run=Run.read(run),
         limits=limits,
         history=history,
