@@ -186,6 +186,12 @@ def test_tables_are_never_moved_aside_without_a_confirmation(site, healthy):
     assert "-e clickhouse_reset_confirm=clickhouse" in text
     assert "-e clickhouse_reset_mode=keep" in text
     assert site.client().execute(f"SELECT count() FROM zakaz.{ORDERS}")[0][0] == rows
+    # A server that refuses the login lists nothing; that is not the same as holding nothing.
+    locked = site.play("--tags", "clickhouse_reset", clickhouse_reset_throwaway=False, clickhouse_password="no-such")
+    assert locked.status != 0
+    assert "database zakaz" in " ".join(locked.output.split())
+    assert "refused user" in " ".join(locked.output.split())
+    assert site.client().execute(f"SELECT count() FROM zakaz.{ORDERS}")[0][0] == rows
     kept = site.play("--tags", "clickhouse_reset", clickhouse_reset_throwaway=False, clickhouse_reset_mode="keep")
     assert kept.status == 0, kept.output[-4000:]
     assert site.client().execute(f"SELECT count() FROM zakaz.{ORDERS}")[0][0] == rows
