@@ -170,6 +170,9 @@ def test_checks_cannot_write(shop: Loaded) -> None:
     outcome = shop.check([write], run=foreign(shop))
     assert status(outcome, "write") == "error"
     assert shop.query("SELECT count() FROM purchases") == [(3,)]
+    shop.engine.flush_logs()
+    settings = "SELECT DISTINCT Settings['readonly'] FROM system.query_log WHERE log_comment LIKE '%clickhouse-ingest%'"
+    assert shop.query(settings) == [("2",)]
 
 
 # Foreign ingests ----------------------------------------------------------------------------------------------------
@@ -255,6 +258,29 @@ def test_a_wall_clock_without_a_zone_in_its_type_is_read_in_the_declared_one(sho
     ahead = only(errors(shop.check([check], run=foreign(shop))), "data_future")
     assert "about 9 hour(s)" in str(ahead.next_step)
     assert problems(shop.check([{**check, "time_zone": "Asia/Tokyo"}], run=foreign(shop))) == []
+
+
+def test_a_group_that_stands_twice_in_a_table_that_never_merges_is_told(shop: Loaded) -> None:
+    buy(shop, 6)
+    shop.query("CREATE TABLE totals (sku String, n UInt64, amount Float64) ENGINE = MergeTree ORDER BY sku")
+    shop.query("INSERT INTO totals SELECT sku, count(), sum(amount) FROM purchases GROUP BY sku")
+    check = {
+        "name": "totals",
+        "kind": "consistency",
+        "table": "totals",
+        "source": "purchases",
+        "key": "sku",
+        "values": {"n": "count()", "amount": "sum(amount)"},
+        "money": "amount",
+    }
+    assert problems(shop.check([check], run=foreign(shop))) == []
+    shop.query("INSERT INTO totals SELECT * FROM totals WHERE sku = '1'")
+    finding = only(errors(shop.check([check], run=foreign(shop))), "data_aggregate_mismatch")
+    assert "1 more than once in the table" in finding.headline
+    assert finding.evidence["rows"][0]["rows_in_table"] == 2
+    shop.query("TRUNCATE TABLE totals")
+    shop.query("INSERT INTO totals SELECT sku, count(), sum(amount) + 0.25 FROM purchases GROUP BY sku")
+    only(errors(shop.check([check], run=foreign(shop))), "data_money_rounding")
 
 
 # Scans --------------------------------------------------------------------------------------------------------------
