@@ -101,7 +101,8 @@ def test_every_statement_carries_the_run(api: Running, target: Target, load: Loa
     engine.flush_logs()
     rows = engine.query(
         "SELECT log_comment, query FROM system.query_log WHERE type = 'QueryStart' AND user = 'loader'"
-        f" AND event_time >= (SELECT min(event_time) FROM system.query_log WHERE log_comment LIKE '%{run_id}%')"
+        " AND event_time_microseconds >= (SELECT min(event_time_microseconds) FROM system.query_log"
+        f" WHERE log_comment LIKE '%{run_id}%')"
     )
     assert len(rows) > 10
     assert {json.loads(comment)["run_id"] for comment, _ in rows} == {run_id}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -24,9 +25,17 @@ def log(folder: Path) -> str:
 def alive(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
     return state != "Z"
+
+
+def ends(pid: int) -> bool:
+    """Whether the process is gone within a bounded time: a signal that was sent is delivered a moment later."""
+    deadline = time.monotonic() + 10
+    while alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return not alive(pid)
 
 
 def test_a_good_run_has_its_output_times_and_outcome(tmp_path: Path) -> None:
@@ -76,7 +85,7 @@ def test_a_file_that_is_not_executable_is_126(tmp_path: Path) -> None:
 def test_at_the_time_limit_the_whole_group_ends_with_sigterm(tmp_path: Path) -> None:
     result = run(tmp_path, "sh", "-c", "sleep 300 & echo $!; wait", timeout=1)
     assert (result.timed_out, result.exit_code, result.signal) == (True, 143, "SIGTERM")
-    assert not alive(int(log(tmp_path).split()[0]))
+    assert ends(int(log(tmp_path).split()[0]))
     assert "time limit of 1 s" in result.explained
 
 
@@ -96,7 +105,7 @@ def test_who_cleans_up_at_sigterm_has_its_last_words_logged(tmp_path: Path) -> N
 def test_left_over_children_do_not_outlive_the_run(tmp_path: Path) -> None:
     result = run(tmp_path, "sh", "-c", "sleep 300 & echo $!")
     assert result.exit_code == 0
-    assert not alive(int(log(tmp_path)))
+    assert ends(int(log(tmp_path)))
 
 
 def test_each_line_is_there_and_secrets_are_not(tmp_path: Path) -> None:
