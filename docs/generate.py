@@ -50,6 +50,15 @@ def roles_page() -> str:
     return "\n".join(lines)
 
 
+def fragment_options(name: str) -> dict[str, Any]:
+    """The options that a documentation fragment adds to a module."""
+    path = ROOT / "doc_fragments" / f"{name}.py"
+    found: dict[str, Any] = {}
+    exec(compile(path.read_text(encoding="utf-8"), path.name, "exec"), found)  # noqa: S102
+    options: dict[str, Any] = yaml.safe_load(found["ModuleDocFragment"].DOCUMENTATION)["options"]
+    return options
+
+
 def modules_page() -> str:
     """Every module's options and returned values."""
     lines = ["# Modules", "", NOTE]
@@ -58,6 +67,8 @@ def modules_page() -> str:
         exec(compile(path.read_text(encoding="utf-8").split("\nfrom ansible")[0], path.name, "exec"), documented)  # noqa: S102
         doc = yaml.safe_load(documented["DOCUMENTATION"])
         returned = yaml.safe_load(documented["RETURN"]) or {}
+        for name in doc.get("extends_documentation_fragment", []):
+            doc["options"] = {**fragment_options(name), **doc["options"]}
         lines += [f"## {doc['module']}", "", f"{doc['short_description']}. {text(doc['description'])}", ""]
         for name, attribute in doc.get("attributes", {}).items():
             lines += [f"{name}: {attribute['support']}. {text(attribute['description'])}", ""]

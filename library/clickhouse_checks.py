@@ -12,30 +12,14 @@ description:
     others run.
   - Every query is sent with C(readonly=2) and a time limit.
 options:
-  login_host:
-    description: Host name or address of the server.
-    type: str
-    default: localhost
-  login_port:
-    description: Port of the native protocol.
-    type: int
-    default: 9000
   login_user:
     description: User to log in as; it needs SELECT on the checked tables and on the log tables of C(system).
     type: str
     default: default
-  login_password:
-    description: Its password.
-    type: str
-    default: ""
   login_db:
     description: Ignored, O(database) is the session's database.
     type: str
     default: default
-  client_kwargs:
-    description: More arguments for the driver's C(Client).
-    type: dict
-    default: {}
   database:
     description: Database of the tables that checks name without one. Required unless O(validate_only).
     type: str
@@ -88,6 +72,7 @@ options:
     description: Read the declarations and connect to nothing.
     type: bool
     default: false
+extends_documentation_fragment: [clickhouse_login]
 attributes:
   check_mode:
     description: Never changes anything; the same in check mode.

@@ -9,30 +9,14 @@ short_description: Prove that tables have the columns others rely on
 description:
   - Holds a declared contract of tables, columns and types against the server's catalog, in one query.
 options:
-  login_host:
-    description: Host name or address of the server.
-    type: str
-    default: localhost
-  login_port:
-    description: Port of the native protocol.
-    type: int
-    default: 9000
   login_user:
     description: User that reads the catalog.
     type: str
     default: default
-  login_password:
-    description: Its password.
-    type: str
-    default: ""
   login_db:
     description: Database that holds the tables.
     type: str
     default: default
-  client_kwargs:
-    description: More arguments for the driver's C(Client).
-    type: dict
-    default: {}
   contract:
     description:
       - Tables by name, each with C(columns) (name to a type, or to a list of types of which each will do, the
@@ -44,6 +28,7 @@ options:
     description: Stage named in the findings.
     type: str
     default: schema_apply
+extends_documentation_fragment: [clickhouse_login]
 attributes:
   check_mode:
     description: Reads only, and does the same.

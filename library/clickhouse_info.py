@@ -9,30 +9,6 @@ short_description: Wait for a ClickHouse server and say what it is and holds
 description:
   - Connects over the native protocol, waits while nothing listens yet, and returns version, time zone and tables.
 options:
-  login_host:
-    description: Host name or address of the server.
-    type: str
-    default: localhost
-  login_port:
-    description: Port of the native protocol.
-    type: int
-    default: 9000
-  login_user:
-    description: User to log in as.
-    type: str
-    default: default
-  login_password:
-    description: Its password.
-    type: str
-    default: ""
-  login_db:
-    description: Database of the session.
-    type: str
-    default: default
-  client_kwargs:
-    description: More arguments for the driver's C(Client).
-    type: dict
-    default: {}
   wait_seconds:
     description: How long to wait for a server that does not listen yet.
     type: float
@@ -41,6 +17,7 @@ options:
     description: Whether a server that cannot be reached fails the task.
     type: bool
     default: true
+extends_documentation_fragment: [clickhouse_login]
 attributes:
   check_mode:
     description: Never changes anything; the same in check mode.

@@ -13,30 +13,10 @@ description:
   - Proves first that a statement sent now is found in C(system.query_log) again. The verdict is V(INCONCLUSIVE)
     otherwise.
 options:
-  login_host:
-    description: Host name or address of ClickHouse.
-    type: str
-    default: localhost
-  login_port:
-    description: Port of the native protocol.
-    type: int
-    default: 9000
   login_user:
     description: User that reads the system tables.
     type: str
     default: default
-  login_password:
-    description: Its password.
-    type: str
-    default: ""
-  login_db:
-    description: Database of the session.
-    type: str
-    default: default
-  client_kwargs:
-    description: Further arguments of C(clickhouse_driver.Client), such as C(secure).
-    type: dict
-    default: {}
   since:
     description: Begin of the window, UTC by the server's clock.
     type: str
@@ -117,6 +97,7 @@ options:
     type: str
     choices: [error, never]
     default: error
+extends_documentation_fragment: [clickhouse_login]
 attributes:
   check_mode:
     description: Only reads, so it does the same in check mode.

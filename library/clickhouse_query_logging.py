@@ -11,30 +11,10 @@ description:
   - A user defined by SQL is altered. For a user defined in XML, and for log tables that are not configured, the
     module returns the drop-in files that are needed; placing them and reloading is left to the caller.
 options:
-  login_host:
-    description: Host name or address of the server.
-    type: str
-    default: localhost
-  login_port:
-    description: Port of the native protocol.
-    type: int
-    default: 9000
   login_user:
     description: User that reads the log tables and alters the ingest's user.
     type: str
     default: default
-  login_password:
-    description: Its password.
-    type: str
-    default: ""
-  login_db:
-    description: Database of the session.
-    type: str
-    default: default
-  client_kwargs:
-    description: More arguments for the driver's C(Client).
-    type: dict
-    default: {}
   ingest_user:
     description: User that the ingest logs in with.
     type: str
@@ -58,6 +38,7 @@ options:
     description: How long the canary may take to appear in the log tables.
     type: float
     default: 20
+extends_documentation_fragment: [clickhouse_login]
 attributes:
   check_mode:
     description: Predicts an C(ALTER USER) without sending it; the canary is not run.

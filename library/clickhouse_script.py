@@ -16,30 +16,14 @@ description:
   - Refuses, with file and line and before anything is sent, typographic quotes and dashes outside of strings and
     comments, C(//) comments, names with two dollar signs such as C(a$b$c), and C(INSERT) with data inside the file.
 options:
-  login_host:
-    description: Host name or address of the server.
-    type: str
-    default: localhost
-  login_port:
-    description: Port of the native protocol.
-    type: int
-    default: 9000
   login_user:
     description: User that applies the file.
     type: str
     default: default
-  login_password:
-    description: Its password.
-    type: str
-    default: ""
   login_db:
     description: Database that names without a database mean.
     type: str
     default: default
-  client_kwargs:
-    description: More arguments for the driver's C(Client).
-    type: dict
-    default: {}
   path:
     description:
       - The SQL file, on the host where the module runs.
@@ -71,6 +55,7 @@ options:
     description: Stage named in the findings.
     type: str
     default: schema_apply
+extends_documentation_fragment: [clickhouse_login]
 attributes:
   check_mode:
     description:

@@ -10,36 +10,17 @@ description:
   - Gives the point in time by the server's own clock that a window begins or ends with, and the counters of
     C(system.errors), whose difference shows refusals that no log table holds, such as a wrong password.
 options:
-  login_host:
-    description: Host name or address of ClickHouse.
-    type: str
-    default: localhost
-  login_port:
-    description: Port of the native protocol.
-    type: int
-    default: 9000
   login_user:
     description: User that reads the system tables.
     type: str
     default: default
-  login_password:
-    description: Its password.
-    type: str
-    default: ""
-  login_db:
-    description: Database of the session.
-    type: str
-    default: default
-  client_kwargs:
-    description: Further arguments of C(clickhouse_driver.Client), such as C(secure).
-    type: dict
-    default: {}
   marker:
     description: Text to send as C(SELECT '<marker>'), so that it can be waited for in C(system.query_log).
     type: str
   cluster:
     description: Cluster whose hosts are listed.
     type: str
+extends_documentation_fragment: [clickhouse_login]
 attributes:
   check_mode:
     description: Only reads, so it does the same in check mode.
