@@ -154,6 +154,26 @@ def test_a_loader_that_dies_before_its_first_insert_is_named(ready, tmp_path):
     assert played.headline["fix_side"] == "the ingest"
 
 
+def test_logging_that_is_off_is_turned_on_proven_and_turned_off_again(ready):
+    users = ready.folder / "clickhouse" / "users.d"
+    hiding = users / "quiet.xml"
+    hiding.write_text("<clickhouse><profiles><default><log_queries>0</log_queries></default></profiles></clickhouse>")
+    ready.engine("restart")
+    ours = users / "zz-ingest-verify-query-logging.xml"
+    try:
+        played = ready.play("--tags", "query_logging")
+        assert played.status == 0, played.output[-4000:]
+        assert played.report["evidence"]["proven"]
+        assert "<log_queries>1</log_queries>" in ours.read_text()
+        off = ready.play("--tags", "query_logging_off")
+        assert off.status == 0, off.output[-4000:]
+        assert not ours.exists()
+        assert ready.client().execute("SELECT value FROM system.settings WHERE name = 'log_queries'") == [("0",)]
+    finally:
+        hiding.unlink()
+        ready.engine("restart")
+
+
 def test_without_an_inventory_the_play_says_what_to_give(site):
     played = site.play(inventory=str(ROOT / "tests" / "empty_inventory.yml"))
     assert played.status != 0
