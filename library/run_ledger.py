@@ -37,7 +37,7 @@ options:
   status:
     description: How the stage stands.
     type: str
-    choices: [running, ok, failed]
+    choices: [ok, failed]
     default: ok
   data:
     description: The stage's own figures.
@@ -101,7 +101,7 @@ def main() -> None:
             "run_id": {"type": "str"},
             "facts": {"type": "dict", "default": {}},
             "stage": {"type": "str"},
-            "status": {"type": "str", "choices": ["running", "ok", "failed"], "default": "ok"},
+            "status": {"type": "str", "choices": ["ok", "failed"], "default": "ok"},
             "data": {"type": "dict", "default": {}},
             "findings": {"type": "list", "elements": "dict", "default": []},
         },

@@ -126,11 +126,8 @@ class Ledger:
         """Replace what is known of `stage`: a re-run stage speaks for itself, its earlier findings go."""
         if stage not in STAGES:
             raise LedgerError(f"{stage!r} is not a stage; the stages are {', '.join(STAGES)}.")
-        previous = self.data["stages"].get(stage, {})
-        started_at = previous.get("started_at") if previous.get("status") == "running" else None
-        self.data["stages"][stage] = {"status": status, "started_at": started_at or now(), **data}
-        if status != "running":
-            self.data["stages"][stage]["ended_at"] = now()
+        ended_at = now()
+        self.data["stages"][stage] = {"status": status, "started_at": ended_at, **data, "ended_at": ended_at}
         kept = [finding for finding in self.data["findings"] if finding["stage"] != stage]
         self.data["findings"] = sorted(
             [*kept, *(Finding.from_dict(finding).to_dict() for finding in findings)],
