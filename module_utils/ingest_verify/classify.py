@@ -110,12 +110,6 @@ class Cause:
     fix_side: str | None = None
 
 
-def unwrap(exception: str, code: int) -> tuple[int, str | None]:
-    """Code of the innermost exception and the host it came from, where another server's answer was passed on."""
-    host = _REMOTE.search(exception)
-    return code, host.group(1) if host else None
-
-
 def is_recoverable(code: int) -> bool:
     """Whether the same data can pass at a later try: then a later success means that it did."""
     return code in TRANSIENT_CODES or code in _BEFORE_DATA_CODES

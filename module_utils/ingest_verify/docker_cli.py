@@ -94,20 +94,3 @@ def inspect(kind: str, name: str) -> dict[str, Any] | None:
 
 def reason(error: Exception) -> str:
     return error.strerror or str(error) if isinstance(error, OSError) else str(error)
-
-
-def log_tail(container: str, lines: int = 15) -> str:
-    """The last lines a container wrote to stdout and stderr; empty when there is no such container."""
-    try:
-        done = subprocess.run(
-            ["docker", "logs", "--tail", str(lines), container],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=30,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout if done.returncode == 0 else ""
