@@ -1,6 +1,6 @@
 """Write docs/reference/faults.md: each row of the failure catalogue, how it is played, what the run says.
 
-FAULTS_SAID=/tmp/said.jsonl python -m pytest tests/faults && python docs/faults.py /tmp/said.jsonl
+FAULTS_SAID=/tmp/said.jsonl python -m pytest tests/faults tests/docker && python docs/faults.py /tmp/said.jsonl
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 PAGE = Path(__file__).resolve().parent / "reference" / "faults.md"
-NOTE = "<!-- Written by `python docs/faults.py` from a run of tests/faults; change the tests, not this file. -->\n"
+NOTE = "<!-- Written by `python docs/faults.py` from a run of the tests that play the rows; change those instead. -->\n"
 
 ROWS = {
     1: "table or database missing",
@@ -77,32 +77,25 @@ ROWS = {
     61: "disk nearly full",
     62: "the control node lacks a Python package",
 }
-# How a row is played where its tests do not carry its number, or play it with Docker (tests/docker).
-ELSEWHERE = {
+# How a row is played, where the test's own words do not tell.
+HOW = {
     14: "the embedded engine inserts synchronously, so the rows a server would log are written into its log table",
-    17: "test_client_faults.py, with clickhouse-connect and with native drivers",
-    20: "test_client_faults.py, with closed ports, swapped ports and TLS against a plain port",
-    21: "tests/docker/test_compose_project.py, with a server that listens on 127.0.0.1 in its container",
-    35: "tests/faults/test_data_checks.py, with rows some hours ahead",
-    36: "tests/docker/test_foreign.py, with a source file changed after the build",
+    17: "with clickhouse-connect and with native drivers",
+    20: "with closed ports, swapped ports, TLS against a plain port",
+    21: "with a server that listens on 127.0.0.1 in its container",
+    35: "with rows some hours ahead",
+    36: "with a source file changed after the build",
     39: "every judgement waits for a marker statement of its own instead of sleeping",
     42: "named in the next step of rows 37 and 38",
     54: "`test_join_causes.py`, failures before the window, listed as noise like those of row 53",
-    56: "tests/docker/test_foreign.py, with a socket that nobody serves",
-    57: "tests/docker/test_compose_project.py, with the port held by a process and by a container",
-    58: "tests/docker/test_foreign.py, with an image that never becomes a server",
-    59: "tests/unit/test_ledger.py and tests/docker/test_container_run.py, with a second run beside the first",
-    61: "tests/docker/test_compose_project.py, with more space asked for than there is",
-    62: "tests/docker/test_remote.py, with a target that has no Python packages",
+    56: "with a socket that nobody serves",
+    57: "with the port held by a process and by a container",
+    58: "with an image that never becomes a server",
+    59: "with a second run beside the first",
+    60: "with a killed server, and with a faked uptime",
+    61: "with more space asked for than there is",
+    62: "with a target that has no Python packages",
 }
-
-
-def row_of(entry: dict[str, object]) -> int | None:
-    """The catalogue row that a test plays: from its table of faults, else from its name."""
-    if entry["row"]:
-        return int(str(entry["row"]))
-    found = re.search(r"::test_(?:rows?_)?(\d{1,2})_", str(entry["test"]))
-    return int(found.group(1)) if found else None
 
 
 def plain(words: str, database: str) -> str:
@@ -124,10 +117,7 @@ def page(said: Path) -> str:
     notes: dict[int, list[dict[str, object]]] = {}
     for line in said.read_text(encoding="utf-8").splitlines():
         entry = json.loads(line)
-        # The healthy twins and the neighbours of the noise tests say nothing of the row itself.
-        row = None if entry["cause"] != "noise_excluded" and "_53_" in str(entry["test"]) else row_of(entry)
-        if row:
-            notes.setdefault(row, []).append(entry)
+        notes.setdefault(int(entry["row"]), []).append(entry)
     lines = [
         "# Faults, and what the run says\n",
         NOTE,
@@ -138,8 +128,8 @@ def page(said: Path) -> str:
     ]
     for row, title in ROWS.items():
         entries = notes.get(row, [])
-        tests = sorted({str(entry["test"]).partition("::")[0].removeprefix("tests/faults/") for entry in entries})
-        played = "; ".join([*(f"`{test}`" for test in tests), *([ELSEWHERE[row]] if row in ELSEWHERE else [])])
+        tests = sorted({str(entry["test"]).partition("::")[0].removeprefix("tests/") for entry in entries})
+        played = "; ".join([*(f"`{test}`" for test in tests), *([HOW[row]] if row in HOW else [])])
         causes = sorted({str(entry["cause"]) for entry in entries})
         first = entries[0] if entries else None
         words = ""

@@ -47,9 +47,13 @@ class Loaders:
 
     def run(self, module: str, *, timeout: float = 60, container: bool = False, **changes: str) -> Run:
         """Run `python -m module` with `changes` to the healthy environment."""
-        port = {"CLICKHOUSE_PORT": str(self.native_port)} if module == NATIVE else {}
-        env = {**self.env, **port, **changes, "PYTHONPATH": f"{ROOT}:{ROOT / 'ingest'}"}
+        port = self.port_of(module)
+        env = {**self.env, "CLICKHOUSE_PORT": port, **changes, "PYTHONPATH": f"{ROOT}:{ROOT / 'ingest'}"}
         return self.judge([sys.executable, "-m", module], env, timeout=timeout, container=container)
+
+    def port_of(self, module: str) -> str:
+        """The server's port that speaks the loader's protocol."""
+        return str(self.native_port) if module == NATIVE else self.env["CLICKHOUSE_PORT"]
 
     def judge(
         self, command: list[str], env: dict[str, str] | None = None, *, timeout: float = 60, container: bool = False

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from embedded.testing import Engine, start_engine
+from tests.said import said  # noqa: F401 - a fixture of every suite
 
 INGEST_USER = "ingest"
 INGEST_PASSWORD = secrets.token_hex(8)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -168,42 +166,3 @@ def stage(server: Engine, request: pytest.FixtureRequest) -> Iterator[Stage]:
     server.query(f"CREATE DATABASE {name}")
     yield Stage(server, name)
     server.query(f"DROP DATABASE IF EXISTS {name} SYNC")
-
-
-@pytest.fixture(autouse=True)
-def said(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """With FAULTS_SAID=<file>, note what each test's findings say, for docs/faults.py."""
-    target = os.environ.get("FAULTS_SAID")
-    if not target:
-        yield
-        return
-    database = _database(request)
-    made: list[Finding] = []
-    initialise = Finding.__post_init__
-
-    def note(finding: Finding) -> None:
-        initialise(finding)
-        made.append(finding)
-
-    monkeypatch.setattr(Finding, "__post_init__", note)
-    yield
-    # The cause carries the effects; where the row is about noise, that is what is said.
-    noise = [f for f in made if f.cause == "noise_excluded" and "rows_53" in request.node.nodeid]
-    told = noise or sorted(
-        (f for f in made if f.severity != "info"), key=lambda f: (f.severity != "error", not f.effects)
-    )
-    if told:
-        fault = request.node.callspec.params.get("name") if hasattr(request.node, "callspec") else None
-        row = getattr(getattr(request.module, "FAULTS", {}).get(fault), "row", None)
-        with Path(target).open("a", encoding="utf-8") as file:
-            entry = {"test": request.node.nodeid, "row": row, "cause": told[0].cause, "headline": told[0].headline}
-            file.write(json.dumps({**entry, "database": database}) + "\n")
-
-
-def _database(request: pytest.FixtureRequest) -> str:
-    """The name of the test's own database, which means nothing to a reader."""
-    for name in ("stage", "database"):
-        if name in request.fixturenames:
-            value = request.getfixturevalue(name)
-            return str(getattr(value, "database", value))
-    return ""

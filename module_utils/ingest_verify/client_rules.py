@@ -75,7 +75,7 @@ _URL = re.compile(r"\bhttps?://[^\s'\"<>)]+")
 _HOST_PORT = (
     re.compile(r"host='([^']+)', port='?(\d+)"),
     # A driver's `(host:port)`, which a Java frame `(Main.java:12)` looks like.
-    re.compile(r"\(((?![\w.-]+\.(?:java|kt|scala|go|js|ts|py|cs):)[\w.-]+):(\d{1,5})\)"),
+    re.compile(r"\(((?!\w+\.(?:java|kt|scala|go|[cm]?[jt]sx?|py|cs|c|cc|cpp|h|rs|rb|php):)[\w.-]+):(\d{1,5})\)"),
     re.compile(
         r"\b(?:to|from|at|server|host|tcp|connect|E[A-Z]{5,})\s+'?([A-Za-z][\w.-]*|\d+\.\d+\.\d+\.\d+):(\d{2,5})\b"
     ),

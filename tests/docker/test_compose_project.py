@@ -51,6 +51,7 @@ def test_names_that_differ_from_the_inventory_are_named(project):
     assert f"{project.http}->8123" in sentence
 
 
+@pytest.mark.row(57)
 def test_a_port_held_by_a_process_is_named_with_the_process(project):
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", project.http))
@@ -61,6 +62,7 @@ def test_a_port_held_by_a_process_is_named_with_the_process(project):
     assert "port_taken" not in found(project)
 
 
+@pytest.mark.row(57)
 def test_a_port_held_by_another_container_is_named_with_it(project, base_image):
     name = f"{project.name}-holder"
     docker(
@@ -109,6 +111,7 @@ def test_a_project_of_the_same_name_in_another_folder_is_not_taken_down(project,
     assert str(project.folder) in str(kinds[0])
 
 
+@pytest.mark.row(61)
 def test_a_full_disk_and_data_without_a_mount_are_refused_before_anything_is_touched(project):
     assert "at least 999999999 MB" in found(project, min_free_mb=999999999)["disk_full"]
     project.write(store="./elsewhere", volumes="")
@@ -206,6 +209,7 @@ def test_a_server_that_all_can_reach_has_no_problem(project):
     assert reach(project) == ([], [])
 
 
+@pytest.mark.row(21)
 def test_a_server_on_loopback_inside_its_container_is_named_as_such(project):
     project.write(listen="127.0.0.1")
     up(project)

@@ -111,6 +111,7 @@ def test_what_does_not_let_a_container_start_is_one_sentence(run, base_image):
     docker("rm", run.name)
 
 
+@pytest.mark.row(59)
 def test_a_second_run_beside_the_first_is_refused(run, base_image):
     first = f"{run.name}_20261123T041500Z"
     docker("run", "--detach", "--rm", "--init", "--name", first, base_image, "sleep", "60")

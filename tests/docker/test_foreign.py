@@ -64,6 +64,7 @@ def test_a_loader_killed_in_the_middle_is_named(ready):
     assert played.headline["cause"].startswith("client_killed"), played.headline
 
 
+@pytest.mark.row(22)
 def test_a_loader_out_of_memory_is_told_from_a_kill(ready):
     ready.write_env(ROWS=3_000_000)
     played = ready.run(playbook="playbooks/ingest.yml", qtickets_ingest_memory="48m")
@@ -79,6 +80,7 @@ def test_a_loader_that_hangs_is_named_with_its_limit(ready):
     assert "5 s" in played.headline["headline"]
 
 
+@pytest.mark.row(60)
 def test_clickhouse_killed_in_the_middle_is_named(ready):
     ready.write_env(BATCHES=50, PAUSE_SECONDS=1)
     with ready.in_the_middle(lambda: docker("kill", ready.container)):
@@ -103,6 +105,7 @@ def test_a_broken_loader_image_is_named_with_the_failing_step(ready):
     assert "/no/such/file" in played.headline["headline"]
 
 
+@pytest.mark.row(36)
 def test_an_image_older_than_its_sources_is_a_warning(ready, healthy):
     # The build may come from Docker's cache, whose images are older than this copy of the sources.
     for path in (ready.folder / "loader").iterdir():
@@ -148,6 +151,7 @@ def test_an_image_that_is_not_there_is_named_before_anything_is_touched(ready):
     assert docker("inspect", "--format", "{{.State.StartedAt}}", ready.container) == started
 
 
+@pytest.mark.row(58)
 def test_after_a_failed_reset_the_documented_command_brings_the_data_back(ready, base_image):
     rows = ready.purchases()
     assert rows > 0
@@ -177,6 +181,7 @@ def test_a_column_the_foreign_loader_needs_is_named_when_it_is_gone(ready):
     assert "ADD COLUMN" in played.headline["next_step"]
 
 
+@pytest.mark.row(56)
 def test_an_engine_that_is_down_is_one_sentence(ready, monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", "unix:///no/such/docker.sock")
     played = ready.run("--tags", "clickhouse_reset", clickhouse_reset_confirm=ready.container)

@@ -51,6 +51,7 @@ def inventory(shop, target):
     return str(folder)
 
 
+@pytest.mark.row(62)
 def test_a_remote_target_says_what_it_lacks_and_passes_once_it_has_it(shop, target, inventory):
     refused = shop.run(inventory=inventory)
     assert refused.status != 0

@@ -12,7 +12,7 @@ from embedded.testing import Engine
 from simulator.testing import Running, start_simulator
 from tests.client_runs import ROOT, Loaders
 from tests.conftest import INGEST_PASSWORD, INGEST_USER
-from tests.stages import said, server, stage  # noqa: F401 - fixtures of the server's side
+from tests.stages import server, stage  # noqa: F401 - fixtures of the server's side
 
 
 @pytest.fixture(scope="session")

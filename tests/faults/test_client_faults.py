@@ -26,6 +26,7 @@ def test_a_healthy_loader_gives_no_finding(loaders: Loaders, loader: str) -> Non
 # 16: a KeyError's text
 
 
+@pytest.mark.row(16)
 @pytest.mark.parametrize(
     ("fault", "key", "style"),
     [("key_number", "1", style) for style in STYLES] + [("key_name", "event_id", how) for how in ("swallow", "crash")],
@@ -52,6 +53,7 @@ def test_a_row_of_another_kind_is_named_as_the_drivers_key_error(loaders: Loader
 # 17: a value that does not go into the column
 
 
+@pytest.mark.row(17)
 @pytest.mark.parametrize("style", ["swallow", "json"])
 def test_a_value_that_cannot_be_serialized_is_named_with_its_column(loaders: Loaders, style: str) -> None:
     finding = loaders.run(NATIVE, FOREIGN_FAULT="serialize", FOREIGN_LOG=style).cause
@@ -74,6 +76,7 @@ except Exception as error:
 """
 
 
+@pytest.mark.row(17)
 @pytest.mark.parametrize(
     ("rows", "columns", "cause", "object_", "expected"),
     [
@@ -102,6 +105,7 @@ def test_clickhouse_connects_healthy_twin(loaders: Loaders) -> None:
 # 18 and 19: breaking off, and a transform that raises
 
 
+@pytest.mark.row(18)
 @pytest.mark.parametrize("loader", [HTTP, NATIVE])
 def test_a_stream_that_breaks_off_has_its_cause_in_the_client(loaders: Loaders, loader: str) -> None:
     finding = loaders.run(loader, FOREIGN_FAULT="abort", FOREIGN_LOG="traceback").cause
@@ -110,6 +114,7 @@ def test_a_stream_that_breaks_off_has_its_cause_in_the_client(loaders: Loaders, 
     assert "common.py:" in finding.evidence["location"]
 
 
+@pytest.mark.row(19)
 @pytest.mark.parametrize("style", ["swallow", "traceback", "crash"])
 def test_a_transform_that_raises_is_named_with_its_text(loaders: Loaders, style: str) -> None:
     finding = loaders.run(NATIVE, FOREIGN_FAULT="transform", FOREIGN_LOG=style).cause
@@ -132,6 +137,7 @@ def test_an_exit_without_a_word_is_said_to_be_one(loaders: Loaders) -> None:
 # 20 and 21: the way to the server
 
 
+@pytest.mark.row(20)
 @pytest.mark.parametrize("loader", [OURS, HTTP, NATIVE])
 def test_an_unknown_host_is_named(loaders: Loaders, loader: str) -> None:
     finding = loaders.run(loader, CLICKHOUSE_HOST="ch-zakaz.invalid").cause
@@ -147,6 +153,7 @@ def closed_port() -> Iterator[int]:
         yield holder.getsockname()[1]
 
 
+@pytest.mark.row(20)
 @pytest.mark.parametrize("loader", [OURS, HTTP, NATIVE])
 def test_a_refused_connection_is_named(loaders: Loaders, loader: str, closed_port: int) -> None:
     finding = loaders.run(loader, CLICKHOUSE_PORT=str(closed_port)).cause
@@ -161,22 +168,27 @@ def test_loopback_inside_a_container_is_called_the_container_itself(loaders: Loa
     assert "ch-zakaz" in (finding.next_step or "")
 
 
+@pytest.mark.row(20)
 def test_the_native_protocol_on_the_http_port_is_named(loaders: Loaders, engine: Engine) -> None:
     finding = loaders.run(NATIVE, CLICKHOUSE_PORT=str(engine.http_port)).cause
     assert finding.cause == "client_wrong_protocol"
     assert "9000" in (finding.next_step or "")
 
 
+@pytest.mark.row(20)
 def test_http_on_the_native_port_is_named(loaders: Loaders, engine: Engine) -> None:
     finding = loaders.run(OURS, CLICKHOUSE_PORT=str(engine.tcp_port)).cause
     assert finding.cause == "client_wrong_protocol"
     assert "8123" in (finding.next_step or "")
 
 
+@pytest.mark.row(20)
 @pytest.mark.parametrize("loader", [OURS, HTTP, NATIVE])
 def test_tls_against_a_plain_port_is_named(loaders: Loaders, loader: str) -> None:
     finding = loaders.run(loader, CLICKHOUSE_SECURE="true").cause
     assert finding.cause == "client_tls_mismatch"
+    # The address, not the line of OpenSSL's source that its exception names.
+    assert finding.headline.endswith(f" 127.0.0.1:{loaders.port_of(loader)}.")
     assert "CLICKHOUSE_SECURE=false" in (finding.next_step or "")
 
 
@@ -222,11 +234,13 @@ def test_a_killed_process_is_named_with_its_last_line(loaders: Loaders) -> None:
     assert "dmesg" in (finding.next_step or "")
 
 
+@pytest.mark.row(22)
 def test_a_command_that_does_not_exist_is_named(loaders: Loaders) -> None:
     finding = loaders.judge(["qtickets-loader-that-is-not-there", "--all"]).cause
     assert (finding.cause, finding.object) == ("client_no_such_command", "qtickets-loader-that-is-not-there")
 
 
+@pytest.mark.row(22)
 @pytest.mark.parametrize("content", ["#!/bin/sh\nexit 0\n", "just text"])
 def test_a_command_that_cannot_be_executed_is_named(loaders: Loaders, content: str) -> None:
     script = loaders.folder / "loader.sh"
@@ -244,6 +258,7 @@ def test_the_same_command_runs_once_it_is_executable(loaders: Loaders) -> None:
     assert loaders.judge([str(script)]).findings == []
 
 
+@pytest.mark.row(22)
 def test_a_loader_that_hangs_is_stopped_and_named(loaders: Loaders) -> None:
     run = loaders.run(HTTP, FOREIGN_FAULT="hang", timeout=3)
     assert run.result.timed_out

@@ -196,6 +196,7 @@ def test_old_rows_are_stale(loaded: Loaded) -> None:
     assert " UTC" in str(finding.actual)
 
 
+@pytest.mark.row(35)
 def test_rows_a_few_hours_ahead_point_to_a_time_zone(loaded: Loaded) -> None:
     hours = "INTERVAL 3 HOUR"
     newest = f"sale_ts = (SELECT max(sale_ts) FROM {ORDERS})"

@@ -1,0 +1,91 @@
+"""What the product says while a test plays a row of the failure catalogue, noted for docs/faults.py."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from ansible.module_utils.ingest_verify.compose_project import ProjectError
+from ansible.module_utils.ingest_verify.container_run import NotStarted
+from ansible.module_utils.ingest_verify.findings import Finding
+
+from tests.plays import Played
+
+
+@dataclass(frozen=True)
+class Word:
+    """One thing said; `rank` puts what names the cause first: errors that carry effects, errors, warnings."""
+
+    cause: str
+    text: str
+    rank: int
+
+
+def _of_finding(severity: str, cause: str, headline: str, effects: object) -> Word | None:
+    if severity == "info" and cause != "noise_excluded":
+        return None
+    return Word(cause, headline, {"error": 0 if effects else 1, "warning": 2, "info": 3}[severity])
+
+
+@pytest.fixture(autouse=True)
+def said(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """With FAULTS_SAID=<file>, append what a test of a row made the product say: findings, reports, refusals."""
+    target, row = os.environ.get("FAULTS_SAID"), _row(request)
+    if not target or row is None:
+        yield
+        return
+    database = _database(request)
+    words: list[Word | None] = []
+
+    def listen(kind: type, method: str, word: object) -> None:
+        original = getattr(kind, method)
+
+        def noting(self: object, *arguments: object) -> None:
+            original(self, *arguments)
+            words.extend(word(self))  # type: ignore[operator]
+
+        monkeypatch.setattr(kind, method, noting)
+
+    listen(Finding, "__post_init__", lambda f: [_of_finding(f.severity, f.cause, f.headline, f.effects)])
+    for refusal in (ProjectError, NotStarted):
+        listen(refusal, "__init__", lambda e: [Word(f"host_{e.kind}", str(e), 1)])
+    listen(
+        Played,
+        "__init__",
+        lambda p: [
+            _of_finding(f["severity"], f["cause"], f["headline"], f.get("effects"))
+            for f in p.report.get("findings", [])
+        ],
+    )
+    yield
+    told = sorted((w for w in words if w and (w.cause == "noise_excluded") == (row == 53)), key=lambda word: word.rank)
+    if told:
+        entry = {"test": request.node.nodeid, "row": row, "cause": told[0].cause, "headline": told[0].text}
+        with Path(target).open("a", encoding="utf-8") as file:
+            file.write(json.dumps({**entry, "database": database}) + "\n")
+
+
+def _row(request: pytest.FixtureRequest) -> int | None:
+    """The row that a test plays: from its marker, its module's table of faults, or its name (`test_row_16_...`)."""
+    if (marker := request.node.get_closest_marker("row")) is not None:
+        return int(marker.args[0])
+    parameters = request.node.callspec.params if hasattr(request.node, "callspec") else {}
+    fault = getattr(request.module, "FAULTS", {}).get(parameters.get("name"))
+    if getattr(fault, "row", None):
+        return int(fault.row)
+    found = re.match(r"test_(?:rows?_)?(\d{1,2})_", request.node.name)
+    return int(found.group(1)) if found else None
+
+
+def _database(request: pytest.FixtureRequest) -> str:
+    """The name of the test's own database, which means nothing to a reader."""
+    for name in ("stage", "database"):
+        if name in request.fixturenames:
+            value = request.getfixturevalue(name)
+            return str(getattr(value, "database", value))
+    return ""
