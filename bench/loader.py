@@ -3,14 +3,17 @@
     python bench/loader.py --orders 10000 100000 1000000
 
 Each contender is a process of its own on the same embedded engine; the simulator serves orders serialized beforehand.
-`loader` is `python -m qtickets_api`. `limit` holds the same rows in memory and inserts them by clickhouse-connect in
-batches of the loader's size: nothing that ends in these INSERTs can be faster. `naive` reads the same pages with `json`
-and inserts row by row; it is measured on its first rows, since a million would take hours.
+`loader` is `python -m qtickets_api` over HTTP. `no fetch` is the same program, its pages in memory before it starts:
+what it does beside fetching, from decoding to the proven facts. `limit` holds the rows themselves in memory and inserts
+them by clickhouse-connect in batches of the loader's size: nothing that ends in these INSERTs can be faster. `naive`
+reads the same pages with `json` and inserts row by row; it is measured on its first rows, a million would take hours.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -27,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import clickhouse_connect
+from clickhouse_connect.driver import options as driver_options
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
@@ -37,12 +41,14 @@ from simulator.testing import Running, start_simulator  # noqa: E402
 FROM, NOW, HOURS = "2026-11-06T15:30:00+03:00", "2026-11-20T15:30:00+03:00", 14 * 24
 NAIVE_ROWS, BATCH = 300, 32_768
 TABLE = "stg_qtickets_api_orders_raw"
+CONTENDERS = ("loader", "no fetch", "limit", "naive")
+WINDOW = ["--from", FROM, "--to", NOW, "--quiet"]
 
 
 @dataclass
 class Line:
-    """One line of the table; `work` is seconds without the waiting for pages, `cpu` the client's own seconds of CPU:
-    of the whole process for the loader, of the inserts alone for the others."""
+    """One line of the table; `work` is the seconds that the rate is made of, `cpu` the client's own seconds of CPU: of
+    the whole process for the loader over HTTP, of `work` alone for the others."""
 
     orders: int
     contender: str
@@ -92,37 +98,68 @@ def measure(engine: Engine, api: Running, orders: int) -> list[Line]:
         "CLICKHOUSE_PASSWORD": engine.password, "CLICKHOUSE_BATCH_ROWS": str(BATCH),
     }  # fmt: skip
     lines = []
-    for contender in ("loader", "limit", "naive"):
-        name = f"bench_{contender}"
+    for contender in CONTENDERS:
+        name = f"bench_{contender.replace(' ', '_')}"
         database(engine, name)
         mine = env | {"CLICKHOUSE_DB": name}
         if contender == "loader":
-            window = ["--from", FROM, "--to", NOW, "--quiet"]
-            outcome, cpu, total, peak = run([sys.executable, "-m", "qtickets_api", *window], mine)
-            seconds = outcome["metrics"]["seconds"]
-            rows, work = outcome["metrics"]["entities"]["orders"]["kept"], seconds["total"] - seconds["fetch"]
+            outcome, cpu, total, peak = run([sys.executable, "-m", "qtickets_api", *WINDOW], mine)
+            rows, work = outcome["metrics"]["entities"]["orders"]["kept"], outcome["metrics"]["seconds"]["total"]
+        else:
+            outcome, _, total, peak = run([sys.executable, __file__, "--child", contender], mine)
+            rows, work, cpu = outcome["rows"], outcome["work"], outcome["cpu"]
+        if contender in ("loader", "no fetch"):
             truth = api.admin("GET", "truth", **{"from": FROM, "to": NOW, "rows": "0"})["totals"]
             sums = f"SELECT sum(tickets_sold), sum(revenue) FROM {name}.fact_qtickets_sales_daily FINAL"
             if engine.query(sums) != [(truth["tickets_sold"], Decimal(truth["revenue"]))]:
                 raise SystemExit("the loader's facts are not the source's truth")
-        else:
-            outcome, _, total, peak = run([sys.executable, __file__, "--child", contender], mine)
-            rows, work, cpu = outcome["rows"], outcome["work"], outcome["cpu"]
         lines.append(Line(orders, contender, rows, work, cpu, total, peak))
         print(f"{orders} {contender}: {rows / work:,.0f} rows/s, {peak:,.0f} MiB", file=sys.stderr)
-    for contender in ("loader", "limit", "naive"):
-        engine.query(f"DROP DATABASE bench_{contender} SYNC")
+    for contender in CONTENDERS:
+        engine.query(f"DROP DATABASE bench_{contender.replace(' ', '_')} SYNC")
     return lines
 
 
 def client() -> Any:
-    """A connection as the loader's settings say."""
+    """A connection as the loader's settings say, and as quick as its own."""
+    driver_options.pd = None
     env = os.environ
     return clickhouse_connect.get_client(
         host=env["CLICKHOUSE_HOST"], port=int(env["CLICKHOUSE_PORT"]), username=env["CLICKHOUSE_USER"],
         password=env["CLICKHOUSE_PASSWORD"], database=env["CLICKHOUSE_DB"], compress="lz4",
         settings={"async_insert": 0},
     )  # fmt: skip
+
+
+def no_fetch() -> dict[str, float]:
+    """The loader twice in this process: a dry run that keeps every answer's bytes, then the run, served from those."""
+    sys.path.append(str(ROOT / "ingest"))
+    from qtickets_api.__main__ import main as loader
+    from qtickets_api.api import QticketsApi
+
+    fetch, bodies = QticketsApi._attempt, {}
+
+    async def keep(self: Any, url: str, decode: Any) -> Any:
+        return await fetch(self, url, lambda body: decode(bodies.setdefault(url, body)))
+
+    async def serve(self: Any, url: str, decode: Any) -> Any:
+        return decode(bodies[url])
+
+    def play(*arguments: str) -> dict[str, Any]:
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            status = loader([*WINDOW, *arguments])
+        outcome = json.loads(out.getvalue())
+        if status:
+            raise SystemExit(f"the loader failed: {outcome}")
+        return dict(outcome["metrics"])
+
+    QticketsApi._attempt = keep
+    play("--dry-run")
+    QticketsApi._attempt = serve
+    used = time.process_time()
+    metrics = play()
+    cpu = time.process_time() - used
+    return {"rows": metrics["entities"]["orders"]["kept"], "work": metrics["seconds"]["total"], "cpu": cpu}
 
 
 def limit() -> dict[str, float]:
@@ -172,6 +209,9 @@ def naive() -> dict[str, float]:
     return {"rows": rows, "work": work, "cpu": cpu}
 
 
+CHILDREN = {"no fetch": no_fetch, "limit": limit, "naive": naive}
+
+
 def table(lines: Sequence[Line]) -> str:
     """The lines as Markdown."""
     head = "| orders | contender | rows | rows/s | of the limit | CPU µs/row | seconds in all | peak MiB |"
@@ -188,10 +228,10 @@ def table(lines: Sequence[Line]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--orders", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
-    parser.add_argument("--child", choices=["limit", "naive"], help=argparse.SUPPRESS)
+    parser.add_argument("--child", choices=CHILDREN, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        print(json.dumps({"limit": limit, "naive": naive}[options.child]()))
+        print(json.dumps(CHILDREN[options.child]()))
         return
     lines: list[Line] = []
     with tempfile.TemporaryDirectory() as folder, start_engine(Path(folder) / "engine") as engine:

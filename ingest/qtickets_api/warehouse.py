@@ -15,6 +15,7 @@ import clickhouse_connect
 import stamina
 from clickhouse_connect import common
 from clickhouse_connect.driver import exceptions as ch
+from clickhouse_connect.driver import options as driver_options
 from clickhouse_connect.driver.httpclient import HttpClient
 from urllib3.util import Timeout
 
@@ -142,6 +143,8 @@ class Warehouse:
         HttpClient.params = {"log_comment": comment}
         common.set_setting("autogenerate_session_id", False)  # a session would serialize statements and outlive a crash
         common.set_setting("send_os_user", False)
+        # Rows are never DataFrames; where pandas is installed, the driver would spend a second on importing it.
+        driver_options.pd = None
         self._client: Any = self._retried(self._connect, "connecting")
         self._host, self._started = self._server()
         newest = self._select(f"reading {ORDERS}", f"SELECT max(_ver) FROM {ORDERS}")[0][0]
