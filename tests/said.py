@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible.module_utils.ingest_verify.compose_project import ProjectError
@@ -32,8 +33,33 @@ def _of_finding(severity: str, cause: str, headline: str, effects: object) -> Wo
     return Word(cause, headline, {"error": 0 if effects else 1, "warning": 2, "info": 3}[severity])
 
 
+_SPEAKERS: list[tuple[type, str, Callable[[Any], list[Word | None]]]] = [
+    (Finding, "__post_init__", lambda f: [_of_finding(f.severity, f.cause, f.headline, f.effects)]),
+    (ProjectError, "__init__", lambda e: [Word(f"host_{e.kind}", str(e), 1)]),
+    (NotStarted, "__init__", lambda e: [Word(f"host_{e.kind}", str(e), 1)]),
+    (
+        Played,
+        "__init__",
+        lambda played: [
+            _of_finding(f["severity"], f["cause"], f["headline"], f.get("effects"))
+            for f in played.report.get("findings", [])
+        ],
+    ),
+]
+
+
+def _overheard(
+    method: Callable[..., None], heard: Callable[[Any], list[Word | None]], words: list[Word | None]
+) -> Callable[..., None]:
+    def noting(speaker: object, *arguments: object) -> None:
+        method(speaker, *arguments)
+        words.extend(heard(speaker))
+
+    return noting
+
+
 @pytest.fixture(autouse=True)
-def said(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def said(request: pytest.FixtureRequest) -> Iterator[None]:
     """With FAULTS_SAID=<file>, append what a test of a row made the product say: findings, reports, refusals."""
     target, row = os.environ.get("FAULTS_SAID"), _row(request)
     if not target or row is None:
@@ -41,28 +67,11 @@ def said(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
         return
     database = _database(request)
     words: list[Word | None] = []
-
-    def listen(kind: type, method: str, word: object) -> None:
-        original = getattr(kind, method)
-
-        def noting(self: object, *arguments: object) -> None:
-            original(self, *arguments)
-            words.extend(word(self))  # type: ignore[operator]
-
-        monkeypatch.setattr(kind, method, noting)
-
-    listen(Finding, "__post_init__", lambda f: [_of_finding(f.severity, f.cause, f.headline, f.effects)])
-    for refusal in (ProjectError, NotStarted):
-        listen(refusal, "__init__", lambda e: [Word(f"host_{e.kind}", str(e), 1)])
-    listen(
-        Played,
-        "__init__",
-        lambda p: [
-            _of_finding(f["severity"], f["cause"], f["headline"], f.get("effects"))
-            for f in p.report.get("findings", [])
-        ],
-    )
-    yield
+    # A context of its own: the test's `monkeypatch` must end before the fixtures that were set up ahead of it.
+    with pytest.MonkeyPatch.context() as patch:
+        for kind, method, heard in _SPEAKERS:
+            patch.setattr(kind, method, _overheard(getattr(kind, method), heard, words))
+        yield
     told = sorted((w for w in words if w and (w.cause == "noise_excluded") == (row == 53)), key=lambda word: word.rank)
     if told:
         entry = {"test": request.node.nodeid, "row": row, "cause": told[0].cause, "headline": told[0].text}

@@ -126,6 +126,10 @@ class Ledger:
         """Replace what is known of `stage`: a re-run stage speaks for itself, its earlier findings go."""
         if stage not in STAGES:
             raise LedgerError(f"{stage!r} is not a stage; the stages are {', '.join(STAGES)}.")
+        if stage == "qtickets_ingest" and "window_before" not in data:
+            # It was refused before it began: an earlier ingest's window and outcome are not its own.
+            for fact in ("window", "ingest"):
+                self.data.pop(fact, None)
         ended_at = now()
         self.data["stages"][stage] = {"status": status, "started_at": ended_at, **data, "ended_at": ended_at}
         kept = [finding for finding in self.data["findings"] if finding["stage"] != stage]

@@ -43,6 +43,15 @@ def test_a_stage_run_again_speaks_for_itself(tmp_path):
     assert ledger.judge() == "PASS"
 
 
+def test_an_ingest_refused_before_it_began_takes_nothing_over_from_an_earlier_one(tmp_path):
+    ledger = Ledger.create(tmp_path, "target", {})
+    ledger.merge({"window": {"from": "a", "to": "b"}, "ingest": {"exit_code": 0}})
+    ledger.record_stage("qtickets_ingest", "ok", {"window_before": {}}, [])
+    assert {"window", "ingest"} <= ledger.data.keys()
+    ledger.record_stage("qtickets_ingest", "failed", {}, [])
+    assert not {"window", "ingest"} & ledger.data.keys()
+
+
 def test_findings_stand_in_the_order_of_the_stages(tmp_path):
     ledger = Ledger.create(tmp_path, "target", {})
     ledger.record_stage("verify_data", "failed", {}, [{**ERROR, "stage": "verify_data"}])
