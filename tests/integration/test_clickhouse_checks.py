@@ -221,6 +221,14 @@ def test_rows_of_another_user_in_the_window_are_not_counted_as_written(shop: Loa
     assert (row["written"], row["held"]) == (5, 8)
 
 
+@pytest.mark.parametrize(("by", "status"), [({"column": "id", "equals": "ver"}, "skipped"), (BY_WINDOW, "ok")])
+def test_one_side_alone_agrees_with_nothing(shop: Loaded, by: dict[str, str], status: str) -> None:
+    buy(shop, 5)
+    outcome = shop.check([{**RECONCILED, "this_run": by}], run=foreign(shop))
+    assert (outcome.checks[0]["status"], outcome.reconciliation[0]["written"]) == (status, 5)
+    assert outcome.reconciliation[0]["status"] == ("agrees" if status == "ok" else "not compared")
+
+
 def test_without_a_ledger_the_last_minutes_are_looked_at_and_that_is_said(shop: Loaded) -> None:
     buy(shop, 5)
     outcome = shop.check([VOLUME, RECONCILED], run={"user": shop.user})

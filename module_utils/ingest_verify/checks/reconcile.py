@@ -70,13 +70,15 @@ def reconciliation(check: Check, context: Context, values: Values) -> Judged:
     problems = _differences(check, context, table, row, int(values.get("newer", 0)), notes)
     if not problems:
         problems = _sum_differences(check, context, table, values, allowed)
+    known = [name for name, value in sides.items() if value is not None]
+    compared = len(known) > 1
     row["notes"] = notes
-    row["status"] = "differs" if problems else "agrees"
+    row["status"] = "differs" if problems else "agrees" if compared else "not compared"
     shown = ", ".join(f"{name} {'?' if value is None else value}" for name, value in sides.items())
     judged = Judged("served = kept + dropped, kept = claimed = written = held", shown, sides["held"], problems)
     judged.reconciliation = row
-    if sides["held"] is None and sides["written"] is None and not problems:
-        judged.skipped = "neither the rows written nor those held for this run are known: " + "; ".join(notes)
+    if not problems and not (compared and {"held", "written"} & set(known)):
+        judged.skipped = f"known of this run: {', '.join(known) or 'nothing'}; nothing to hold the rows written against"
     return judged
 
 
