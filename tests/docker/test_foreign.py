@@ -101,6 +101,7 @@ def test_a_broken_loader_image_is_named_with_the_failing_step(ready):
     finally:
         dockerfile.write_text(good)
     assert played.status != 0
+    assert played.headline["cause"] == "host_image_not_built"
     assert "could not be built" in played.headline["headline"]
     assert "/no/such/file" in played.headline["headline"]
 
@@ -146,6 +147,7 @@ def test_an_image_that_is_not_there_is_named_before_anything_is_touched(ready):
         clickhouse_reset_environment={"SHOP_IMAGE": "registry.invalid/no-such-image:1"},
     )
     assert played.status != 0
+    assert played.headline["cause"] == "host_image_missing"
     assert "registry.invalid/no-such-image:1" in played.headline["headline"]
     assert "Nothing was changed" in played.headline["headline"]
     assert docker("inspect", "--format", "{{.State.StartedAt}}", ready.container) == started
@@ -164,7 +166,8 @@ def test_after_a_failed_reset_the_documented_command_brings_the_data_back(ready,
         clickhouse_reset_environment={"SHOP_IMAGE": base_image},
     )
     assert failed.status != 0
-    assert "playbooks/restore.yml" in failed.headline["headline"], failed.headline
+    assert failed.headline["cause"] == "host_unhealthy", failed.headline
+    assert "playbooks/restore.yml" in failed.headline["headline"]
     text = (ROOT / "docs/how-to/restore-after-reset.md").read_text(encoding="utf-8")
     assert "ansible-playbook playbooks/restore.yml -i prod\n" in text
     restored = ready.run(playbook="playbooks/restore.yml")

@@ -187,7 +187,7 @@ def test_without_an_inventory_the_play_says_what_to_give(site):
     [
         ({"clickhouse_database": "za kaz"}, "expected letters, digits and underscores"),
         ({"clickhouse_user": ""}, "run_context_login_user is empty"),
-        ({"clickhouse_reset_wait_seconds": 0}, "clickhouse_reset_wait_seconds is 0"),
+        ({"clickhouse_reset_wait_seconds": 0}, "error [config_variable] clickhouse_reset_wait_seconds is 0"),
     ],
 )
 def test_a_bad_variable_is_refused_in_one_sentence_before_anything_changes(site, healthy, variables, said):
@@ -202,6 +202,7 @@ def test_tables_are_never_moved_aside_without_a_confirmation(site, healthy):
     rows = site.client().execute(f"SELECT count() FROM zakaz.{ORDERS}")[0][0]
     refused = site.play("--tags", "clickhouse_reset", clickhouse_reset_throwaway=False)
     assert refused.status != 0
+    assert refused.headline["cause"] == "host_not_confirmed"
     text = " ".join(refused.output.split())
     assert f"zakaz.{ORDERS}" in text
     assert "-e clickhouse_reset_confirm=clickhouse" in text

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -53,6 +54,23 @@ def test_a_role_reads_no_other_roles_variables(role):
         for other in others:
             used = re.findall(rf"\b_{{0,2}}{other}_[a-z_]+", path.read_text(encoding="utf-8"))
             assert not used, f"{path.relative_to(ROOT)} reads {used[0]}"
+
+
+def tasks_of(entries: list[dict]) -> Iterator[dict]:
+    for entry in entries or []:
+        yield entry
+        for part in ("block", "rescue", "always"):
+            yield from tasks_of(entry.get(part, []))
+
+
+# They fail with findings that are on record already.
+@pytest.mark.parametrize("role", sorted({*ROLES} - {"run_report", "run_diagnosis", "verify_data"}))
+def test_every_task_that_ends_a_run_on_purpose_names_its_cause_class(role):
+    for path in (ROOT / "roles" / role / "tasks").glob("*.yml"):
+        for task in tasks_of(read(path)):
+            if {"ansible.builtin.assert", "ansible.builtin.fail"} & task.keys():
+                cause = task.get("vars", {}).get(f"{role}_cause", "")
+                assert re.fullmatch(r"(host|config|evidence)_[a-z_]+", cause), (path.name, task["name"])
 
 
 def test_requirements_yml_admits_the_collection_that_the_lock_installs():
