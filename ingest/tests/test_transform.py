@@ -85,6 +85,20 @@ def test_money_rounds_half_up(value: Decimal) -> None:
     assert transform.money(Decimal("0.005")) == Decimal("0.01")
 
 
+def test_limits_of_the_columns_are_taken_to_the_last_value() -> None:
+    top = Decimal("9999999999999999.99")
+    assert transform.money(top) == top
+    for over in (top + Decimal("0.005"), transform.MAX_REVENUE):
+        with pytest.raises(transform.InvalidRecordError, match="too large"):
+            transform.money(over)
+    most = Order(1, 1, True, None, "RUB", [Basket(Decimal(0), 2**32 - 1)])
+    assert transform.sold(most) == (2**32 - 1, Decimal(0))
+    window = transform.Window(10, 20)
+    assert [moment in window for moment in (9, 10, 19, 20)] == [False, True, True, False]
+    shows = [Show(1, "1970-01-01", "2149-06-06"), Show(2, "1969-12-31", "2149-06-07")]
+    assert transform.event_dates(Event(1, shows=shows), ZoneInfo("UTC")) == (date(1970, 1, 1), date(2149, 6, 6))
+
+
 json_values = st.recursive(
     st.none()
     | st.booleans()
@@ -207,6 +221,8 @@ def test_unknown_seat_figures_stay_unknown() -> None:
     known = Seat(10, 5, True, False)
     assert transform.seat_totals([known, Seat(None, 5, True)]) == (None, 10)
     assert transform.seat_totals([known, Seat(1, 1, None)]) == (11, None)
+    assert transform.seat_totals([known, Seat(1, None, True)]) == (11, None)
+    assert transform.seat_totals([known, Seat(-1, -1, True)]) == (10, 5)
     assert transform.seat_totals([known, Seat(None, None, None, True)]) == (10, 5)
     assert transform.seat_totals([]) == (0, 0)
 
