@@ -77,7 +77,10 @@ class Port:
 
 @dataclass
 class Project:
-    """What `docker compose config` says of the service that is to be reset."""
+    """What `docker compose config` says of the service that is to be reset.
+
+    `waitable`: whether `up --wait` can be used; it takes a health check that was turned off for a failure.
+    """
 
     directory: Path
     name: str
@@ -89,6 +92,7 @@ class Project:
     external_networks: list[str]
     ports: list[Port]
     stores: dict[str, Store]
+    waitable: bool = True
     container_info: dict[str, Any] | None = field(default=None, repr=False)
 
     @property
@@ -198,7 +202,12 @@ def _project_from_config(folder: Path, config: Mapping[str, Any], service: str) 
         external_networks=[network_name(key) for key in used if (networks.get(key) or {}).get("external")],
         ports=ports,
         stores=stores,
+        waitable=not any(_unchecked(other.get("healthcheck") or {}) for other in config["services"].values()),
     )
+
+
+def _unchecked(healthcheck: Mapping[str, Any]) -> bool:
+    return bool(healthcheck.get("disable")) or healthcheck.get("test") in ("NONE", ["NONE"])
 
 
 def _add_anonymous_volumes(project: Project) -> None:

@@ -77,12 +77,15 @@ def reach_problems(
     for protocol, port in (("HTTP", http_port), ("native", native_port)):
         why = _host_probe(host, port, http=protocol == "HTTP")
         if why:
+            place = "though the server listens inside its container"
+            if not listening:
+                place = f"see `docker logs {project.container}`"
             published = ", ".join(f"{entry.published}->{entry.target}" for entry in project.ports) or "none"
             found.append(
                 ProjectError(
                     "unreachable",
-                    f"From the host the {protocol} port {host}:{port} does not answer ({why}), though the server "
-                    f"listens inside its container. Published ports of {project.service!r}: {published}.",
+                    f"From the host the {protocol} port {host}:{port} does not answer ({why}), {place}. "
+                    f"Published ports of {project.service!r}: {published}.",
                 )
             )
     name = "127.0.0.1" if project.on_host_network else project.container
