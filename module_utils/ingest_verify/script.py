@@ -14,7 +14,7 @@ from . import drift, script_rows, snapshot
 from .client import ConnectError, ServerError, clean_exception, connect, query, quote_identifier
 from .findings import Finding, shorten
 from .masking import MASK, is_secret_name, mask_secrets
-from .script_advice import advice, cause_of
+from .script_advice import advice, cause_of, unusable_setting
 from .session import Exact, open_session, readable
 from .statements import ScriptError, Statement, read_source, split
 
@@ -266,7 +266,7 @@ class _Run:
             self.before = snapshot.take(self.observer)
             if script_rows.acts_on_rows(self.statements):
                 self.held = script_rows.tables_with_rows(self.observer)
-            if self._rows_safe() and self._login_db_ready():
+            if self._settings_taken() and self._rows_safe() and self._login_db_ready():
                 session = open_session(self.params)
                 self._send_all(session)
             self._conclude()
@@ -274,6 +274,28 @@ class _Run:
             self.observer.disconnect()
             if session:
                 session.disconnect()
+
+    def _settings_taken(self) -> bool:
+        """Whether the server knows and takes the given settings; it passes over an unknown name without a word."""
+        problem = unusable_setting(self.observer, self.settings)
+        if problem is None:
+            return True
+        for entry in self.outcome.statements:
+            entry["status"] = "not sent"
+        name, reason, next_step = problem
+        self.outcome.findings.append(
+            Finding(
+                stage=self.stage,
+                severity="error",
+                cause="config_setting",
+                headline=f"The setting {name}, which is to be sent with each statement, cannot be used: {reason};"
+                " nothing was sent.",
+                object=name,
+                next_step=next_step,
+                fix_side="configuration",
+            )
+        )
+        return False
 
     def _rows_safe(self) -> bool:
         """Whether the script leaves every table its rows, or was allowed to take them."""
@@ -412,7 +434,7 @@ class _Run:
                 raise
             return
         outcome.changed_objects = snapshot.changed_objects(self.before, after)
-        outcome.diff = snapshot.diff(self.before, after)
+        outcome.diff = {side: mask_secrets(text) for side, text in snapshot.diff(self.before, after).items()}
         applied = [
             (statement, entry)
             for statement, entry in zip(self.statements, outcome.statements, strict=True)
@@ -443,7 +465,9 @@ class _Run:
                     or created.catalog_name not in self.before
                 ):
                     continue
-                scratch = scratch or open_session(self.params)
+                if scratch is None:
+                    scratch = open_session(self.params)
+                    scratch.settings.update(self.settings)
                 session, replayed = self._session_statements(number, replayed), number
                 names = touched.get((created.database, created.name), set())
                 found += self._compare(scratch, statement, created, session, names)

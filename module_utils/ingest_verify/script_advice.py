@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from clickhouse_driver import Client
 
@@ -105,10 +106,44 @@ def advice(client: Client, error: ServerError, location: str, version: str, logi
         return _no_cluster(client, location), "server"
     if error.code in _SERVER_LACKS:
         return _SERVER_LACKS[error.code].format_map(values), "server"
+    if "max_query_size" in error.message:
+        return f"Put SET max_query_size = 10000000; before {location}, or split the statement.", side
     if _NOT_LATIN_NAME.match(error.message):
         return f"Put names with other letters than Latin ones into backquotes at {location}.", side
     step = _BY_CAUSE.get(cause) or _BY_CODE.get(error.code)
     return (step or _GENERAL).format_map(values), side
+
+
+def unusable_setting(client: Client, settings: Mapping[str, str]) -> tuple[str, str, str] | None:
+    """(name, reason, next step) for the first of the settings that this server does not know or take; None when all are
+    good."""
+    if not settings:
+        return None
+    rows = query(
+        client,
+        "SELECT name, 'query' AS kind FROM system.settings WHERE name IN %(names)s"
+        " UNION ALL SELECT name, 'table' FROM system.merge_tree_settings WHERE name IN %(names)s",
+        {"names": tuple(settings)},
+    )
+    known = {row["name"] for row in rows if row["kind"] == "query"}
+    of_tables = {row["name"] for row in rows} - known
+    for name, value in settings.items():
+        if name in of_tables:
+            step = f"Write SETTINGS {name} = {value} into the CREATE TABLE that needs it, and take it out here."
+            return name, "it is a setting of MergeTree tables, not of statements", step
+        if name not in known:
+            if "_" in name and name.partition("_")[0] in ("SQL", "custom", "param"):
+                continue
+            return (
+                name,
+                "this server knows no such setting",
+                "Correct its name, or take it out of schema_apply_settings.",
+            )
+        try:
+            query(client, "SELECT 1", settings={name: value})
+        except ServerError as error:
+            return name, f"{value!r} is refused: {error.message}", "Correct its value in schema_apply_settings."
+    return None
 
 
 def _switched_off(client: Client, message: str, location: str) -> str | None:

@@ -32,6 +32,8 @@ _LEXEME = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+# goose, sql-migrate and dbmate keep the way back in the same file.
+_WAY_BACK = re.compile(r"--\s*(?:\+goose\s+down|\+migrate\s+down|migrate:down)\b", re.IGNORECASE)
 _BLOCK_EDGE = re.compile(r"/\*|\*/")
 _TEMPLATE = re.compile(r"\{\{|\{%|\$\{")
 _UNCLOSED = {"'": "string", '"': "quoted name", "`": "quoted name"}
@@ -207,6 +209,12 @@ def _refuse_spelling(kind: str, text: str, line: int, glued: int) -> None:
             line,
             f"a {_UNCLOSED[text]} is opened here with {text} and never closed{earlier}",
             f"Close it, or write a literal {text} inside as \\{text}.",
+        )
+    if kind == "comment" and _WAY_BACK.match(text):
+        raise ScriptError(
+            line,
+            f"the way back of a migration ({text.strip()}), which would undo what stands above it",
+            "Let the migration tool apply such files, or give a file without these parts.",
         )
     if kind == "typographic":
         raise ScriptError(

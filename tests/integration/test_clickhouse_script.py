@@ -436,6 +436,28 @@ def test_the_same_again_is_no_drift(run: Run, text: str) -> None:
     assert not again.changed
 
 
+def test_settings_given_beside_the_file_hold_for_the_comparison_too(run: Run) -> None:
+    text = "CREATE TABLE IF NOT EXISTS t (n Nested(a Int8, b String), l LowCardinality(Int8)) ENGINE = Memory"
+    settings = {"flatten_nested": 0, "allow_suspicious_low_cardinality_types": True}
+    assert run(text, settings=settings).findings == []
+    assert run(text, settings=settings).findings == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason", "step"),
+    [
+        ({"max_threads": 2, "no_such": 1}, "knows no such setting", "Correct its name"),
+        ({"allow_nullable_key": 1}, "a setting of MergeTree tables", "Write SETTINGS allow_nullable_key = 1 into"),
+        ({"max_threads": "many"}, "'many' is refused", "Correct its value"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named(run: Run, settings: dict[str, Any], reason: str, step: str) -> None:
+    finding = only(run("CREATE TABLE t (a Int8) ENGINE = Memory", settings=settings))
+    assert finding.cause == "config_setting"
+    assert reason in finding.headline
+    assert step in finding.next_step
+
+
 def test_what_belongs_to_a_column_or_stands_among_them_is_compared_too(run: Run, database: str) -> None:
     run("CREATE TABLE t (a Int32, b String, d DateTime, INDEX old b TYPE minmax) ENGINE = ReplacingMergeTree"
         " PARTITION BY toYYYYMM(d) ORDER BY a")  # fmt: skip

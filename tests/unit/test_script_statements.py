@@ -69,6 +69,7 @@ def test_says_the_line_of_each_statement() -> None:
         ("SELECT 1;\nCREATE DATABASE {{ db }}", 2, "a template that nobody has filled in ({{)"),
         ("CREATE TABLE `${DB}`.t (a Int8)", 1, "a template that nobody has filled in (`${DB}`)"),
         ("{% if x %}\nSELECT 1", 1, "a template"),
+        ("-- +goose Up\nSELECT 1;\n-- +goose Down\nSELECT 2;", 3, "the way back of a migration (-- +goose Down)"),
         ("SELECT a FROM events_${ENV}", 1, "a template"),
         ("SELECT 1;\n\nSELECT 'open;\nSELECT 2;\n", 3, "a string is opened here"),
         ("SELECT 'it's',\n'a',\n'b' FROM t;\n", 3, "may stand in line 1"),
