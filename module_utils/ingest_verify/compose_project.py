@@ -121,6 +121,12 @@ def read_project(directory: str, service: str, files: Sequence[str] = ()) -> Pro
     docker_cli.run(["info", "--format", "{{.ServerVersion}}"])
     docker_cli.run(["compose", "version"])
     folder = Path(directory)
+    if folder.is_file():
+        raise ProjectError(
+            "compose_missing",
+            f"{directory} is a file: set clickhouse_reset_project_dir to its folder and clickhouse_reset_files to "
+            f"[{folder.name}].",
+        )
     if not folder.is_dir():
         raise ProjectError(
             "compose_missing",
@@ -133,7 +139,7 @@ def read_project(directory: str, service: str, files: Sequence[str] = ()) -> Pro
         missing = sorted(set(wanted) - set(present)) if files else wanted
         raise ProjectError(
             "compose_missing",
-            f"No compose file in {folder}: expected {' or '.join(missing)}, found neither. "
+            f"No compose file in {folder}: expected {' or '.join(missing)}, found none. "
             "Set clickhouse_reset_project_dir (or clickhouse_reset_files).",
         )
     try:
@@ -141,6 +147,11 @@ def read_project(directory: str, service: str, files: Sequence[str] = ()) -> Pro
         config = json.loads(text)
     except DockerError as error:
         reason = str(error).split("failed: ", 1)[-1]
+        if "project name must not be empty" in reason:
+            reason += (
+                " (the folder's name has none of the letters a to z): write `name:` into it, or set "
+                "clickhouse_reset_environment: {COMPOSE_PROJECT_NAME: <name>}"
+            )
         raise ProjectError("compose_invalid", f"The compose file in {folder} is not valid: {reason}") from error
     services = config.get("services") or {}
     if service not in services:

@@ -173,6 +173,16 @@ def test_a_volume_that_docker_mounts_from_elsewhere_does_not_count_as_empty(proj
     assert not any(Path(docker("volume", "inspect", "-f", "{{.Mountpoint}}", store.source).strip()).iterdir())
 
 
+def test_a_file_instead_of_a_folder_and_a_folder_without_a_name_are_told(project, tmp_path):
+    with pytest.raises(ProjectError, match=r"clickhouse_reset_files to \[docker-compose.yml\]"):
+        read_project(str(project.folder / "docker-compose.yml"), "server")
+    nameless = tmp_path / "Склад"
+    nameless.mkdir()
+    (nameless / "compose.yaml").write_text("services: {server: {image: x}}")
+    with pytest.raises(ProjectError, match="COMPOSE_PROJECT_NAME"):
+        read_project(str(nameless), "server")
+
+
 def test_a_missing_folder_is_named(engine_of_docker):
     with pytest.raises(ProjectError, match="/no/such/folder does not exist"):
         read_project("/no/such/folder", "server")
