@@ -482,11 +482,11 @@ class _Run:
         try:
             wanted = drift.wanted_definition(scratch, statement, created, session)
             existing = drift.existing_object(self.observer, created)
+            if wanted is None or existing is None:
+                return []
+            difference = drift.compare(wanted, existing, created.database, created.name, touched)
         except (ServerError, ScriptError, errors.ServerException) as error:
             return [self._not_compared(statement, created, error)]
-        if wanted is None or existing is None:
-            return []
-        difference = drift.compare(wanted, existing, created.database, created.name, touched)
         return [self._drifted(statement, created, difference)] if difference.notes else []
 
     def _drifted(self, statement: Statement, created: drift.Created, difference: drift.Difference) -> Finding:
