@@ -20,6 +20,8 @@ from .env_file import parse_env
 from .masking import is_secret_name
 from .process import append_log, run_process
 
+# Logs of gigabytes on a slow disk.
+_COPY_TIMEOUT_SECONDS = 600.0
 # SIGILL, SIGABRT, SIGBUS, SIGFPE, SIGSEGV: what a process does to itself.
 _CRASHES = (132, 134, 135, 136, 139)
 
@@ -272,7 +274,7 @@ def _files_inside(name: str, paths: Sequence[str]) -> Iterator[dict[str, Path]]:
             place = Path(folder, str(number))
             place.mkdir()
             with contextlib.suppress(DockerError):
-                docker_cli.run(["cp", "--follow-link", f"{name}:{path}", str(place)])
+                docker_cli.run(["cp", "--follow-link", f"{name}:{path}", str(place)], timeout=_COPY_TIMEOUT_SECONDS)
             top = place / Path(path).name
             for file in sorted(place.rglob("*")):
                 if file.is_file() and not file.is_symlink():
