@@ -34,6 +34,7 @@ _OTHER_CAUSE = "server_unsupported_ddl"
 
 _GRANT = re.compile(r"have (?:the )?grant (?:for )?(.+?)(?: WITH GRANT OPTION)?\.?\s*$", re.IGNORECASE | re.DOTALL)
 _SETTING_LIKE = re.compile(r"\b[a-z][a-z0-9]*(?:_[a-z0-9]+)+\b")
+_MEANT = re.compile(r"\b[Mm]aybe you meant:? \[?[`'\"]?([\w.]+)")
 _NOT_LATIN_NAME = re.compile(r"^Unrecognized token: .*failed at position \d+ \(([^\x00-\x7f])")
 # Whatever the code: a listed row does not fit the table.
 _IN_VALUES = "While executing ValuesBlockInputFormat"
@@ -111,6 +112,8 @@ def advice(client: Client, error: ServerError, location: str, version: str, logi
     if _NOT_LATIN_NAME.match(error.message):
         return f"Put names with other letters than Latin ones into backquotes at {location}.", side
     step = _BY_CAUSE.get(cause) or _BY_CODE.get(error.code)
+    if meant := _MEANT.search(error.message):
+        return f"Is {meant[1].rstrip('.')} meant? {(step or _GENERAL).format_map(values)}", side
     return (step or _GENERAL).format_map(values), side
 
 

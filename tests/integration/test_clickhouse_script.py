@@ -302,6 +302,7 @@ def test_names_cause_and_line(run: Run, text: str, cause: str, code_name: str, l
         ),
         ("SELECT {x:String}", "schema file", "SET param_<name>"),
         ("CREATE TABLE таблица (a Int8) ENGINE = Memory", "schema file", "into backquotes"),
+        ("CREATE TABLE t (a Sting) ENGINE = Memory", "schema file", "Is String meant? Correct schema.sql:1"),
         ("SELECT throwIf(1, 'not so')", "schema file", "the file's own check"),
     ],
 )
