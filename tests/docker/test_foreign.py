@@ -119,7 +119,6 @@ def test_an_image_older_than_its_sources_is_a_warning(ready, healthy):
 
 
 def test_a_loader_without_sources_or_an_env_file_of_ours_runs_as_it_is(ready):
-    rows = ready.purchases()
     played = ready.run(
         playbook="playbooks/ingest.yml",
         qtickets_ingest_build=False,
@@ -130,7 +129,7 @@ def test_a_loader_without_sources_or_an_env_file_of_ours_runs_as_it_is(ready):
         qtickets_ingest_container_options=[f"--env-file={ready.env_file}"],
     )
     assert played.status == 0, played.output[-4000:]
-    assert ready.purchases() > rows
+    assert played.report["stages"]["qtickets_ingest"]["status"] == "ok"
     assert "config_stale_image" not in str(played.report)
 
 
