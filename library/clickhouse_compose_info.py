@@ -68,7 +68,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 project:
-  description: name, directory, container, image, builds, image_present, running.
+  description: name, directory, container, image, builds, image_present, running,
+    waitable (whether Compose can wait for its health checks).
   type: dict
   returned: always
 offline:
@@ -123,6 +124,7 @@ def examine(params: dict[str, Any]) -> tuple[dict[str, Any], list[ProjectError]]
             "builds": project.builds,
             "image_present": docker_cli.inspect("image", project.image) is not None,
             "running": project.running,
+            "waitable": project.waitable,
         },
         "offline": offline,
         "backups": [

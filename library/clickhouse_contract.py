@@ -19,8 +19,9 @@ options:
     default: default
   contract:
     description:
-      - Tables by name, each with C(columns) (name to a type, or to a list of types of which each will do, the
-        preferred one last), and optionally C(engine) and C(key), the sorting key.
+      - Tables by name (C(database.table) for one outside O(login_db)), each with C(columns) (name to a type, or to a
+        list of types of which each will do, the preferred one last), and optionally C(engine) and C(key), the sorting
+        key.
       - A C(DateTime) without a time zone accepts one with; C(any) accepts every type.
     type: dict
     required: true

@@ -57,6 +57,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+missing:
+  description: Log tables that the server does not keep.
+  type: list
+  elements: str
+  returned: when state is present
 drop_ins:
   description: Files that are needed, by folder (C(users.d), C(config.d)); each has C(name) and C(content).
   type: dict
@@ -115,7 +120,7 @@ def present(module: AnsibleModule) -> dict[str, Any]:
     if hiding:
         finding = query_logging.settings_finding(module.params["ingest_user"], hiding, "info")
         result["findings"].append(finding.to_dict())
-    missing = query_logging.missing_log_tables(client)
+    missing = result["missing"] = query_logging.missing_log_tables(client)
     if missing:
         result["drop_ins"]["config.d"] = {
             "name": query_logging.LOG_TABLES_DROP_IN_NAME,

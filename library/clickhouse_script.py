@@ -51,6 +51,12 @@ options:
     type: str
     choices: [warn, fail]
     default: warn
+  drop_rows:
+    description:
+      - Whether tables that hold rows may lose them by C(DROP), C(TRUNCATE) or C(CREATE OR REPLACE TABLE). Otherwise
+        such a script is refused before anything is sent, unless it fills the table again itself.
+    type: bool
+    default: false
   stage:
     description: Stage named in the findings.
     type: str
@@ -146,6 +152,7 @@ def main() -> None:
             "create_login_db": {"type": "bool", "default": False},
             "settings": {"type": "dict", "default": {}},
             "drift": {"type": "str", "choices": ["warn", "fail"], "default": "warn"},
+            "drop_rows": {"type": "bool", "default": False},
             "stage": {"type": "str", "default": "schema_apply"},
         },
         mutually_exclusive=[("path", "content", "content_base64")],

@@ -57,6 +57,21 @@ options:
     description: Beginning of the names of containers that may not run at the same time.
     type: str
     default: ""
+  options:
+    description: Further options of C(docker create), such as C(--user=1000) or C(--entrypoint=/bin/load).
+    type: list
+    elements: str
+    default: []
+  extra_networks:
+    description: Networks that the container is connected to besides O(network).
+    type: list
+    elements: str
+    default: []
+  log_paths:
+    description: Files and folders inside the container that the ingest logs into; their text is put behind its output.
+    type: list
+    elements: str
+    default: []
   log_file:
     description: File on this host that takes the output, readable by its owner only.
     type: path
@@ -109,6 +124,9 @@ def main() -> None:
             "volumes": {"type": "list", "elements": "str", "default": []},
             "extra_hosts": {"type": "list", "elements": "str", "default": []},
             "memory": {"type": "str", "default": ""},
+            "options": {"type": "list", "elements": "str", "default": []},
+            "extra_networks": {"type": "list", "elements": "str", "default": []},
+            "log_paths": {"type": "list", "elements": "str", "default": []},
             "timeout_seconds": {"type": "float", "default": 600},
             "alone_as": {"type": "str", "default": ""},
             "log_file": {"type": "path", "required": True},
@@ -127,6 +145,9 @@ def main() -> None:
             volumes=params["volumes"],
             extra_hosts=params["extra_hosts"],
             memory=params["memory"],
+            options=params["options"],
+            extra_networks=params["extra_networks"],
+            log_paths=params["log_paths"],
             timeout_seconds=params["timeout_seconds"],
             alone_as=params["alone_as"],
         )

@@ -19,6 +19,7 @@ from .findings import Finding
 # The names Compose itself looks for; it would go on looking in parent folders, where another project may lie.
 COMPOSE_FILE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 _LISTEN_STATE = "0A"
+HOST_NETWORK = "host"
 
 
 class ProjectError(Exception):
@@ -55,6 +56,11 @@ class Store:
         volume = docker_cli.inspect("volume", self.source)
         if volume is None:
             return Path(os.devnull, "no such volume")
+        if options := volume.get("Options"):
+            # Mounted by Docker for as long as a container runs: its Mountpoint looks empty otherwise.
+            device = str(options.get("device") or "")
+            bound = "bind" in str(options.get("o") or "").split(",")
+            return Path(device) if bound and os.path.isdir(device) else None
         # Not there for a user who may not enter Docker's folder, nor where the engine runs in a virtual machine.
         place = volume.get("Mountpoint") or ""
         return Path(place) if os.path.exists(place) else None
@@ -71,7 +77,10 @@ class Port:
 
 @dataclass
 class Project:
-    """What `docker compose config` says of the service that is to be reset."""
+    """What `docker compose config` says of the service that is to be reset.
+
+    `waitable`: whether `up --wait` can be used; it takes a health check that was turned off for a failure.
+    """
 
     directory: Path
     name: str
@@ -83,7 +92,13 @@ class Project:
     external_networks: list[str]
     ports: list[Port]
     stores: dict[str, Store]
+    waitable: bool = True
     container_info: dict[str, Any] | None = field(default=None, repr=False)
+
+    @property
+    def on_host_network(self) -> bool:
+        """Whether the service has no network of its own (`network_mode: host`) and listens on the host itself."""
+        return self.networks == [HOST_NETWORK]
 
     @property
     def running(self) -> bool:
@@ -106,6 +121,12 @@ def read_project(directory: str, service: str, files: Sequence[str] = ()) -> Pro
     docker_cli.run(["info", "--format", "{{.ServerVersion}}"])
     docker_cli.run(["compose", "version"])
     folder = Path(directory)
+    if folder.is_file():
+        raise ProjectError(
+            "compose_missing",
+            f"{directory} is a file: set clickhouse_reset_project_dir to its folder and clickhouse_reset_files to "
+            f"[{folder.name}].",
+        )
     if not folder.is_dir():
         raise ProjectError(
             "compose_missing",
@@ -118,7 +139,7 @@ def read_project(directory: str, service: str, files: Sequence[str] = ()) -> Pro
         missing = sorted(set(wanted) - set(present)) if files else wanted
         raise ProjectError(
             "compose_missing",
-            f"No compose file in {folder}: expected {' or '.join(missing)}, found neither. "
+            f"No compose file in {folder}: expected {' or '.join(missing)}, found none. "
             "Set clickhouse_reset_project_dir (or clickhouse_reset_files).",
         )
     try:
@@ -126,13 +147,18 @@ def read_project(directory: str, service: str, files: Sequence[str] = ()) -> Pro
         config = json.loads(text)
     except DockerError as error:
         reason = str(error).split("failed: ", 1)[-1]
+        if "project name must not be empty" in reason:
+            reason += (
+                " (the folder's name has none of the letters a to z): write `name:` into it, or set "
+                "clickhouse_reset_environment: {COMPOSE_PROJECT_NAME: <name>}"
+            )
         raise ProjectError("compose_invalid", f"The compose file in {folder} is not valid: {reason}") from error
     services = config.get("services") or {}
     if service not in services:
         raise ProjectError(
             "compose_invalid",
             f"The compose file in {folder} has no service {service!r}, it has: "
-            f"{', '.join(sorted(services)) or 'none'}. Set clickhouse_reset_service.",
+            f"{', '.join(sorted(services)) or 'none'}. Set clickhouse_reset_service{_profiles_hint(folder, files)}.",
         )
     project = _project_from_config(folder, config, service)
     project.container_info = docker_cli.inspect("container", project.container)
@@ -140,11 +166,24 @@ def read_project(directory: str, service: str, files: Sequence[str] = ()) -> Pro
     return project
 
 
+def _profiles_hint(folder: Path, files: Sequence[str]) -> str:
+    """A service of a profile that is not active is not among the project's services."""
+    with contextlib.suppress(DockerError):
+        profiles = docker_cli.run([*compose_arguments(folder, files), "config", "--profiles"]).split()
+        if profiles:
+            return (
+                f", or, where it belongs to a profile ({', '.join(profiles)}), "
+                "clickhouse_reset_environment: {COMPOSE_PROFILES: <profile>}"
+            )
+    return ""
+
+
 def _project_from_config(folder: Path, config: Mapping[str, Any], service: str) -> Project:
     entry = config["services"][service]
     networks = config.get("networks") or {}
     volumes = config.get("volumes") or {}
-    used = list(entry.get("networks") or {"default": None})
+    host_network = entry.get("network_mode") == HOST_NETWORK
+    used = [] if host_network else list(entry.get("networks") or {"default": None})
     stores = {}
     for mount in entry.get("volumes") or []:
         kind, source = mount.get("type"), mount.get("source")
@@ -170,11 +209,16 @@ def _project_from_config(folder: Path, config: Mapping[str, Any], service: str) 
         container=entry.get("container_name") or f"{config['name']}-{service}-1",
         image=entry.get("image") or f"{config['name']}-{service}",
         builds=bool(entry.get("build")),
-        networks=[network_name(key) for key in used],
+        networks=[HOST_NETWORK] if host_network else [network_name(key) for key in used],
         external_networks=[network_name(key) for key in used if (networks.get(key) or {}).get("external")],
         ports=ports,
         stores=stores,
+        waitable=not any(_unchecked(other.get("healthcheck") or {}) for other in config["services"].values()),
     )
+
+
+def _unchecked(healthcheck: Mapping[str, Any]) -> bool:
+    return bool(healthcheck.get("disable")) or healthcheck.get("test") in ("NONE", ["NONE"])
 
 
 def _add_anonymous_volumes(project: Project) -> None:
@@ -311,6 +355,8 @@ def _port_problems(project: Project) -> list[ProjectError]:
 
 def _login_problems(project: Project, login_ports: Sequence[int]) -> list[ProjectError]:
     """A server of another project may answer at the inventory's ports: it would be verified instead of this one."""
+    if project.on_host_network:
+        return []
     published = {port.published for port in project.ports}
     missing = [str(port) for port in login_ports if port not in published]
     if not missing:
@@ -321,7 +367,8 @@ def _login_problems(project: Project, login_ports: Sequence[int]) -> list[Projec
             "port_mismatch",
             f"The inventory says that ClickHouse answers on port {' and '.join(missing)} of the host, but service "
             f"{project.service!r} publishes: {shown}. "
-            "Set clickhouse_port (native) and clickhouse_http_port, or publish them.",
+            "Set clickhouse_port (native) and clickhouse_http_port, or publish them (where this compose file "
+            "is not to be changed, in a second one that clickhouse_reset_files names too).",
         )
     ]
 

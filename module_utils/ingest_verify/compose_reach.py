@@ -50,7 +50,8 @@ def reach_problems(
     listening = _container_sockets(project.container)
     found: list[ProjectError] = []
     remarks: list[str] = []
-    loopback = [port for port in inside.values() if listening and listening.get(port) == {True}]
+    # Without a network of its own it shares the host's sockets with all who are on that network.
+    loopback = [port for port in inside.values() if listening.get(port) == {True} and not project.on_host_network]
     if loopback:
         ports = " and ".join(map(str, loopback))
         found.append(
@@ -76,15 +77,19 @@ def reach_problems(
     for protocol, port in (("HTTP", http_port), ("native", native_port)):
         why = _host_probe(host, port, http=protocol == "HTTP")
         if why:
+            place = "though the server listens inside its container"
+            if not listening:
+                place = f"see `docker logs {project.container}`"
             published = ", ".join(f"{entry.published}->{entry.target}" for entry in project.ports) or "none"
             found.append(
                 ProjectError(
                     "unreachable",
-                    f"From the host the {protocol} port {host}:{port} does not answer ({why}), though the server "
-                    f"listens inside its container. Published ports of {project.service!r}: {published}.",
+                    f"From the host the {protocol} port {host}:{port} does not answer ({why}), {place}. "
+                    f"Published ports of {project.service!r}: {published}.",
                 )
             )
-    entries = [f"{project.container},{port},{protocol}" for protocol, port in inside.items()]
+    name = "127.0.0.1" if project.on_host_network else project.container
+    entries = [f"{name},{port},{protocol}" for protocol, port in inside.items()]
     arguments = [
         "run",
         "--rm",
@@ -108,7 +113,7 @@ def reach_problems(
             found.append(
                 ProjectError(
                     "unreachable",
-                    f"From inside network {network!r}, {project.container}:{number} does not answer: {result.strip()}",
+                    f"From inside network {network!r}, {name}:{number} does not answer: {result.strip()}",
                 )
             )
     return found, remarks
@@ -130,6 +135,8 @@ def wait_until_listening(project: Project, host: str, ports: Sequence[int], wait
 
 
 def _target_port(project: Project, published: int, default: int) -> int:
+    if project.on_host_network:
+        return published
     return next((port.target for port in project.ports if port.published == published), default)
 
 

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import signal
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from . import docker_cli
+from .client_log import read_client_log
 from .docker_cli import DockerError
 from .env_file import parse_env
 from .masking import is_secret_name
-from .process import run_process
+from .process import append_log, run_process
+
+# Logs of gigabytes on a slow disk.
+_COPY_TIMEOUT_SECONDS = 600.0
+# SIGILL, SIGABRT, SIGBUS, SIGFPE, SIGSEGV: what a process does to itself.
+_CRASHES = (132, 134, 135, 136, 139)
 
 
 class NotStarted(Exception):  # noqa: N818 - not every start is an error of ours
@@ -77,6 +84,8 @@ def explain_exit(
         return f"Its command is there but cannot be executed (exit code 126): {error or 'is it executable?'}"
     if exit_code == 127:
         return f"Its command does not exist in the image (exit code 127): {error or 'is the command spelled right?'}"
+    if exit_code in _CRASHES:
+        return f"Its process crashed ({signal.Signals(exit_code - 128).name}, exit code {exit_code})."
     if exit_code > 128:
         number = exit_code - 128
         try:
@@ -104,17 +113,21 @@ def run_container(
     volumes: Sequence[str] = (),
     extra_hosts: Sequence[str] = (),
     memory: str = "",
+    options: Sequence[str] = (),
+    extra_networks: Sequence[str] = (),
+    log_paths: Sequence[str] = (),
     timeout_seconds: float = 600,
     alone_as: str = "",
 ) -> Outcome:
     """Create, run, judge and remove one container. `memory` is Docker's notation (`512m`), swap is not added to it.
 
     `env` overrides `env_file`; its values reach Docker through a file that only its owner reads, never a command line.
-    No container whose name begins with `alone_as` may run at the same time: two loads
-    of one job spoil each other.
+    `options` are further ones of `docker create` (`--user=1000`). `log_paths` are files and folders inside the
+    container; what the run writes there is put behind its output. No container whose name begins with `alone_as` may
+    run at the same time: two loads of one job spoil each other.
     Raises NotStarted when image, network or name do not allow it, DockerError when Docker is not usable.
     """
-    image_info = _preflight(name, image, network, env_file)
+    image_info = _preflight(name, image, [network, *extra_networks], env_file)
     _refuse_second_run(alone_as)
     values = {**(parse_env(env_file.read_bytes(), str(env_file)).values if env_file else {}), **(env or {})}
     secrets = [value.strip() for key, value in values.items() if is_secret_name(key)]
@@ -125,6 +138,7 @@ def run_container(
         arguments += ["--volume", volume]
     for host in extra_hosts:
         arguments += ["--add-host", host]
+    arguments += options
     with tempfile.NamedTemporaryFile("w", prefix="env.", encoding="utf-8") as overrides:
         overrides.writelines(f"{key}={value}\n" for key, value in (env or {}).items())
         overrides.flush()
@@ -136,12 +150,14 @@ def run_container(
         except DockerError as error:
             raise NotStarted("not_created", f"Container {name!r} could not be created: {error}") from error
     try:
-        return _run_created(name, image, image_info, log_file, secrets, memory, timeout_seconds)
+        for other in extra_networks:
+            docker_cli.run(["network", "connect", other, name])
+        return _run_created(name, image, image_info, log_file, secrets, memory, timeout_seconds, log_paths)
     finally:
         _remove(name)
 
 
-def _preflight(name: str, image: str, network: str, env_file: Path | None) -> dict[str, Any]:
+def _preflight(name: str, image: str, networks: Sequence[str], env_file: Path | None) -> dict[str, Any]:
     docker_cli.run(["info", "--format", "{{.ServerVersion}}"])
     if env_file and not os.access(env_file, os.R_OK):
         raise NotStarted("env_file", f"The env file {env_file} is not there or not readable by this user.")
@@ -153,7 +169,9 @@ def _preflight(name: str, image: str, network: str, env_file: Path | None) -> di
             f"{existing['State'].get('StartedAt', 'unknown')}): remove it with `docker rm -f {name}`, "
             "or give another name.",
         )
-    if docker_cli.inspect("network", network) is None:
+    for network in networks:
+        if docker_cli.inspect("network", network) is not None:
+            continue
         raise NotStarted(
             "network_missing",
             f"The network {network!r} does not exist: it comes with the ClickHouse compose project; is that up, and is "
@@ -188,7 +206,10 @@ def _run_created(
     secrets: Sequence[str],
     memory: str,
     timeout_seconds: float,
+    log_paths: Sequence[str],
 ) -> Outcome:
+    with _files_inside(name, log_paths) as files:
+        before = {path: file.stat().st_size for path, file in files.items()}
     # At the time limit the client gets SIGTERM and hands it on to the container.
     attached = run_process(
         ["docker", "start", "--attach", name],
@@ -201,6 +222,7 @@ def _run_created(
         with contextlib.suppress(DockerError):
             docker_cli.run(["kill", name])
     exit_code, oom_killed, error = _final_state(name, attached.exit_code)
+    outcome = _add_files(name, log_paths, before, log_file, secrets) if log_paths else attached.outcome
     return Outcome(
         exit_code=exit_code,
         timed_out=attached.timed_out,
@@ -219,8 +241,46 @@ def _run_created(
             timeout_seconds=timeout_seconds,
             memory=memory,
         ),
-        outcome=attached.outcome,
+        outcome=outcome,
     )
+
+
+def _add_files(
+    name: str, paths: Sequence[str], before: Mapping[str, int], log_file: Path, secrets: Sequence[str]
+) -> dict[str, Any] | None:
+    """Put what the run wrote into files of the container behind its output; the outcome that the whole log tells.
+
+    `before` holds the sizes that they had: on a mount they may go back to earlier runs.
+    """
+    with _files_inside(name, paths) as files:
+        for path, file in files.items():
+            with file.open("rb") as text:
+                earlier = before.get(path, 0)
+                text.seek(earlier if earlier <= file.stat().st_size else 0)
+                append_log(log_file, text, secrets)
+        for path in paths:
+            if not any(found == path or found.startswith(f"{path.rstrip('/')}/") for found in files):
+                missing = f"[the ingest left no {path} in its container]\n".encode()
+                append_log(log_file, io.BytesIO(missing), secrets)
+    return read_client_log(log_file).outcome
+
+
+@contextlib.contextmanager
+def _files_inside(name: str, paths: Sequence[str]) -> Iterator[dict[str, Path]]:
+    """Copies of files of a container that does not run, by their path in it; folders with all that is in them."""
+    with tempfile.TemporaryDirectory(prefix="inside.") as folder:
+        found = {}
+        for number, path in enumerate(paths):
+            place = Path(folder, str(number))
+            place.mkdir()
+            with contextlib.suppress(DockerError):
+                docker_cli.run(["cp", "--follow-link", f"{name}:{path}", str(place)], timeout=_COPY_TIMEOUT_SECONDS)
+            top = place / Path(path).name
+            for file in sorted(place.rglob("*")):
+                if file.is_file() and not file.is_symlink():
+                    inside = file.relative_to(top).as_posix()
+                    found[path if inside == "." else f"{path.rstrip('/')}/{inside}"] = file
+        yield found
 
 
 def _final_state(name: str, attached_code: int) -> tuple[int | None, bool, str]:

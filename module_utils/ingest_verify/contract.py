@@ -15,11 +15,12 @@ from .snapshot import text_of
 
 # One row per column; a table without visible columns still gives a row, with an empty column name.
 _SQL = """
-SELECT t.name AS table, t.engine AS engine, t.sorting_key AS key, c.name AS column, c.type AS type
+SELECT t.database AS database, t.name AS table, t.engine AS engine, t.sorting_key AS key, c.name AS column,
+  c.type AS type
 FROM system.tables AS t
 LEFT JOIN system.columns AS c ON c.database = t.database AND c.table = t.name
-WHERE t.database = %(database)s
-ORDER BY t.name, c.position
+WHERE t.database IN %(databases)s
+ORDER BY t.database, t.name, c.position
 """
 _TIME_ZONE = re.compile(r"(DateTime(?:64\(\d+)?)(?:\(|,)'[^']*'\)")
 
@@ -31,8 +32,9 @@ class ContractError(ValueError):
 def parse_contract(declared: Any) -> dict[str, dict[str, Any]]:
     """The contract with each column's types as a list; raises ContractError with the place of a wrong declaration.
 
-    `declared` maps a table or view to `columns` (name to a type, to a list of types of which each will do, or to `any`)
-    and optionally `engine` and `key` (the sorting key as `system.tables` shows it).
+    `declared` maps a table or view (`table`, or `database.table` where it lies in another one) to `columns` (name to a
+    type, to a list of types of which each will do, or to `any`) and optionally `engine` and `key` (the sorting key as
+    `system.tables` shows it).
     """
     if not isinstance(declared, Mapping):
         raise ContractError("The contract is expected to map table names to their columns.")
@@ -58,20 +60,29 @@ def check_contract(
 
     `contract` as from `parse_contract`. A type without a time zone accepts the same type with one.
     """
-    tables: dict[str, dict[str, Any]] = {}
-    for row in query(client, _SQL, {"database": database}):
+    places = {name: _place(database, name) for name in contract}
+    tables: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in query(client, _SQL, {"databases": tuple({place[0] for place in places.values()} or {database})}):
         table = tables.setdefault(
-            text_of(row["table"]), {"engine": text_of(row["engine"]), "key": text_of(row["key"]), "columns": {}}
+            (text_of(row["database"]), text_of(row["table"])),
+            {"engine": text_of(row["engine"]), "key": text_of(row["key"]), "columns": {}},
         )
         if row["column"]:
             table["columns"][text_of(row["column"])] = text_of(row["type"])
     findings: list[Finding] = []
     for name, wanted in contract.items():
-        if name not in tables:
-            findings.append(_missing_table(database, name, sorted(tables), stage))
+        where = places[name]
+        if where not in tables:
+            known = sorted(table for holder, table in tables if holder == where[0])
+            findings.append(_missing_table(*where, known, stage))
         else:
-            findings += _check_table(database, name, wanted, tables[name], stage)
+            findings += _check_table(*where, wanted, tables[where], stage)
     return findings
+
+
+def _place(database: str, name: str) -> tuple[str, str]:
+    holder, _, table = name.rpartition(".")
+    return holder or database, table
 
 
 def _check_table(

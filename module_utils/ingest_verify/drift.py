@@ -19,6 +19,7 @@ from .session import Exact, readable
 from .snapshot import text_of
 from .statements import Statement, Token, tokenize
 
+_PARAMETER_NOT_SET = 456
 _SCRATCH = "ingest_verify_drift"
 _KINDS = ("TABLE", "VIEW", "DICTIONARY", "DATABASE", "FUNCTION")
 _CLAUSES = {
@@ -29,6 +30,12 @@ _CLAUSES = {
     "SAMPLE": "sampling key",
     "TTL": "TTL",
 }
+# What follows a column's type and default, and what stands among the columns.
+_COLUMN_PARTS = ("COMMENT", "CODEC", "STATISTICS", "TTL", "SETTINGS")
+_TABLE_PARTS = ("INDEX", "PROJECTION", "CONSTRAINT")
+_DICTIONARY_PARTS = ("PRIMARY", "SOURCE", "LIFETIME", "LAYOUT", "RANGE", "SETTINGS", "COMMENT")
+# A server shows this in place of a password; any text may stand there.
+_HIDDEN = "[HIDDEN]"
 _ENDS = ("SETTINGS", "COMMENT", "AS", "EMPTY", "SQL", "DEFINER")
 _REPLICATED = re.compile(r"^(?:Replicated|Shared)(\w*MergeTree)(?:\((?:'[^']*', '[^']*'(?:, )?)?(.*)\))?$")
 # "ALTER TABLE ... ADD COLUMN" and its like: the script itself changes these columns after the CREATE.
@@ -48,6 +55,11 @@ class Created:
     temporary: bool
     rest: int
 
+    @property
+    def catalog_name(self) -> str:
+        """Its name in a snapshot of the catalog."""
+        return f"function {self.name}" if self.kind == "FUNCTION" else f"table {self.database}.{self.name}"
+
 
 @dataclass(frozen=True)
 class Column:
@@ -66,13 +78,15 @@ class Column:
 
 @dataclass
 class Definition:
-    """Columns in order, the clauses (`engine`, `sorting key`, ...) and the SELECT of a view; `complete` when a clause
-    that is not among them is known to be absent."""
+    """Columns in order, the clauses (`engine`, `sorting key`, ...), the SELECT of a view or the body of a function, and
+    `parts`, all that belongs to one column or stands among them (`codec of column a`, `index i`); `complete` when a
+    clause or part that is not among them is known to be absent."""
 
     columns: list[Column] = field(default_factory=list)
     clauses: dict[str, str] = field(default_factory=dict)
     select: str | None = None
     complete: bool = True
+    parts: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -136,13 +150,15 @@ def wanted_definition(
 ) -> Definition | None:
     """What the server makes of the statement; None when the statement says nothing that can be compared.
 
-    `session` are the script's SET and USE statements so far. Raises ServerError when the server refuses the temporary
-    table or the view's SELECT.
+    `session` are the script's SET and USE statements since the last call with this client. Raises ServerError when the
+    server refuses the temporary table or the view's SELECT.
     """
     for sql in session:
         client.execute(Exact(sql))
     if created.kind in ("VIEW", "MATERIALIZED VIEW"):
         return _wanted_view(client, statement, created)
+    if created.kind in ("DICTIONARY", "FUNCTION"):
+        return _plain_definition(client, created.kind, readable(statement.sql))
     tokens = statement.tokens
     if created.rest >= len(tokens) or tokens[created.rest].text != "(":
         return None
@@ -150,16 +166,22 @@ def wanted_definition(
     columns = statement.text_of(created.rest, close + 1)
     clauses = clauses_of(tokens[close + 1 :])
     engine = clauses.get("engine", "MergeTree")
-    if not engine.split("(")[0].endswith("MergeTree"):
+    family = engine.split("(")[0].strip()
+    if not family.endswith("MergeTree"):
         plain = _temporary(client, f"{columns} ENGINE = Memory")
-        return Definition(plain.columns, {"engine": engine.split("(")[0]}, complete=False)
+        return Definition(plain.columns, {"engine": family}, complete=False)
     parts = [columns, f"ENGINE = {engine}"]
     parts += [f"{_spelling(name)} {text}" for name, text in clauses.items() if name != "engine"]
+    # Some keys and projections are only accepted with a setting.
+    parts += [_joined(clause) for word, clause in _split_at(tokens[close + 1 :], _ENDS) if word == "SETTINGS"]
     try:
         return _temporary(client, " ".join(parts))
-    except ServerError:
+    except ServerError as error:
         # A login without the right to make temporary MergeTree tables still learns about the columns.
-        return Definition(_temporary(client, f"{columns} ENGINE = Memory").columns, complete=False)
+        try:
+            return Definition(_temporary(client, f"{columns} ENGINE = Memory").columns, complete=False)
+        except ServerError:
+            raise error from None
 
 
 def _closing(tokens: Sequence[Token], opening: int) -> int:
@@ -185,10 +207,69 @@ def _wanted_view(client: Client, statement: Statement, created: Created) -> Defi
     start = next((i for i in range(created.rest, len(tokens)) if tokens[i].upper == "AS" and not tokens[i].depth), None)
     if start is None or start + 1 >= len(tokens):
         return None
-    select = statement.text_of(start + 1)
+    commented = tokens[-2].upper == "COMMENT" and tokens[-1].kind in ("string", "heredoc")
+    select = statement.text_of(start + 1, len(tokens) - 2 if commented else None)
     has_column_list = any(token.text == "(" and token.depth == 1 for token in tokens[created.rest : created.rest + 1])
-    columns = [] if has_column_list else _columns(query(client, Exact(f"DESCRIBE TABLE ({select}\n)")))
+    columns = [] if has_column_list else _described(client, select)
     return Definition(columns, {}, _normal_select(client, select, created.current_database), complete=False)
+
+
+def _described(client: Client, select: str) -> list[Column]:
+    try:
+        return _columns(query(client, Exact(f"DESCRIBE TABLE ({select}\n)")))
+    except ServerError as error:
+        if error.code == _PARAMETER_NOT_SET:
+            return []
+        raise
+
+
+def _plain_definition(client: Client, kind: str, create_query: str) -> Definition:
+    """A dictionary's attributes and clauses, or a function's body, in the server's own format."""
+    sql = text_of(query(client, "SELECT formatQuerySingleLine(%(sql)s) AS sql", {"sql": create_query})[0]["sql"])
+    tokens = tokenize(sql)
+    if kind == "FUNCTION":
+        start = next(i for i, token in enumerate(tokens) if token.upper == "AS")
+        return Definition(select=_joined(tokens[start + 1 :]), complete=False)
+    opening = next(i for i, token in enumerate(tokens) if token.text == "(")
+    close = _closing(tokens, opening)
+    parts = {}
+    for element in _elements(tokens, opening, close):
+        parts[f"attribute {element[0].name}"] = _joined(element[1:])
+    for word, clause in _split_at(tokens[close + 1 :], _DICTIONARY_PARTS):
+        parts[word.lower()] = _joined(clause)
+    return Definition(parts=parts)
+
+
+def _elements(tokens: Sequence[Token], opening: int, close: int) -> Iterable[Sequence[Token]]:
+    """What the commas between two brackets separate."""
+    depth, start = tokens[opening].depth, opening + 1
+    for i in range(opening + 1, close + 1):
+        if i == close or (tokens[i].text == "," and tokens[i].depth == depth):
+            if i > start:
+                yield tokens[start:i]
+            start = i + 1
+
+
+def _split_at(tokens: Sequence[Token], words: Sequence[str]) -> Iterable[tuple[str, Sequence[Token]]]:
+    """(word, tokens from it up to the next of `words`), at the depth of the first token."""
+    starts = [i for i, token in enumerate(tokens) if token.upper in words and token.depth == tokens[0].depth]
+    for start, end in zip(starts, [*starts, len(tokens)][1:], strict=True):
+        yield tokens[start].upper, tokens[start:end]
+
+
+def _parts(tokens: Sequence[Token]) -> dict[str, str]:
+    """The parts of a table from its CREATE statement as the server shows it, where each column's name is quoted."""
+    opening = next((i for i, token in enumerate(tokens) if token.text == "("), None)
+    if opening is None:
+        return {}
+    found = {}
+    for element in _elements(tokens, opening, _closing(tokens, opening)):
+        if element[0].upper in _TABLE_PARTS and len(element) > 1:
+            found[f"{element[0].text.lower()} {element[1].name}"] = _joined(element[2:])
+            continue
+        for word, clause in _split_at(element, _COLUMN_PARTS):
+            found[f"{word if word == 'TTL' else word.lower()} of column {element[0].name}"] = _joined(clause)
+    return found
 
 
 def _normal_select(client: Client, select: str, current_database: str) -> str:
@@ -196,6 +277,21 @@ def _normal_select(client: Client, select: str, current_database: str) -> str:
     that the text names without one."""
     text = text_of(query(client, "SELECT formatQuerySingleLine(%(sql)s) AS sql", {"sql": readable(select)})[0]["sql"])
     return text.replace("`", "").replace(f"{current_database}.", "").casefold()
+
+
+def existing_object(client: Client, created: Created) -> Definition | None:
+    """What is there under the name that a statement creates; None when it is not visible. Raises as the server does."""
+    if created.kind == "FUNCTION":
+        rows = query(client, "SELECT create_query AS sql FROM system.functions WHERE name = %(name)s", vars(created))
+    elif created.kind == "DICTIONARY":
+        rows = query(
+            client,
+            "SELECT create_table_query AS sql FROM system.tables WHERE database = %(database)s AND name = %(name)s",
+            vars(created),
+        )
+    else:
+        return existing_definition(client, created.database, created.name, created.current_database)
+    return _plain_definition(client, created.kind, text_of(rows[0]["sql"])) if rows and rows[0]["sql"] else None
 
 
 def existing_definition(client: Client, database: str, table: str, current_database: str = "") -> Definition | None:
@@ -219,7 +315,13 @@ def existing_definition(client: Client, database: str, table: str, current_datab
     select = text_of(rows[0]["as_select"])
     tokens = tokenize(text_of(rows[0]["create_table_query"]))
     clauses = {"engine": text_of(rows[0]["engine"]), **clauses_of(tokens)}
-    return Definition(_columns(columns), clauses, _normal_select(client, select, current_database) if select else None)
+    # Without ORDER BY the primary key is the sorting key; a table that is not temporary shows it so.
+    if "primary key" in clauses:
+        clauses.setdefault("sorting key", clauses["primary key"])
+        if _plain(clauses["primary key"]) == _plain(clauses["sorting key"]):
+            del clauses["primary key"]
+    normal = _normal_select(client, select, current_database) if select else None
+    return Definition(_columns(columns), clauses, normal, parts={} if select else _parts(tokens))
 
 
 def _columns(rows: Iterable[dict[str, Any]]) -> list[Column]:
@@ -280,6 +382,17 @@ def altered_by(statements: Iterable[tuple[Statement, str]]) -> dict[tuple[str, s
     return touched
 
 
+def _plain(clause: str) -> str:
+    """A clause without what makes no difference: quotes around names, and brackets around the whole of it."""
+    text = clause.replace("`", "").removeprefix("tuple")
+    while text.startswith("(") and text.endswith(")"):
+        tokens = tokenize(text)
+        if _closing(tokens, 0) != len(tokens) - 1 or any(token.text == "," and token.depth == 1 for token in tokens):
+            break
+        text = text[1:-1].strip()
+    return text
+
+
 def _altered(tokens: Sequence[Token]) -> Iterable[str]:
     for i, token in enumerate(tokens):
         following = tokens[i + 1].upper if i + 1 < len(tokens) else ""
@@ -289,12 +402,12 @@ def _altered(tokens: Sequence[Token]) -> Iterable[str]:
             yield _CLAUSES[following]
         elif following == "QUERY":
             yield "select"
-        elif following == "COLUMN":
+        elif following == "COLUMN" or following in _TABLE_PARTS:
             position = i + 2
             while position < len(tokens) and tokens[position].upper in ("IF", "NOT", "EXISTS"):
                 position += 1
             parts, position = qualified_name(tokens, position)
-            yield ".".join(parts)
+            yield ".".join(parts) if following == "COLUMN" else f"{following.lower()} {'.'.join(parts)}"
             if position < len(tokens) and tokens[position].upper == "TO":
                 yield ".".join(qualified_name(tokens, position + 1)[0])
 
@@ -330,14 +443,16 @@ def compare(wanted: Definition, found: Definition, database: str, table: str, to
         if not wanted.complete:
             here = here.split("(")[0]
         # The server puts quotes around a name such as Null that is a keyword as well.
-        if clause not in touched and here.replace("`", "") != text.replace("`", ""):
+        if clause not in touched and _plain(here) != _plain(text):
             alter = f"MODIFY TTL {text}" if text else "REMOVE TTL"
             result.add(
                 f"{clause} is {here or 'absent'} instead of {text or 'absent'}",
                 f"ALTER TABLE {target} {alter};" if clause == "TTL" else None,
             )
+    if wanted.complete and found.complete:
+        _compare_parts(result, wanted, found, target, touched)
     if wanted.select and found.select and wanted.select != found.select and "select" not in touched:
-        result.add("its SELECT is another one")
+        result.add("its SELECT is another one" if wanted.columns or found.columns else "its body is another one")
     return result
 
 
@@ -349,3 +464,35 @@ def _compare_order(result: Difference, wanted: Definition, existing: dict[str, C
     common = [name for name in names if name in existing and name not in touched]
     if common != [name for name in existing if name in common]:
         result.add(f"its columns stand in another order than {', '.join(names)}")
+
+
+def _compare_parts(result: Difference, wanted: Definition, found: Definition, target: str, touched: set[str]) -> None:
+    """What belongs to one column or stands among them; of a column that only one side has, nothing is said again."""
+    columns = {column.name for column in wanted.columns} ^ {column.name for column in found.columns}
+    for part in {**wanted.parts, **found.parts}:
+        text, here = wanted.parts.get(part, ""), found.parts.get(part, "")
+        kind, _, column = part.partition(" of column ")
+        if column in columns or (column or part) in touched or _matches(here, text):
+            continue
+        # A secret may stand in a dictionary's source.
+        said = "another one" if part == "source" else f"{here or 'absent'} instead of {text or 'absent'}"
+        minor = kind in ("comment", "codec", "statistics", "settings") or kind.startswith(("index ", "projection "))
+        result.add(f"{part} is {said}", _part_alter(target, kind, column, text, here), minor=minor)
+
+
+def _matches(here: str, text: str) -> bool:
+    if _HIDDEN not in here:
+        return here == text
+    pattern = ".*".join(re.escape(piece) for piece in here.split(_HIDDEN))
+    return re.fullmatch(pattern, text, re.DOTALL) is not None
+
+
+def _part_alter(target: str, kind: str, column: str, text: str, here: str) -> str | None:
+    if column and kind in ("TTL", "codec", "comment"):
+        return f"ALTER TABLE {target} MODIFY COLUMN {quote_identifier(column)} {text or f'REMOVE {kind.upper()}'};"
+    word, _, name = kind.partition(" ")
+    if word.upper() not in _TABLE_PARTS:
+        return None
+    named = f"{word.upper()} {quote_identifier(name)}"
+    drop, add = f"DROP {named}" if here else "", f"ADD {named} {text}" if text else ""
+    return f"ALTER TABLE {target} {', '.join(filter(None, (drop, add)))};"

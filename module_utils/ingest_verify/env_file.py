@@ -277,12 +277,17 @@ def ensure_env_file(
     write: bool = True,
     check_mode: bool = False,
 ) -> EnvFileReport:
-    """Make the env file from `sample` when it is absent, give it mode 0600 and `owner`, then judge its content.
+    """Make the env file from `sample` when it is absent and the sample names all of `required`, give it mode 0600 and
+    `owner`, then judge its content.
 
     With `write` false nothing is created or corrected: a mode that lets others read is an error then. In check mode
     nothing is touched either, and the report says what a run would change and refuse. Raises nothing for a bad file.
     """
+    required = list(required)
     sample_text = _read_sample(sample)
+    if sample_text is not None and not set(required) <= parse_env(sample_text, sample or "").values.keys():
+        # Another program's sample.
+        sample = sample_text = None
     data, findings, created = _obtain(path, sample, sample_text, write=write, check_mode=check_mode)
     changed = created
     if data is None:
@@ -334,7 +339,11 @@ def _obtain(
         status = os.stat(path)
     except FileNotFoundError:
         if not write or sample is None:
-            return refuse(f"The env file {path} does not exist.", "Create it with the ingest's settings, mode 0600.")
+            return refuse(
+                f"The env file {path} does not exist.",
+                "Create it with the ingest's settings, mode 0600; a loader that needs none has an empty"
+                " qtickets_ingest_env_file.",
+            )
         if sample_text is None:
             return refuse(
                 f"The env file {path} does not exist, and neither is its sample {sample} readable.",

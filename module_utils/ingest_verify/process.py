@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from .client_log import read_client_log
 from .masking import is_secret_name, mask_secrets
@@ -249,13 +249,20 @@ def _killed_with_us(process: subprocess.Popen[bytes]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def append_log(log_file: Path, source: IO[bytes], secrets: Sequence[str]) -> None:
+    """Put the rest of `source` behind what a log file holds, masked and limited as `run_process` does."""
+    with _LogCopy(log_file, sorted(secrets, key=len, reverse=True), append=True) as log:
+        while data := source.read(1 << 16):
+            log.feed(data)
+
+
 class _LogCopy:
     """The log file: whole lines, secrets masked; past _LOG_LIMIT bytes only the last _LOG_TAIL of the rest is kept."""
 
-    def __init__(self, path: Path, secrets: Sequence[str]) -> None:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    def __init__(self, path: Path, secrets: Sequence[str], *, append: bool = False) -> None:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | (os.O_APPEND if append else os.O_TRUNC), 0o600)
         os.fchmod(descriptor, 0o600)
-        self._stream = os.fdopen(descriptor, "wb")
+        self._stream = os.fdopen(descriptor, "ab" if append else "wb")
         self._secrets = secrets
         self._rest = b""
         self._tail: deque[bytes] = deque()

@@ -10,35 +10,16 @@ from typing import Any
 
 from clickhouse_driver import Client, errors
 
-from . import drift, snapshot
+from . import drift, script_rows, snapshot
 from .client import ConnectError, ServerError, clean_exception, connect, query, quote_identifier
 from .findings import Finding, shorten
 from .masking import MASK, is_secret_name, mask_secrets
+from .script_advice import advice, cause_of, unusable_setting
 from .session import Exact, open_session, readable
 from .statements import ScriptError, Statement, read_source, split
 
 _SHOWN_SQL = 300
 
-_CAUSE_BY_CODE = {
-    60: "server_missing_table",
-    81: "server_missing_database",
-    57: "server_object_exists",
-    82: "server_object_exists",
-    16: "server_missing_column",
-    47: "server_missing_column",
-    10: "server_missing_column",
-    53: "server_type_mismatch",
-    70: "server_type_mismatch",
-    20: "server_column_count",
-    497: "server_missing_grant",
-    164: "server_readonly",
-    201: "server_quota",
-    241: "server_memory_limit",
-    252: "server_too_many_parts",
-    243: "server_no_space",
-    159: "server_timeout",
-    209: "server_timeout",
-}
 _CAUSE_BY_CONNECTION = {
     "unknown_host": "client_unknown_host",
     "refused": "client_connection_refused",
@@ -50,16 +31,15 @@ _CAUSE_BY_CONNECTION = {
     "lost": "server_connection_lost",
     "server": "server_refused_session",
 }
-# A code that says nothing more special means that this server does not take the statement as it stands.
-_OTHER_CAUSE = "server_unsupported_ddl"
-
 _LINE = re.compile(r"\(line (\d+), col \d+\)")
 _POSITION = re.compile(r"failed at position (\d+)")
 _NAMED = re.compile(
-    r"(?:(?:table )?engine|family:|setting|function|identifiers?:?|columns?:?|table:?|database)\s+[`'\"]?([\w.$]+)",
+    r"(?:(?:table )?engine|family:|setting|function|identifiers?:?|columns?:?|table:?|database)\s+([\w.$]+)"
+    r"|[`'\"]([\w.$]+)[`'\"]|\b([A-Z]\w+)\(",
     re.IGNORECASE,
 )
-_GRANT = re.compile(r"have (?:the )?grant (?:for )?(.+?)(?: WITH GRANT OPTION)?\.?\s*$", re.IGNORECASE | re.DOTALL)
+# Behind these words the whole statement may be quoted, or a name proposed that is not there.
+_ELSEWHERE = re.compile(r"[.,:]? (?:In scope|In query|While |when |[Mm]aybe you meant|[Aa]vailable|required columns)")
 # The parser lists all that it would have taken instead, up to thousands of characters.
 _ALTERNATIVES = re.compile(r"( Expected one of: .{200}[^,]*),.*", re.DOTALL)
 # Sources that take a password as a plain argument.
@@ -74,6 +54,8 @@ _HARMLESS_SYSTEM = {"FLUSH", "SYNC", "RELOAD", "WAIT"}
 _BY_HAND = {
     "TABLE": "Create a new table, INSERT ... SELECT into it, then EXCHANGE TABLES.",
     "VIEW": "Write CREATE OR REPLACE VIEW in the schema file.",
+    "DICTIONARY": "Write CREATE OR REPLACE DICTIONARY in the schema file.",
+    "FUNCTION": "Write CREATE OR REPLACE FUNCTION in the schema file.",
     "MATERIALIZED VIEW": "ALTER TABLE ... MODIFY QUERY with the SELECT of the schema file, or drop the view and apply"
     " the file again (without a TO table its rows go with it).",
 }
@@ -104,6 +86,8 @@ class Outcome:
             return f"{len(states)} statements of {self.name} would be sent"
         seconds = sum(statement.get("seconds", 0.0) for statement in self.statements)
         changes = f"{len(self.changed_objects)} objects changed" if self.changed_objects else "catalog unchanged"
+        if written := sum(statement.get("written_rows", 0) for statement in self.statements):
+            changes += f", {written} rows written"
         return f"{states.count('applied')} of {len(states)} statements of {self.name} in {seconds:.2f} s, {changes}"
 
 
@@ -123,8 +107,8 @@ def run_script(params: Mapping[str, Any], data: bytes, name: str, *, check: bool
     """Apply the SQL text `data`, called `name` in messages, and say what happened.
 
     `params` holds the `login_*` options and `settings` (sent with each statement), `drift` (`warn` or `fail`),
-    `create_login_db`, `stage`. With `check` nothing is sent and no connection is made. Problems are findings of
-    severity error in the outcome; nothing is raised for them.
+    `drop_rows` (whether tables that hold rows may lose them), `create_login_db`, `stage`. With `check` nothing is sent
+    and no connection is made. Problems are findings of severity error in the outcome; nothing is raised for them.
     """
     outcome = Outcome(name)
     stage = params.get("stage") or "schema_apply"
@@ -238,7 +222,7 @@ def _acts(statement: Statement) -> bool:
     if verb in _ACTING:
         return True
     if verb == "SYSTEM":
-        return not (words[1:2] and words[1] in _HARMLESS_SYSTEM)
+        return not (words[1:2] and words[1] in _HARMLESS_SYSTEM) and words[-1] != "CACHE"
     if "IDENTIFIED" in words:
         return "EXISTS" not in words or verb == "ALTER"
     if words[:2] == ["ALTER", "TABLE"]:
@@ -272,6 +256,7 @@ class _Run:
         self.databases = list(_current_databases(statements, params.get("login_db") or "default"))
         self.observer: Client
         self.before: snapshot.Snapshot
+        self.held: dict[tuple[str, str], script_rows.Held] = {}
 
     def apply(self) -> None:
         # The observer's own database always exists; the script's may still have to be made.
@@ -279,7 +264,9 @@ class _Run:
         session: Client | None = None
         try:
             self.before = snapshot.take(self.observer)
-            if self._login_db_ready():
+            if script_rows.acts_on_rows(self.statements):
+                self.held = script_rows.tables_with_rows(self.observer)
+            if self._settings_taken() and self._rows_safe() and self._login_db_ready():
                 session = open_session(self.params)
                 self._send_all(session)
             self._conclude()
@@ -287,6 +274,83 @@ class _Run:
             self.observer.disconnect()
             if session:
                 session.disconnect()
+
+    def _settings_taken(self) -> bool:
+        """Whether the server knows and takes the given settings; it passes over an unknown name without a word."""
+        problem = unusable_setting(self.observer, self.settings)
+        if problem is None:
+            return True
+        for entry in self.outcome.statements:
+            entry["status"] = "not sent"
+        name, reason, next_step = problem
+        self.outcome.findings.append(
+            Finding(
+                stage=self.stage,
+                severity="error",
+                cause="config_setting",
+                headline=f"The setting {name}, which is to be sent with each statement, cannot be used: {reason};"
+                " nothing was sent.",
+                object=name,
+                next_step=next_step,
+                fix_side="configuration",
+            )
+        )
+        return False
+
+    def _rows_safe(self) -> bool:
+        """Whether the script leaves every table its rows, or was allowed to take them."""
+        lost = script_rows.rows_lost(self.statements, self.databases, self.held)
+        if not lost or self.params.get("drop_rows"):
+            return True
+        for entry in self.outcome.statements:
+            entry["status"] = "not sent"
+        statement, tables = lost[0]
+        name = self.outcome.name
+        shown = [
+            f"{name}:{at.line}: {'.'.join(table)}, {rows} rows"
+            for at, at_rows in lost
+            for table, rows in at_rows.items()
+        ]
+        self.outcome.findings.append(
+            Finding(
+                stage=self.stage,
+                severity="error",
+                cause="config_rows_at_stake",
+                headline=f"{shown[0]} would be lost by {statement.words()[0]}"
+                + (f" (and {len(shown) - 1} more)" if len(shown) > 1 else "")
+                + "; nothing was sent.",
+                object=".".join(next(iter(tables))),
+                expected="a schema file that leaves the rows of existing tables alone, or fills them again itself",
+                actual="\n".join(shown[:20] + ([f"... and {len(shown) - 20} more"] if len(shown) > 20 else [])),
+                next_step="Write CREATE ... IF NOT EXISTS instead of DROP and CREATE, or let these rows go with"
+                " -e schema_apply_drop_rows=true.",
+                fix_side="schema file",
+                evidence={"sql": printable(statement), "location": f"{name}:{statement.line}"},
+            )
+        )
+        return False
+
+    def _repeated(self, applied: Sequence[Statement]) -> list[Finding]:
+        """A warning for each INSERT of listed rows into a table that held rows before."""
+        found = []
+        databases = self.databases[: len(applied)]
+        for statement, table, held in script_rows.rows_repeated(applied, databases, self.held):
+            target, location = ".".join(table), f"{self.outcome.name}:{statement.line}"
+            found.append(
+                Finding(
+                    stage=self.stage,
+                    severity="warning",
+                    cause="server_rows_repeated",
+                    headline=f"{location} listed rows for {target}, which held {held.rows} rows before: each time the"
+                    " file is applied it adds them once more.",
+                    object=target,
+                    next_step="Write INSERT ... SELECT ... WHERE NOT EXISTS / NOT IN, or take ENGINE ="
+                    f" ReplacingMergeTree for {target}.",
+                    fix_side="schema file",
+                    evidence={"location": location},
+                )
+            )
+        return found
 
     def _login_db_ready(self) -> bool:
         """Whether the script's database exists, or could be made when that was asked for."""
@@ -325,10 +389,12 @@ class _Run:
         entries = self.outcome.statements
         for entry in entries:
             entry["status"] = "not sent"
-        for statement, entry in zip(self.statements, entries, strict=True):
+        made = [drift.created_object(statement, "") for statement in self.statements]
+        temporary = {("", created.name) for created in made if created and created.temporary}
+        for number, (statement, entry) in enumerate(zip(self.statements, entries, strict=True)):
             started = time.monotonic()
             try:
-                session.execute(Exact(statement.sql), settings=self.settings)
+                self._send(session, statement, number)
                 entry["status"] = "applied"
             except errors.ServerException as error:
                 entry["status"] = "failed"
@@ -339,13 +405,24 @@ class _Run:
                 entry["status"] = "failed"
                 self.outcome.findings.append(self._lost(error, statement))
                 return
-            except UnicodeDecodeError:
-                # A SELECT whose result is not UTF-8 has run all the same; nobody asked for its rows.
-                entry["status"] = "applied"
             finally:
                 entry["seconds"] = round(time.monotonic() - started, 3)
-            if statement.tokens[0].upper == "INSERT" and session.last_query:
+            target = script_rows.inserted_into(statement, "")
+            if statement.tokens[0].upper == "INSERT" and session.last_query and target not in temporary:
                 entry["written_rows"] = session.last_query.progress.written_rows
+
+    def _send(self, session: Client, statement: Statement, number: int) -> None:
+        try:
+            session.execute(Exact(statement.sql), settings=self.settings)
+        except (UnicodeDecodeError, errors.UnknownTypeError):
+            # A SELECT whose result this driver cannot decode has run all the same; nobody asked for its rows. The
+            # driver gave the connection up: the next one gets the SET and USE statements so far.
+            session.disconnect()
+            for earlier in self._session_statements(number):
+                session.execute(Exact(earlier), settings=self.settings)
+
+    def _session_statements(self, number: int, start: int = 0) -> list[str]:
+        return [s.sql for s in self.statements[start:number] if s.tokens[0].upper in ("SET", "USE")]
 
     def _conclude(self) -> None:
         outcome = self.outcome
@@ -357,7 +434,7 @@ class _Run:
                 raise
             return
         outcome.changed_objects = snapshot.changed_objects(self.before, after)
-        outcome.diff = snapshot.diff(self.before, after)
+        outcome.diff = {side: mask_secrets(text) for side, text in snapshot.diff(self.before, after).items()}
         applied = [
             (statement, entry)
             for statement, entry in zip(self.statements, outcome.statements, strict=True)
@@ -366,6 +443,7 @@ class _Run:
         outcome.changed = bool(outcome.changed_objects) or any(
             entry.get("written_rows", 0) > 0 or _acts(statement) for statement, entry in applied
         )
+        outcome.findings += self._repeated([statement for statement, _ in applied])
         drifted = self._drift(len(applied))
         _explain_by_drift(outcome.findings, drifted)
         outcome.findings += drifted
@@ -375,6 +453,7 @@ class _Run:
         touched = drift.altered_by(zip(self.statements, self.databases, strict=True))
         found: list[Finding] = []
         scratch: Client | None = None
+        replayed = 0
         try:
             for number, statement in enumerate(self.statements[:applied]):
                 created = drift.created_object(statement, self.databases[number])
@@ -382,12 +461,14 @@ class _Run:
                     created is None
                     or not created.if_not_exists
                     or created.temporary
-                    or created.kind not in ("TABLE", "VIEW", "MATERIALIZED VIEW")
-                    or f"table {created.database}.{created.name}" not in self.before
+                    or created.kind not in _BY_HAND
+                    or created.catalog_name not in self.before
                 ):
                     continue
-                scratch = scratch or open_session(self.params)
-                session = [s.sql for s in self.statements[:number] if s.tokens[0].upper in ("SET", "USE")]
+                if scratch is None:
+                    scratch = open_session(self.params)
+                    scratch.settings.update(self.settings)
+                session, replayed = self._session_statements(number, replayed), number
                 names = touched.get((created.database, created.name), set())
                 found += self._compare(scratch, statement, created, session, names)
         finally:
@@ -400,18 +481,16 @@ class _Run:
     ) -> list[Finding]:
         try:
             wanted = drift.wanted_definition(scratch, statement, created, session)
-            existing = drift.existing_definition(
-                self.observer, created.database, created.name, created.current_database
-            )
-        except (ServerError, errors.ServerException) as error:
+            existing = drift.existing_object(self.observer, created)
+            if wanted is None or existing is None:
+                return []
+            difference = drift.compare(wanted, existing, created.database, created.name, touched)
+        except (ServerError, ScriptError, errors.ServerException) as error:
             return [self._not_compared(statement, created, error)]
-        if wanted is None or existing is None:
-            return []
-        difference = drift.compare(wanted, existing, created.database, created.name, touched)
         return [self._drifted(statement, created, difference)] if difference.notes else []
 
     def _drifted(self, statement: Statement, created: drift.Created, difference: drift.Difference) -> Finding:
-        target = f"{created.database}.{created.name}"
+        target = created.catalog_name.partition(" ")[2]
         severity = "info" if difference.minor else "error" if self.params.get("drift") == "fail" else "warning"
         location = f"{self.outcome.name}:{statement.line}"
         steps = "\n".join(difference.alters) if created.kind == "TABLE" else ""
@@ -429,14 +508,14 @@ class _Run:
         )
 
     def _not_compared(self, statement: Statement, created: drift.Created, error: Exception) -> Finding:
-        reason = error.message if isinstance(error, ServerError) else clean_exception(str(error))
+        reason = clean_exception(error.message if isinstance(error, ServerError) else str(error))
         return Finding(
             stage=self.stage,
             severity="info",
             cause="evidence_no_access",
-            headline=f"{created.database}.{created.name} was there before; whether it is what"
+            headline=f"{created.catalog_name.partition(' ')[2]} was there before; whether it is what"
             f" {self.outcome.name}:{statement.line} says could not be compared: {shorten(reason, _SHOWN_SQL)}",
-            object=f"{created.database}.{created.name}",
+            object=created.catalog_name.partition(" ")[2],
             evidence={"missing_columns": []},
         )
 
@@ -468,17 +547,17 @@ class _Run:
             "SELECT errorCodeToName(toInt32(%(code)s)) AS name, version() AS version, currentUser() AS login",
             {"code": error.code},
         )[0]
-        cause = _CAUSE_BY_CODE.get(error.code, _OTHER_CAUSE)
+        next_step, side = advice(self.observer, error, location, str(facts["version"]), str(facts["login"]))
         message = mask_secrets(_ALTERNATIVES.sub(r"\1 ...", error.message))
         return Finding(
             stage=self.stage,
             severity="error",
-            cause=cause,
+            cause=cause_of(error),
             headline=f"{location}: ClickHouse {facts['version']} refused the statement ({facts['name']}):"
             f" {_first_sentence(message)}",
             object=target,
-            next_step=_next_step(cause, error, location, str(facts["version"]), str(facts["login"])),
-            fix_side="server" if cause in ("server_missing_grant", "server_readonly") else "schema file",
+            next_step=next_step,
+            fix_side=side,
             evidence={
                 "sql": sql,
                 "exception": message,
@@ -552,27 +631,12 @@ def _line_within(statement: Statement, message: str) -> int:
         return int(match[1]) - 1
     if match := _POSITION.search(message):
         return statement.sql.encode("utf-8", "surrogateescape")[: int(match[1]) - 1].count(b"\n")
-    for name in _NAMED.findall(message):
-        wanted = name.rstrip(".").rsplit(".", 1)[-1]
-        lines = {token.line for token in statement.tokens if token.name == wanted}
-        if len(lines) == 1:
-            return lines.pop() - statement.line
+    for match in _NAMED.finditer(_ELSEWHERE.split(message)[0]):
+        wanted = (match[1] or match[2] or match[3]).rstrip(".").rsplit(".", 1)[-1]
+        lines = sorted(
+            {token.line for token in statement.tokens if token.name == wanted or token.text == f"'{wanted}'"}
+        )
+        # Of a name that stands there twice the second one is too much.
+        if len(lines) == 1 or (lines and ("already exists" in message or "Duplicate" in message)):
+            return lines[-1] - statement.line
     return 0
-
-
-def _next_step(cause: str, error: ServerError, location: str, version: str, login: str) -> str:
-    if cause == "server_missing_grant" and (match := _GRANT.search(error.message)):
-        return f"GRANT {' '.join(match[1].split())} TO {quote_identifier(login)};"
-    steps = {
-        "server_missing_table": f"Create the table before {location}, or correct its name or database there.",
-        "server_missing_database": "Put CREATE DATABASE IF NOT EXISTS ... before it, or correct the database's name.",
-        "server_missing_column": f"Correct the column's name at {location}, or add the column to the table first.",
-        "server_object_exists": f"Write CREATE ... IF NOT EXISTS or CREATE OR REPLACE at {location}.",
-        "server_readonly": f"Apply the schema as a user whose profile is not read-only; {login} is.",
-        "server_type_mismatch": f"Correct the type at {location}.",
-    }
-    return steps.get(
-        cause,
-        f"Correct {location}; what a newer release brought needs a newer server than {version},"
-        " what was removed needs its successor or a setting.",
-    )

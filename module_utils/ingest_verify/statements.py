@@ -2,13 +2,15 @@
 
 The rules are those of ClickHouse's own lexer (src/Parsers/Lexer.cpp), as measured on 24.8 and 26.9. A general SQL
 tokenizer is not used because it cannot say on which line a quote was opened that is never closed, and because it reads
-`{{` and `{#` as templates. Four spellings are refused: typographic quotes and dashes and `//` comments, which server
-versions read differently, names such as `a$b$c`, which look like heredocs, and data inside the file
-(`INSERT ... FORMAT`).
+`{{` in a comment as a template. Refused are: typographic quotes and dashes and `//` comments, which server versions
+read differently, names such as `a$b$c`, which look like heredocs, data that is not in the statement
+(`INSERT ... FORMAT`, `FROM INFILE`), and templates that nobody has filled in (`{{ x }}`, `${X}`), which the server
+would take for a name inside quotes. `\\G`, with which clickhouse-client ends a statement, ends one here too.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,14 +23,19 @@ _LEXEME = re.compile(
   | (?P<heredoc>\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)
   | (?P<string>'(?:[^'\\]|\\.|'')*')
   | (?P<quoted>"(?:[^"\\]|\\.|"")*"|`(?:[^`\\]|\\.|``)*`)
+  | (?P<template>\{\{|\{%|\{\#|<%|[\w$]*\$\{)
   | (?P<word>[\w$]+)
+  | (?P<vertical>\\G)
   | (?P<slashes>//)
   | (?P<typographic>[‘’‚“”„—–−])
   | (?P<symbol>.)
     """,
     re.VERBOSE | re.DOTALL,
 )
+# goose, sql-migrate and dbmate keep the way back in the same file.
+_WAY_BACK = re.compile(r"--\s*(?:\+goose\s+down|\+migrate\s+down|migrate:down)\b", re.IGNORECASE)
 _BLOCK_EDGE = re.compile(r"/\*|\*/")
+_TEMPLATE = re.compile(r"\{\{|\{%|\$\{")
 _UNCLOSED = {"'": "string", '"': "quoted name", "`": "quoted name"}
 
 
@@ -107,13 +114,13 @@ def read_source(data: bytes) -> str:
 def split(source: str) -> list[Statement]:
     """The statements of `source` in order; empty ones (`;;`, only comments) are left out.
 
-    Raises ScriptError with the line for a string, name or comment that is never closed, for the four refused spellings,
+    Raises ScriptError with the line for a string, name or comment that is never closed, for the refused spellings,
     and for an INSERT without rows.
     """
     statements: list[Statement] = []
     tokens: list[Token] = []
     for token in _tokens(source):
-        if token.kind == "symbol" and token.text == ";":
+        if token.kind == "vertical" or (token.kind == "symbol" and token.text == ";"):
             if tokens:
                 statements.append(_statement(source, tokens, token.start))
             tokens = []
@@ -132,15 +139,29 @@ def tokenize(source: str) -> list[Token]:
 
 def _statement(source: str, tokens: list[Token], end: int) -> Statement:
     words = {token.upper for token in tokens}
-    no_rows = tokens[-1].upper == "VALUES" or not words & {"SELECT", "VALUES", "INFILE"}
+    if infile := _infile(tokens):
+        raise ScriptError(
+            infile.line,
+            "INSERT ... FROM INFILE, whose file only clickhouse-client would read and send along",
+            "Write INSERT ... VALUES, or INSERT ... SELECT * FROM file('...') with the file on the server.",
+        )
+    no_rows = tokens[-1].upper == "VALUES" or not words & {"SELECT", "VALUES"}
     if tokens[0].upper == "INSERT" and no_rows:
         # The server would wait for the rows until the connection times out.
         raise ScriptError(tokens[0].line, "INSERT without rows", "Write the rows after VALUES, or INSERT ... SELECT.")
     return Statement(source[tokens[0].start : end].rstrip(), tokens[0].line, tuple(tokens))
 
 
+def _infile(tokens: list[Token]) -> Token | None:
+    if tokens[0].upper != "INSERT":
+        return None
+    pairs = itertools.pairwise(tokens)
+    return next((b for a, b in pairs if a.upper == "FROM" and b.upper == "INFILE" and not b.depth), None)
+
+
 def _tokens(source: str) -> Iterator[Token]:
     position, line, depth = 0, 1, 0
+    closed_at, glued = -1, 0
     while position < len(source):
         match = _LEXEME.match(source, position)
         if match is None:  # pragma: no cover - the last alternative takes any character
@@ -158,7 +179,12 @@ def _tokens(source: str) -> Iterator[Token]:
                 depth = max(0, depth - 1)
             elif text == ";":
                 depth = 0
-        _refuse_spelling(kind, text, line)
+        elif kind == "vertical":
+            depth = 0
+        if kind == "word" and position == closed_at:
+            glued = glued or line
+        closed_at = end if kind == "string" else -1
+        _refuse_spelling(kind, text, line, glued)
         if kind not in ("space", "comment"):
             yield Token(kind, text, position, end, line, depth)
         line += text.count("\n")
@@ -175,12 +201,20 @@ def _end_of_block(source: str, position: int, line: int) -> int:
     raise ScriptError(line, "a /* comment is opened here and never closed", "Close it with */ (they nest).")
 
 
-def _refuse_spelling(kind: str, text: str, line: int) -> None:
+def _refuse_spelling(kind: str, text: str, line: int, glued: int) -> None:
+    """`glued` is the line of the first string with a word right behind it, as in 'it's', 0 when there is none."""
     if kind == "symbol" and text in _UNCLOSED:
+        earlier = f"; the quote that is one too many or too few may stand in line {glued}" if glued else ""
         raise ScriptError(
             line,
-            f"a {_UNCLOSED[text]} is opened here with {text} and never closed",
+            f"a {_UNCLOSED[text]} is opened here with {text} and never closed{earlier}",
             f"Close it, or write a literal {text} inside as \\{text}.",
+        )
+    if kind == "comment" and _WAY_BACK.match(text):
+        raise ScriptError(
+            line,
+            f"the way back of a migration ({text.strip()}), which would undo what stands above it",
+            "Let the migration tool apply such files, or give a file without these parts.",
         )
     if kind == "typographic":
         raise ScriptError(
@@ -190,6 +224,12 @@ def _refuse_spelling(kind: str, text: str, line: int) -> None:
         )
     if kind == "slashes":
         raise ScriptError(line, "a // comment", "Start the comment with -- instead.")
+    if kind == "template" or (kind == "quoted" and _TEMPLATE.search(text)):
+        raise ScriptError(
+            line,
+            f"a template that nobody has filled in ({text})",
+            "Render the file first (envsubst, Jinja, dbt compile, ...) and name what comes out of it.",
+        )
     if kind == "word" and text.count("$") > 1:
         raise ScriptError(line, f"the name {text}, which looks like a heredoc", f"Write it in backquotes: `{text}`.")
 
@@ -198,7 +238,7 @@ def _refuse_inline_data(tokens: list[Token], token: Token) -> None:
     """Data after FORMAT follows its own rules, so that neither its end nor its semicolons can be told from SQL."""
     if token.upper != "FORMAT" or token.depth or not tokens or tokens[0].upper != "INSERT":
         return
-    if tokens[-1].upper in ("INTO", "TABLE") or tokens[-1].text == ".":
+    if _infile(tokens) or tokens[-1].upper in ("INTO", "TABLE") or tokens[-1].text == ".":
         return
     if not {"SELECT", "VALUES", "WITH"} & {earlier.upper for earlier in tokens if earlier.depth == 0}:
         raise ScriptError(

@@ -143,6 +143,49 @@ def test_a_broken_compose_file_is_one_sentence(project, text, kind, part):
     assert raised.value.kind == kind
 
 
+def test_a_service_of_a_profile_is_told_from_a_wrong_name(project, monkeypatch):
+    (project.folder / "docker-compose.yml").write_text("services: {server: {image: x, profiles: [db]}}")
+    with pytest.raises(ProjectError, match=r"a profile \(db\).*COMPOSE_PROFILES"):
+        read_project(str(project.folder), "server")
+    monkeypatch.setenv("COMPOSE_PROFILES", "db")
+    assert read_project(str(project.folder), "server").image == "x"
+
+
+def test_a_server_on_the_hosts_network_has_the_hosts_ports(project):
+    compose = project.folder / "docker-compose.yml"
+    compose.write_text(
+        f"services: {{server: {{image: x, container_name: {project.container}, network_mode: host,"
+        " healthcheck: {disable: true}}}"
+    )
+    assert found(project, network="host", reset=False) == {}
+    assert "not on 'other'" in found(project, network="other", reset=False)["network_missing"]
+    assert not read_project(str(project.folder), "server").waitable
+    compose.write_text(compose.read_text().replace(", healthcheck: {disable: true}", ""))
+    assert read_project(str(project.folder), "server").waitable
+
+
+def test_a_volume_that_docker_mounts_from_elsewhere_does_not_count_as_empty(project, tmp_path):
+    device = tmp_path / "device"
+    (device / "metadata" / "shop").mkdir(parents=True)
+    (device / "metadata" / "shop" / "one.sql").touch()
+    options = f"{{type: none, o: bind, device: {device}}}"
+    project.write(store="state", volumes=f"volumes: {{state: {{driver_opts: {options}}}}}")
+    project.compose("create")
+    store = read_project(str(project.folder), "server").stores[TARGETS[0]]
+    assert compose_data.look_into(store.folder).tables == {"shop": 1}
+    assert not any(Path(docker("volume", "inspect", "-f", "{{.Mountpoint}}", store.source).strip()).iterdir())
+
+
+def test_a_file_instead_of_a_folder_and_a_folder_without_a_name_are_told(project, tmp_path):
+    with pytest.raises(ProjectError, match=r"clickhouse_reset_files to \[docker-compose.yml\]"):
+        read_project(str(project.folder / "docker-compose.yml"), "server")
+    nameless = tmp_path / "Склад"
+    nameless.mkdir()
+    (nameless / "compose.yaml").write_text("services: {server: {image: x}}")
+    with pytest.raises(ProjectError, match="COMPOSE_PROJECT_NAME"):
+        read_project(str(nameless), "server")
+
+
 def test_a_missing_folder_is_named(engine_of_docker):
     with pytest.raises(ProjectError, match="/no/such/folder does not exist"):
         read_project("/no/such/folder", "server")

@@ -124,9 +124,46 @@ def test_a_second_run_beside_the_first_is_refused(run, base_image):
     assert outcome.exit_code == 0
 
 
+def test_a_log_in_files_a_second_network_and_further_options(run, tmp_path):
+    mounted, env_file = tmp_path / "mounted", tmp_path / "env"
+    mounted.mkdir()
+    (mounted / "a.log").write_text("of an earlier run\n")
+    (mounted / "a.log").chmod(0o666)
+    env_file.write_text("API_TOKEN=s3cr3t-value\n")
+    network = f"{run.name}-other"
+    docker("network", "create", network)
+    lines = """
+    echo "printed by $(id -u)"; echo "$API_TOKEN, $(ls /sys/class/net | wc -w) interfaces" >> /logs/a.log
+    mkdir /tmp/own; echo '{"outcome": "failed", "cause": "in the file"}' > /tmp/own/b.log; exit 3
+    """
+    try:
+        outcome, log = run(
+            "-c",
+            lines,
+            env_file=env_file,
+            volumes=[f"{mounted}:/logs"],
+            options=["--user=1000", "--entrypoint=/bin/sh"],
+            extra_networks=[network],
+            log_paths=["/logs/a.log", "/tmp/own", "/tmp/none.log"],
+        )
+    finally:
+        docker("network", "rm", network)
+    assert log.splitlines() == [
+        "printed by 1000",
+        "***, 3 interfaces",
+        '{"outcome": "failed", "cause": "in the file"}',
+        "[the ingest left no /tmp/none.log in its container]",
+    ]
+    assert outcome.exit_code == 3
+    assert outcome.outcome == {"outcome": "failed", "cause": "in the file"}
+
+
 def test_signals_have_their_names():
     explained = explain_exit(143, timed_out=False, oom_killed=False)
     assert "SIGTERM" in explained
+    assert "from outside" in explained
+    crashed = explain_exit(139, timed_out=False, oom_killed=False)
+    assert crashed == "Its process crashed (SIGSEGV, exit code 139)."
     assert (
         explain_exit(None, timed_out=False, oom_killed=False, error="gone")
         == "Docker could not tell how it ended: gone."

@@ -122,6 +122,21 @@ def test_an_image_older_than_its_sources_is_a_warning(ready, healthy):
     assert "config_stale_image" not in str(healthy.report)
 
 
+def test_a_loader_without_sources_or_an_env_file_of_ours_runs_as_it_is(ready):
+    played = ready.run(
+        playbook="playbooks/ingest.yml",
+        qtickets_ingest_build=False,
+        qtickets_ingest_build_context=str(ROOT),
+        qtickets_ingest_env_file="",
+        qtickets_ingest_env_required=[],
+        qtickets_ingest_env_expected={},
+        qtickets_ingest_container_options=[f"--env-file={ready.env_file}"],
+    )
+    assert played.status == 0, played.output[-4000:]
+    assert played.report["stages"]["qtickets_ingest"]["status"] == "ok"
+    assert "config_stale_image" not in str(played.report)
+
+
 def test_a_command_that_the_image_does_not_have_is_named(ready):
     played = ready.run(playbook="playbooks/ingest.yml", qtickets_ingest_container_command=["no-such-command"])
     assert played.status != 0

@@ -188,6 +188,14 @@ def test_without_an_inventory_the_play_says_what_to_give(site):
         ({"clickhouse_database": "za kaz"}, "expected letters, digits and underscores"),
         ({"clickhouse_user": ""}, "run_context_login_user is empty"),
         ({"clickhouse_reset_wait_seconds": 0}, "error [config_variable] clickhouse_reset_wait_seconds is 0"),
+        (
+            {
+                "qtickets_ingest_env_managed": False,
+                "qtickets_ingest_env_file": "/no/such.env",
+                "qtickets_ingest_env_sample": "",
+            },
+            "The env file /no/such.env does not exist",
+        ),
     ],
 )
 def test_a_bad_variable_is_refused_in_one_sentence_before_anything_changes(site, healthy, variables, said):

@@ -127,6 +127,8 @@ def test_creates_its_database_only_when_asked_and_missing(run: Run, engine: Engi
         ("ALTER TABLE t DROP PARTITION tuple()", True),
         ("ALTER TABLE t ADD COLUMN IF NOT EXISTS b Int32 AFTER a, MODIFY COLUMN b DEFAULT 1", False),
         ("TRUNCATE TABLE t", True),
+        ("CREATE TEMPORARY TABLE x (a Int32); INSERT INTO x VALUES (1)", False),
+        ("SYSTEM DROP MARK CACHE", False),
         ("DROP TABLE t; CREATE TABLE t (a Int32, b Int32 DEFAULT 1) ENGINE = MergeTree ORDER BY a", True),
         ("DROP VIEW v; CREATE VIEW v AS SELECT a FROM t", False),
         ("CREATE OR REPLACE VIEW v AS SELECT a FROM t", False),
@@ -141,9 +143,66 @@ def test_what_counts_as_a_change(run: Run, text: str, changed: bool) -> None:
         "INSERT INTO t (a) SELECT 1"
     )
     text = text.replace("INTO t ", "INTO t (a) ")
-    outcome = run(text)
+    outcome = run(text, drop_rows=True)
     assert not outcome.failed, outcome.findings
     assert outcome.changed is changed
+
+
+HELD = "CREATE TABLE t (a Int32) ENGINE = MergeTree ORDER BY a; INSERT INTO t SELECT number FROM numbers(3);"
+HELD += "CREATE MATERIALIZED VIEW m ENGINE = MergeTree ORDER BY a AS SELECT a FROM t; INSERT INTO t SELECT 7;"
+AGAIN = "CREATE TABLE t (a Int32) ENGINE = MergeTree ORDER BY a;"
+
+
+@pytest.mark.parametrize(
+    ("text", "lost"),
+    [
+        (f"SELECT 1;\nDROP TABLE IF EXISTS t; {AGAIN}", "schema.sql:2: {}.t, 4 rows"),
+        ("TRUNCATE TABLE IF EXISTS t", "schema.sql:1: {}.t, 4 rows"),
+        ("CREATE OR REPLACE TABLE t (a Int32) ENGINE = MergeTree ORDER BY a", "schema.sql:1: {}.t, 4 rows"),
+        ("DROP VIEW m", "schema.sql:1: {}.m, 1 rows"),
+        ("USE default;\nDROP DATABASE {}", "schema.sql:2: {}.m, 1 rows\nschema.sql:2: {}.t, 4 rows"),
+        (f"DROP TABLE t; {AGAIN} INSERT INTO t VALUES (1)", "schema.sql:1: {}.t, 4 rows"),
+        (f"DROP TABLE t; {AGAIN} INSERT INTO t VALUES (1), (2), (3), (4)", None),
+        (f"DROP TABLE t; {AGAIN} INSERT INTO t SELECT 1", None),
+        ("CREATE OR REPLACE TABLE t ENGINE = MergeTree ORDER BY a AS SELECT 1 AS a", None),
+        ("DROP TABLE IF EXISTS absent; DROP TABLE IF EXISTS empty", None),
+    ],
+)
+def test_rows_are_not_dropped_unasked(run: Run, engine: Engine, database: str, text: str, lost: str | None) -> None:
+    run(f"{HELD} CREATE TABLE empty (a Int32) ENGINE = MergeTree ORDER BY a")
+    outcome = run(text.replace("{}", database))
+    if lost is None:
+        assert not outcome.findings
+        return
+    finding = only(outcome)
+    assert finding.cause == "config_rows_at_stake"
+    assert finding.actual.splitlines() == sorted(lost.replace("{}", database).splitlines())
+    assert "schema_apply_drop_rows=true" in finding.next_step
+    assert set(states(outcome)) == {"not sent"}
+    assert not outcome.changed
+    assert engine.query(f"SELECT count() FROM {database}.t") == [(4,)]
+
+
+def test_listed_rows_that_are_added_once_more_are_named(run: Run, database: str) -> None:
+    table = "CREATE TABLE IF NOT EXISTS {0} (a Int32) ENGINE = {1} ORDER BY a;\nINSERT INTO {0} VALUES (1), (2);"
+    plain, replacing = table.format("t", "MergeTree"), table.format("r", "ReplacingMergeTree")
+    assert run(plain + replacing).findings == []
+    again = run(plain + replacing)
+    assert (only(again).severity, only(again).cause, only(again).object) == (
+        "warning",
+        "server_rows_repeated",
+        f"{database}.t",
+    )
+    assert only(again).evidence["location"] == "schema.sql:2"
+    assert again.changed
+    assert "catalog unchanged, 4 rows written" in again.summary
+
+
+def test_a_result_that_the_client_cannot_decode_ends_nothing(run: Run, engine: Engine, database: str) -> None:
+    text = "SET param_x = 'kept'; SELECT uniqState(1); SELECT unhex('FF'); SELECT throwIf({x:String} != 'kept')"
+    outcome = run(f"USE {database}; {text}", login_db="default")
+    assert not outcome.findings
+    assert states(outcome) == ["applied"] * 5
 
 
 def test_first_error_ends_the_script_and_says_what_was_sent(run: Run, engine: Engine, database: str) -> None:
@@ -188,6 +247,24 @@ def test_first_error_ends_the_script_and_says_what_was_sent(run: Run, engine: En
             "TABLE_ALREADY_EXISTS",
             2,
         ),
+        (
+            "CREATE TABLE t (\na Int32,\nb Int32,\na String)\nENGINE = Memory",
+            "server_unsupported_ddl",
+            "ILLEGAL_COLUMN",
+            4,
+        ),
+        (
+            "CREATE TABLE t (\na Int32,\nb Int32 DEFAULT no_such_function(a))\nENGINE = Memory",
+            "server_unsupported_ddl",
+            "UNKNOWN_FUNCTION",
+            3,
+        ),
+        (
+            "CREATE TABLE t (a Int32) ENGINE = Memory;\nINSERT INTO t VALUES (1),\n(no_such_value)",
+            "server_type_mismatch",
+            "UNKNOWN_IDENTIFIER",
+            3,
+        ),
     ],
 )
 def test_names_cause_and_line(run: Run, text: str, cause: str, code_name: str, location: int) -> None:
@@ -195,6 +272,44 @@ def test_names_cause_and_line(run: Run, text: str, cause: str, code_name: str, l
     assert (finding.cause, finding.evidence["code_name"]) == (cause, code_name)
     assert finding.evidence["location"] == f"schema.sql:{location}"
     assert finding.next_step
+
+
+@pytest.mark.parametrize(
+    ("text", "side", "step"),
+    [
+        ("CREATE ROLE r", "server", "users, roles, quotas and policies in XML only"),
+        ("CREATE TABLE t ON CLUSTER c (a Int8) ENGINE = Memory", "server", "<remote_servers>"),
+        (
+            "CREATE TABLE t (a Int8) ENGINE = ReplicatedMergeTree('/t/{shard}', '{replica}') ORDER BY a",
+            "server",
+            "Define that macro in <macros>",
+        ),
+        ("CREATE DATABASE d ENGINE = Replicated('/d', 's', 'r')", "server", "ClickHouse Keeper"),
+        (
+            "CREATE TABLE t (d DateTime) ENGINE = MergeTree ORDER BY d TTL d + INTERVAL 1 DAY TO VOLUME 'cold'",
+            "server",
+            "<storage_configuration>",
+        ),
+        (
+            "CREATE TABLE t (a LowCardinality(UInt8)) ENGINE = Memory",
+            "schema file",
+            "SET allow_suspicious_low_cardinality_types = 1;",
+        ),
+        (
+            "CREATE TABLE t (a Nullable(Int8)) ENGINE = MergeTree ORDER BY a",
+            "schema file",
+            "Add SETTINGS allow_nullable_key = 1 to the table",
+        ),
+        ("SELECT {x:String}", "schema file", "SET param_<name>"),
+        ("CREATE TABLE таблица (a Int8) ENGINE = Memory", "schema file", "into backquotes"),
+        ("CREATE TABLE t (a Sting) ENGINE = Memory", "schema file", "Is String meant? Correct schema.sql:1"),
+        ("SELECT throwIf(1, 'not so')", "schema file", "the file's own check"),
+    ],
+)
+def test_the_next_step_is_one_that_helps(run: Run, text: str, side: str, step: str) -> None:
+    finding = only(run(text))
+    assert finding.fix_side == side
+    assert step in finding.next_step
 
 
 def test_an_error_quoting_bytes_that_are_not_utf8(run: Run) -> None:
@@ -291,9 +406,102 @@ def test_drift_names_each_difference_with_its_alter(run: Run, engine: Engine, da
     assert "TTL" not in mended
 
 
-def test_the_same_table_has_no_drift(run: Run) -> None:
-    run(NEWER)
-    assert run(NEWER).findings == []
+FULL = """
+CREATE TABLE IF NOT EXISTS t (a Int32 CODEC(ZSTD(3)), b String COMMENT 'it''s' TTL d + INTERVAL 1 DAY, d DateTime,
+INDEX ib b TYPE bloom_filter GRANULARITY 4, PROJECTION p (SELECT b, count() GROUP BY b), CONSTRAINT c CHECK a > 0)
+ENGINE = ReplacingMergeTree ( ) PARTITION BY ( toYYYYMM(d) ) ORDER BY ( a )
+SETTINGS deduplicate_merge_projection_mode = 'drop'
+"""
+DICTIONARY = """
+CREATE DICTIONARY IF NOT EXISTS d (k String, v VARCHAR(10) DEFAULT 'a;b') PRIMARY KEY k
+SOURCE(CLICKHOUSE(TABLE 't' USER 'u' PASSWORD 'hunter2secret')) LAYOUT(COMPLEX_KEY_HASHED()) LIFETIME(300)
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        NEWER,
+        FULL,
+        DICTIONARY,
+        "CREATE TABLE IF NOT EXISTS t (a Int32 PRIMARY KEY, b String)",
+        "CREATE TABLE IF NOT EXISTS t (a Int32, b String, PRIMARY KEY (a)) ENGINE = MergeTree PARTITION BY tuple()",
+        "CREATE VIEW IF NOT EXISTS v AS SELECT 1 AS a COMMENT 'hey'",
+        "CREATE VIEW IF NOT EXISTS v AS SELECT number FROM numbers(9) WHERE number = {n:UInt64}",
+    ],
+)
+def test_the_same_again_is_no_drift(run: Run, text: str) -> None:
+    assert not run(text).failed
+    again = run(text)
+    assert again.findings == []
+    assert not again.changed
+
+
+def test_settings_given_beside_the_file_hold_for_the_comparison_too(run: Run) -> None:
+    text = "CREATE TABLE IF NOT EXISTS t (n Nested(a Int8, b String), l LowCardinality(Int8)) ENGINE = Memory"
+    settings = {"flatten_nested": 0, "allow_suspicious_low_cardinality_types": True}
+    assert run(text, settings=settings).findings == []
+    assert run(text, settings=settings).findings == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason", "step"),
+    [
+        ({"max_threads": 2, "no_such": 1}, "knows no such setting", "Correct its name"),
+        ({"allow_nullable_key": 1}, "a setting of MergeTree tables", "Write SETTINGS allow_nullable_key = 1 into"),
+        ({"max_threads": "many"}, "'many' is refused", "Correct its value"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named(run: Run, settings: dict[str, Any], reason: str, step: str) -> None:
+    finding = only(run("CREATE TABLE t (a Int8) ENGINE = Memory", settings=settings))
+    assert finding.cause == "config_setting"
+    assert reason in finding.headline
+    assert step in finding.next_step
+
+
+def test_what_belongs_to_a_column_or_stands_among_them_is_compared_too(run: Run, database: str) -> None:
+    run("CREATE TABLE t (a Int32, b String, d DateTime, INDEX old b TYPE minmax) ENGINE = ReplacingMergeTree"
+        " PARTITION BY toYYYYMM(d) ORDER BY a")  # fmt: skip
+    finding = only(run(FULL))
+    assert finding.severity == "warning"
+    assert finding.actual.splitlines() == [
+        "codec of column a is absent instead of CODEC(ZSTD(3))",
+        "comment of column b is absent instead of COMMENT 'it\\'s'",
+        "TTL of column b is absent instead of TTL d + toIntervalDay(1)",
+        "index ib is absent instead of b TYPE bloom_filter GRANULARITY 4",
+        "constraint c is absent instead of CHECK a > 0",
+        "projection p is absent instead of (SELECT b, count() GROUP BY b)",
+        "index old is b TYPE minmax GRANULARITY 1 instead of absent",
+    ]
+    setting = "ALTER TABLE t MODIFY SETTING deduplicate_merge_projection_mode = 'drop';"
+    assert not run(setting + finding.next_step).failed
+    assert run(FULL).findings == []
+    run("ALTER TABLE t DROP INDEX ib")
+    assert only(run(FULL)).severity == "info"
+    assert run(FULL + "; ALTER TABLE t ADD INDEX IF NOT EXISTS ib b TYPE minmax").findings == []
+
+
+def test_an_older_dictionary_is_told_without_its_password(run: Run) -> None:
+    run(DICTIONARY)
+    newer = DICTIONARY.replace("VARCHAR(10)", "Nullable(String)").replace("TABLE 't'", "TABLE 'u'")
+    finding = only(run(newer.replace("300", "MIN 1 MAX 2")))
+    assert finding.actual.splitlines() == [
+        "attribute v is VARCHAR(10) DEFAULT 'a;b' instead of Nullable(String) DEFAULT 'a;b'",
+        "source is another one",
+        "lifetime is LIFETIME(MIN 0 MAX 300) instead of LIFETIME(MIN 1 MAX 2)",
+    ]
+    assert "hunter2secret" not in repr(finding)
+    assert "CREATE OR REPLACE DICTIONARY" in finding.next_step
+
+
+def test_an_older_function_is_told(run: Run, engine: Engine, database: str) -> None:
+    text = f"CREATE FUNCTION IF NOT EXISTS {database}_f AS (x, `y z`) -> x + `y z` + "
+    try:
+        run(text + "1")
+        assert run(text + "1").findings == []
+        assert only(run(text + "2")).actual == "its body is another one"
+    finally:
+        engine.query(f"DROP FUNCTION IF EXISTS {database}_f")
 
 
 def test_what_the_script_alters_itself_is_no_drift(run: Run) -> None:

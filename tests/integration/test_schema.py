@@ -158,6 +158,16 @@ def test_a_breach_names_table_and_column_with_the_statement_that_mends_it(
         assert schema.breaches() == []
 
 
+def test_a_table_of_another_database_is_held_to_the_contract_too(schema: Schema) -> None:
+    contract = parse_contract({f"{schema.database}.dim_events": {"columns": {"event_id": "String", "absent": "any"}}})
+    (finding,) = check_contract(schema.client, "default", contract, "schema_apply")
+    assert (finding.cause, finding.object) == ("server_missing_column", f"{schema.database}.dim_events.absent")
+    (missing,) = check_contract(
+        schema.client, schema.database, parse_contract({"system.absent": {"columns": {"a": "any"}}}), "schema_apply"
+    )
+    assert missing.object == "system.absent"
+
+
 def test_an_absent_database_is_a_breach(schema: Schema) -> None:
     (finding, *_) = check_contract(schema.client, "absent", parse_contract(CONTRACT), "schema_apply")
     assert "the database is empty or absent" in finding.headline

@@ -191,9 +191,9 @@ def test_check_mode_tells_the_same_and_makes_nothing(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-@pytest.mark.parametrize("sample", [None, "/nowhere/sample"])
+@pytest.mark.parametrize("sample", [None, "/nowhere/sample", str(SAMPLE)])
 def test_a_missing_file_without_a_sample_is_refused(tmp_path: Path, sample: str | None) -> None:
-    report = ensure_env_file(str(tmp_path / ".env"), sample=sample)
+    report = ensure_env_file(str(tmp_path / ".env"), sample=sample, required=["WAREHOUSE_URL"])
     assert errors(report) == [("config_env_file", str(tmp_path / ".env"))]
     assert "does not exist" in report.findings[0].headline
 

@@ -1,0 +1,179 @@
+"""What helps when the server refuses a statement of a SQL file: the cause class, the next step, and on whose side."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from clickhouse_driver import Client
+
+from .client import ServerError, query, quote_identifier
+
+_CAUSE_BY_CODE = {
+    60: "server_missing_table",
+    81: "server_missing_database",
+    57: "server_object_exists",
+    82: "server_object_exists",
+    16: "server_missing_column",
+    47: "server_missing_column",
+    10: "server_missing_column",
+    53: "server_type_mismatch",
+    70: "server_type_mismatch",
+    20: "server_column_count",
+    497: "server_missing_grant",
+    164: "server_readonly",
+    201: "server_quota",
+    241: "server_memory_limit",
+    252: "server_too_many_parts",
+    243: "server_no_space",
+    159: "server_timeout",
+    209: "server_timeout",
+}
+# A code that says nothing more special means that this server does not take the statement as it stands.
+_OTHER_CAUSE = "server_unsupported_ddl"
+
+_GRANT = re.compile(r"have (?:the )?grant (?:for )?(.+?)(?: WITH GRANT OPTION)?\.?\s*$", re.IGNORECASE | re.DOTALL)
+_SETTING_LIKE = re.compile(r"\b[a-z][a-z0-9]*(?:_[a-z0-9]+)+\b")
+_MEANT = re.compile(r"\b[Mm]aybe you meant:? \[?[`'\"]?([\w.]+)")
+_NOT_LATIN_NAME = re.compile(r"^Unrecognized token: .*failed at position \d+ \(([^\x00-\x7f])")
+# Whatever the code: a listed row does not fit the table.
+_IN_VALUES = "While executing ValuesBlockInputFormat"
+
+# {at} is file:line, {version} and {login} are the server's and the session's.
+_BY_CAUSE = {
+    "server_missing_table": "Create the table before {at}, or correct its name or database there.",
+    "server_missing_database": "Put CREATE DATABASE IF NOT EXISTS ... before it, or correct the database's name.",
+    "server_missing_column": "Correct the column's name at {at}, or add the column to the table first.",
+    "server_object_exists": "Write CREATE ... IF NOT EXISTS or CREATE OR REPLACE at {at}.",
+    "server_readonly": "Apply the schema as a user whose profile is not read-only; {login} is.",
+    "server_type_mismatch": "Correct the type at {at}.",
+    "server_memory_limit": "Let {login} use more memory (max_memory_usage, or in schema_apply_settings), or split what"
+    " {at} does.",
+    "server_no_space": "Free space on the server's disk, then apply the file again.",
+    "server_timeout": "Raise max_execution_time for {login}, or split what {at} does.",
+    "server_quota": "Raise the quota of {login}, or wait for its interval to end.",
+}
+# What the server lacks, by code: nothing at the statement itself is wrong.
+_SERVER_LACKS = {
+    139: "Define that macro in <macros> in a file of the server's config.d, or write its value at {at}.",
+    225: "Replicated tables and ON CLUSTER need ClickHouse Keeper, and this server has none: configure <zookeeper> in"
+    " its config.d, or verify with a schema for a single server (the engine without Replicated, no ON CLUSTER).",
+    236: "Replicated tables and ON CLUSTER wait for ClickHouse Keeper: see that it runs and is reachable.",
+    999: "ClickHouse Keeper did not answer as it should: see that it runs and is reachable.",
+    450: "Configure that volume in <storage_configuration> in the server's config.d and name its policy in SETTINGS"
+    " storage_policy, or take the move out of the TTL at {at}.",
+    478: "Configure that storage policy in <storage_configuration> in the server's config.d, or take it out at {at}.",
+    479: "Configure that disk in <storage_configuration> in the server's config.d, or take it out at {at}.",
+    495: "It is defined in the server's XML (users.d), which SQL cannot change: change it there, and take {at} out of"
+    " the file.",
+    514: "This server keeps users, roles, quotas and policies in XML only: define it in users.d and take {at} out of"
+    " the file, or configure a <local_directory> in <user_directories> in config.d.",
+    669: "Define that named collection in the server's config.d, or create it before {at}.",
+}
+_BY_CODE = {
+    395: "This is the file's own check (throwIf): see at {at} what it asks for.",
+    456: "Put SET param_<name> = '<value>'; before {at}, or write the value there.",
+    48: "Take the statement out of the file: this server's build or configuration does not offer it.",
+}
+_SERVER_SIDE = ("server_missing_grant", "server_readonly", "server_memory_limit", "server_no_space", "server_quota")
+_GENERAL = (
+    "Correct {at}; what a newer release brought needs a newer server than {version},"
+    " what was removed needs its successor or a setting."
+)
+
+
+def cause_of(error: ServerError) -> str:
+    """The cause class of a refusal."""
+    if _IN_VALUES in error.message:
+        return "server_type_mismatch"
+    return _CAUSE_BY_CODE.get(error.code, _OTHER_CAUSE)
+
+
+def advice(client: Client, error: ServerError, location: str, version: str, login: str) -> tuple[str, str]:
+    """(next step, side on which it is to be taken) for a statement that was refused at `location` (file:line).
+
+    `client` is asked for the settings that the message names, and for the clusters that there are.
+    """
+    cause = cause_of(error)
+    side = "server" if cause in _SERVER_SIDE else "schema file"
+    values = {"at": location, "version": version, "login": login}
+    if cause == "server_missing_grant" and (match := _GRANT.search(error.message)):
+        return f"GRANT {' '.join(match[1].split())} TO {quote_identifier(login)};", side
+    if cause == _OTHER_CAUSE and (step := _switched_off(client, error.message, location)):
+        return step, side
+    if _IN_VALUES in error.message:
+        return f"Correct the row that the message names, in VALUES at {location}.", side
+    if error.code in (170, 701):
+        return _no_cluster(client, location), "server"
+    if error.code in _SERVER_LACKS:
+        return _SERVER_LACKS[error.code].format_map(values), "server"
+    if "max_query_size" in error.message:
+        return f"Put SET max_query_size = 10000000; before {location}, or split the statement.", side
+    if _NOT_LATIN_NAME.match(error.message):
+        return f"Put names with other letters than Latin ones into backquotes at {location}.", side
+    step = _BY_CAUSE.get(cause) or _BY_CODE.get(error.code)
+    if meant := _MEANT.search(error.message):
+        return f"Is {meant[1].rstrip('.')} meant? {(step or _GENERAL).format_map(values)}", side
+    return (step or _GENERAL).format_map(values), side
+
+
+def unusable_setting(client: Client, settings: Mapping[str, str]) -> tuple[str, str, str] | None:
+    """(name, reason, next step) for the first of the settings that this server does not know or take; None when all are
+    good."""
+    if not settings:
+        return None
+    rows = query(
+        client,
+        "SELECT name, 'query' AS kind FROM system.settings WHERE name IN %(names)s"
+        " UNION ALL SELECT name, 'table' FROM system.merge_tree_settings WHERE name IN %(names)s",
+        {"names": tuple(settings)},
+    )
+    known = {row["name"] for row in rows if row["kind"] == "query"}
+    of_tables = {row["name"] for row in rows} - known
+    for name, value in settings.items():
+        if name in of_tables:
+            step = f"Write SETTINGS {name} = {value} into the CREATE TABLE that needs it, and take it out here."
+            return name, "it is a setting of MergeTree tables, not of statements", step
+        if name not in known:
+            if "_" in name and name.partition("_")[0] in ("SQL", "custom", "param"):
+                continue
+            return (
+                name,
+                "this server knows no such setting",
+                "Correct its name, or take it out of schema_apply_settings.",
+            )
+        try:
+            query(client, "SELECT 1", settings={name: value})
+        except ServerError as error:
+            return name, f"{value!r} is refused: {error.message}", "Correct its value in schema_apply_settings."
+    return None
+
+
+def _switched_off(client: Client, message: str, location: str) -> str | None:
+    """The step for a message that names a switch which would let the statement through."""
+    names = list(dict.fromkeys(_SETTING_LIKE.findall(message)))
+    if not names:
+        return None
+    switches = query(
+        client,
+        "SELECT name, 'query' AS kind FROM system.settings WHERE name IN %(names)s AND type = 'Bool' AND value = '0'"
+        " UNION ALL SELECT name, 'table' FROM system.merge_tree_settings"
+        " WHERE name IN %(names)s AND type = 'Bool' AND value = '0'",
+        {"names": tuple(names)},
+    )
+    kinds = {row["name"]: row["kind"] for row in switches}
+    for name in names:
+        if kinds.get(name) == "query":
+            return f"Put SET {name} = 1; before {location}, or {name}: 1 into schema_apply_settings."
+        if kinds.get(name) == "table":
+            return f"Add SETTINGS {name} = 1 to the table at {location}."
+    return None
+
+
+def _no_cluster(client: Client, location: str) -> str:
+    known = [str(row["cluster"]) for row in query(client, "SELECT DISTINCT cluster FROM system.clusters ORDER BY 1")]
+    there = f"there are: {', '.join(known)}" if known else "there is none"
+    return (
+        f"Define that cluster in <remote_servers> in the server's config.d ({there}), or verify with a schema for a"
+        f" single server (no ON CLUSTER, no Distributed at {location})."
+    )
