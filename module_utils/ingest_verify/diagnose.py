@@ -31,6 +31,7 @@ from .sql_text import statement_target
 _REPORTING_CAUSES = {"client_exception", "client_key_error", "client_failed", "client_serialization"}
 _MENTIONS_SERVER = re.compile(r"(?i)clickhouse|\binsert|\bdatabase|\bquery|\btable|DB::|load(ing)? (failed|error)|chdb")
 _AUTHENTICATION_CODES = {192, 193, 194, 195, 516}
+_MAKES_TEMPORARY = re.compile(r"(?i)\s*CREATE\s+(?:OR\s+REPLACE\s+)?TEMPORARY\s")
 _EXTRACT_ROWS = 500
 NO_LOG = ClientLog(errors=[], outcome=None, lines=0, bytes=0, encoding="utf-8", truncated=False)
 
@@ -326,6 +327,8 @@ class _Diagnoser:
         )
         self.result.policy = attribution.policy
         self.programs = {group.program for group in attribution.run}
+        made = [target_of(group) for group in attribution.run if _MAKES_TEMPORARY.match(group.query) and not group.code]
+        self.temporary = frozenset(target.table for target in made if target.table)
         self.run_ids = {query_id for group in attribution.run for query_id in group.query_ids}
         return attribution
 
@@ -344,6 +347,7 @@ class _Diagnoser:
             tables=group.tables,
             view=view["view_name"] if view else None,
             view_target=view["target"] if view else None,
+            temporary=self.temporary,
         )
 
     def _server_findings(self, attribution: Attribution) -> tuple[list[Finding], list[Finding], list[StatementGroup]]:
@@ -461,6 +465,27 @@ class _Diagnoser:
         failed = self.ingest.get("exit_code") not in (0, None)
         if refused_logins and nothing_sent and failed and users and not known_codes & _AUTHENTICATION_CODES:
             found.append(self._login_finding(refused_logins, None))
+        if nothing_sent and failed and not found and not known_codes:
+            found += self._unlogged_refusals()
+        return found
+
+    def _unlogged_refusals(self) -> list[Finding]:
+        """Requests refused before query_log was due, of a run that failed, sent nothing else and says nothing."""
+        found: list[Finding] = []
+        for row in self.evidence.text_errors(self.window):
+            code = _code_in(row["text"])
+            if not code or code in ABORT_CODES | UNLOGGED_ABORT_CODES or not row["logger_name"].endswith("Handler"):
+                continue
+            name = self.evidence.code_names([code]).get(code, "")
+            user = (list(self.request.users) or [""])[0]
+            text = row["text"].partition(", Stack trace")[0]
+            refusal = Refusal("", text, code, name, user, self.request.database or "")
+            finding = to_finding(classify(refusal, self.catalog), refusal)
+            finding.headline += " (The server noted it in the ingest's window, without its sender.)"
+            finding.evidence.update(
+                count=row["amount"], first=row["first_at"], last=row["last_at"], log_table=row["from_table"]
+            )
+            _collapse(found, finding)
         return found
 
     def _login_finding(self, refused: Sequence[Mapping[str, Any]], error: ClientError | None) -> Finding:

@@ -43,6 +43,10 @@ from ansible.module_utils.ingest_verify.sql_text import source_tables, statement
         ("create or replace view v as select 1", "CREATE", "cur.v", None),
         ("DROP DATABASE IF EXISTS d", "DROP", "d", None),
         ("TRUNCATE a.b", "TRUNCATE", "a.b", None),
+        ("DELETE FROM b WHERE 1", "DELETE", "cur.b", None),
+        ("OPTIMIZE TABLE a.b FINAL", "OPTIMIZE", "a.b", None),
+        ("EXCHANGE TABLES a.b AND a.c", "EXCHANGE", "a.b", None),
+        ("RENAME TABLE `a`.`b c` TO a.d", "RENAME", "a.b c", None),
         ("SELECT max(x) FROM z.t AS q JOIN z.u USING x", "SELECT", "z.t", None),
         ("SELECT 1", "SELECT", None, None),
         ("SYSTEM FLUSH LOGS", "SYSTEM", None, None),
@@ -82,7 +86,7 @@ class FakeEvidence:
 
     def columns(self, database: str, table: str) -> list[dict[str, str]]:
         columns = self.TABLES.get((database, table), {})
-        return [{"name": name, "type": kind} for name, kind in columns.items()]
+        return [{"name": name, "type": kind, "default_kind": ""} for name, kind in columns.items()]
 
     def users(self) -> None:
         return None
@@ -90,7 +94,7 @@ class FakeEvidence:
     def user_storage(self, user: str) -> None:
         return None
 
-    def views_naming(self, table: str) -> list[tuple[str, str]]:
+    def views_naming(self, table: str) -> list[tuple[str, str, str]]:
         return []
 
     def table_facts(self, database: str, table: str) -> None:
@@ -162,6 +166,62 @@ WORDINGS = [
     (241, "INSERT INTO zakaz.orders VALUES", "server_memory_limit", "max_memory_usage_for_user", [
         "Code: 241. DB::Exception: Memory limit (for user) exceeded: would use 4.46 MiB, maximum: 976.56 KiB.",
         "Code: 241. DB::Exception: User memory limit exceeded: would use 4.46 MiB, maximum: 976.56 KiB.",
+    ]),
+    # Refusals that need no catalog: the object by name, in the words of both versions where they differ.
+    (43, "INSERT INTO zakaz.orders SELECT 1", "server_bad_argument", "toStartOfHour", [
+        "Code: 43. DB::Exception: Illegal type String of argument of function toStartOfHour. Should be a date or a "
+        "date with time: In scope SELECT toStartOfHour(x). (ILLEGAL_TYPE_OF_ARGUMENT)",
+    ]),
+    (46, "SELECT sumx(n) FROM zakaz.orders", "server_refused_statement", "sumx", [
+        "Code: 46. DB::Exception: Unknown function sumx. Maybe you meant: ['sum']. (UNKNOWN_FUNCTION)",
+        "Code: 46. DB::Exception: Function with name `sumx` does not exist. In scope SELECT sumx(n). "
+        "(UNKNOWN_FUNCTION)",
+    ]),
+    (16, "CREATE TABLE zakaz.t (a Int8) ENGINE = ReplacingMergeTree(v)", "server_unsupported_ddl", "zakaz.t", [
+        "Code: 16. DB::Exception: Version column v does not exist in table declaration. (NO_SUCH_COLUMN_IN_TABLE)",
+    ]),
+    (47, "DELETE FROM zakaz.orders WHERE sale_dt < now()", "server_missing_column", "zakaz.orders.sale_dt", [
+        "Code: 47. DB::Exception: Unknown expression or function identifier `sale_dt`. In scope sale_dt < now().",
+        "Code: 47. DB::Exception: Missing columns: 'sale_dt' while processing query: 'sale_dt < now()'",
+    ]),
+    (60, "OPTIMIZE TABLE zakaz.order FINAL", "server_missing_table", "zakaz.order", [
+        "Code: 60. DB::Exception: Table zakaz.order does not exist. Maybe you meant zakaz.orders?. (UNKNOWN_TABLE)",
+    ]),
+    (122, "ALTER TABLE zakaz.orders REPLACE PARTITION 1 FROM s", "server_unsupported_ddl", "zakaz.orders", [
+        "Code: 122. DB::Exception: Tables have different structure. (INCOMPATIBLE_COLUMNS)",
+    ]),
+    (158, "SELECT * FROM zakaz.orders", "server_limit", "max_rows_to_read", [
+        "Code: 158. DB::Exception: Limit for rows (controlled by 'max_rows_to_read' setting) exceeded, max rows: 10, "
+        "current rows: 1.00 thousand. (TOO_MANY_ROWS)",
+    ]),
+    (396, "SELECT * FROM zakaz.orders", "server_limit", "zakaz.orders", [
+        "Code: 396. DB::Exception: Limit for result exceeded, max rows: 5.00, current rows: 1.00 thousand.",
+    ]),
+    (62, "INSERT INTO zakaz.orders VALUES ('a')", "server_limit", "zakaz.orders", [
+        "Code: 62. DB::Exception: Syntax error: failed at position 262144 (''): '. Max query size exceeded.",
+    ]),
+    (190, "INSERT INTO zakaz.orders VALUES", "server_array_sizes", "'a.x' and 'a.y'", [
+        "Code: 190. DB::Exception: Elements 'a.x' and 'a.y' of Nested data structure 'a' (Array columns) have "
+        "different array sizes. (SIZES_OF_ARRAYS_DONT_MATCH)",
+    ]),
+    (373, "INSERT INTO zakaz.orders VALUES", "server_session", "x-1", [
+        "Code: 373. DB::Exception: Session x-1 is locked by a concurrent client. (SESSION_IS_LOCKED)",
+    ]),
+    (456, "SELECT {id:String}", "server_missing_parameter", "id", [
+        "Code: 456. DB::Exception: Substitution `id` is not set. (UNKNOWN_QUERY_PARAMETER)",
+    ]),
+    (516, "INSERT INTO FUNCTION remote('ch-2', z.t) VALUES", "server_remote_login", "ch-2:9000", [
+        "Code: 516. DB::Exception: Received from ch-2:9000. DB::Exception: u: Authentication failed: password is "
+        "incorrect, or there is no user with such name. (AUTHENTICATION_FAILED)",
+    ]),
+    (164, "INSERT INTO zakaz.orders VALUES", "server_setting_refused", "max_threads", [
+        "Code: 164. DB::Exception: Cannot modify 'max_threads' setting in readonly mode. (READONLY)",
+    ]),
+    (242, "INSERT INTO zakaz.orders VALUES", "server_readonly", "zakaz.orders", [
+        "Code: 242. DB::Exception: Table is in readonly mode (replica path: /r/1). (TABLE_IS_READ_ONLY)",
+    ]),
+    (999, "INSERT INTO zakaz.orders VALUES", "server_replication", "zakaz.orders", [
+        "Code: 999. Coordination::Exception: Session expired. (KEEPER_EXCEPTION)",
     ]),
     (99999, "INSERT INTO zakaz.orders VALUES", "server_refused_statement", "zakaz.orders", [
         "Code: 99999. DB::Exception: Something that no version says today.",
