@@ -56,12 +56,14 @@ def client_findings(log: ClientLog, ingest: Mapping[str, Any]) -> list[Finding]:
     """Findings of stage `qtickets_ingest` from the log and the facts of the run, the cause first.
 
     `ingest` may hold `exit_code`, `timed_out`, `oom_killed`, `duration_seconds`, `timeout_seconds`, `outcome`, `env`
-    (variables that are not secret), `command`, `container`. A run that failed gets one error with the others as its
-    effects; a run that ended well gets warnings, and an error only for what it left out. Errors that the server
-    reported (`server_code`) are left to the server's side.
+    (variables that are not secret), `command`, `container`, `database` (that it is expected to write). A run that
+    failed gets one error with the others as its effects; a run that ended well gets warnings, and an error only for
+    what it left out. Errors that the server reported (`server_code`) are left to the server's side.
     """
     env = ingest.get("env") or {}
-    context = Context(env, bool(ingest.get("container")), str(ingest.get("command") or ""))
+    context = Context(
+        env, bool(ingest.get("container")), str(ingest.get("command") or ""), str(ingest.get("database") or "")
+    )
     outcome = ingest.get("outcome") or log.outcome
     outcome = outcome if isinstance(outcome, Mapping) else {}
     candidates = [_Candidate(error, judge(error, context)) for error in log.errors if error.server_code is None]
@@ -338,7 +340,7 @@ def _timed_out(log: ClientLog, ingest: Mapping[str, Any], context: Context, outc
             "source_slow",
             f"The ingest was still reading from the API when its time limit{after} was over.{told}",
             "Measure one request: curl -sS -o /dev/null -w '%{time_total}\\n' "
-            f"{context.api_url}/orders?per_page=50 (with the token). Then raise the time limit "
+            f"{context.request('orders?per_page=50')} (with the token). Then raise the time limit "
             "(qtickets_ingest_timeout_seconds), ask for a shorter window, or call the API's operator.",
             about.SOURCE,
             expected=f"done within{after}" if after else None,

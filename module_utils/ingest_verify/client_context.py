@@ -46,7 +46,7 @@ _NAMES = {
 
 _WEB_ADDRESS = re.compile(r"https?://")
 # Addresses that an ingest may have and does not load from.
-_ASIDE = re.compile(r"(?i)proxy|hook|sentry|slack|telegram|otel|loki|metric|push|alert|notif")
+NO_SOURCE = re.compile(r"(?i)proxy|hook|sentry|slack|telegram|otel|loki|metric|push|alert|notif")
 
 
 @dataclass
@@ -57,6 +57,7 @@ class Context:
     env: Mapping[str, Any] = field(default_factory=dict)
     container: bool = False
     command: str = ""
+    database: str = ""
 
     def variable(self, name: str) -> str:
         """What the ingest calls the variable that is `name` in this project; `name` where nothing is like it."""
@@ -67,7 +68,7 @@ class Context:
         found = [other for other in others if _NAMES[name].search(other.upper())]
         if api:
             found += [
-                other for other in others if _WEB_ADDRESS.match(str(self.env[other])) and not _ASIDE.search(other)
+                other for other in others if _WEB_ADDRESS.match(str(self.env[other])) and not NO_SOURCE.search(other)
             ]
         if not found and name == "CLICKHOUSE_PORT":
             # One address holds both.
@@ -88,9 +89,23 @@ class Context:
         return _endpoint(self.value("QTICKETS_BASE_URL"))
 
     @property
-    def api_url(self) -> str:
-        """The API's base URL, in words when not known."""
-        return (self.value("QTICKETS_BASE_URL") or "<QTICKETS_BASE_URL>").rstrip("/")
+    def ours(self) -> bool:
+        """Whether the ingest loads from the API that this project knows, by its variable; so it is when nothing is
+        known."""
+        return not self.env or "QTICKETS_BASE_URL" in self.env
+
+    @property
+    def token(self) -> str:
+        """What the API's token is called; secrets of other ingests are not among the variables."""
+        return "QTICKETS_TOKEN" if self.ours else "the API's token"
+
+    def request(self, path: str, text: str = "") -> str:
+        """An address of the API to try: the one that `text` names, else `path` below the base where it is known."""
+        named = next((match[0].rstrip(".,;:").partition("?")[0] for match in URL.finditer(text)), "")
+        base = self.value("QTICKETS_BASE_URL").rstrip("/")
+        if named and not (self.ours and base):
+            return named
+        return f"{base or '<QTICKETS_BASE_URL>'}/{path}" if self.ours else base or "<the API's address>"
 
     @property
     def clickhouse(self) -> tuple[str, int | None]:

@@ -14,6 +14,7 @@ from .client_context import (
     INGEST,
     LOOPBACK,
     NATIVE_PORTS,
+    NO_SOURCE,
     SCHEMA,
     SERVER,
     SOURCE,
@@ -376,8 +377,9 @@ def _conversion(kind: str | None) -> str:
 def _columns(error: ClientError, context: Context) -> Judged | None:
     if match := re.search(r"Unrecognized column [`'\"]([^`'\"]+)[`'\"] in table [`'\"]?([\w.`]+)", error.text):
         column, table = match[1], match[2].replace("`", "").rstrip(".")
-        if "." not in table and context.value("CLICKHOUSE_DB"):
-            table = f"{context.value('CLICKHOUSE_DB')}.{table}"
+        database = context.value("CLICKHOUSE_DB") or context.database
+        if "." not in table and database:
+            table = f"{database}.{table}"
         # The client has compared with DESCRIBE TABLE: the server's table lacks the column, though no INSERT was sent.
         return Judged(
             "server_missing_column",
@@ -628,10 +630,13 @@ def _clickhouse_lost(error: ClientError, context: Context) -> Judged:
 
 
 def third_party(error: ClientError, context: Context) -> str | None:
-    """The host that an error names when it is neither the API's nor ClickHouse's, both being known. An address in
+    """The host that an error names when it is neither the API's nor ClickHouse's: both are known, or
+    the name says what it is (a chat, a proxy, a collector of metrics). An address in
     numbers, or with a port of ClickHouse, may be one of the two."""
-    named, known = endpoints(error.text), {context.api[0], context.clickhouse[0]}
-    if not named or not all(known) or known.intersection(host for host, _ in named):
+    named, known = endpoints(error.text), {context.api[0], context.clickhouse[0]} - {""}
+    if not named or known.intersection(host for host, _ in named):
+        return None
+    if len(known) < 2 and not NO_SOURCE.search(named[0][0]):
         return None
     if any(
         port in (*HTTP_PORTS, *NATIVE_PORTS) or re.fullmatch(r"[\d.]+|.*:.*|localhost", host) for host, port in named
@@ -640,12 +645,13 @@ def third_party(error: ClientError, context: Context) -> str | None:
     return named[0][0]
 
 
+_SOME_ADDRESS = "An address the ingest needs (the API, or ClickHouse: the log does not say which)"
+
+
 def api_unreachable(error: ClientError, context: Context, side: str | None) -> Judged:
     host = next((h for h, _ in endpoints(error.text)), "") or (context.api[0] if side == API else "")
     text = error.text
-    who = (
-        "The API" if side == API else "An address the ingest needs (the API, or ClickHouse: the log does not say which)"
-    )
+    who = "The API" if side == API else f"{host}, an address the ingest needs," if host else _SOME_ADDRESS
     other = third_party(error, context)
     if other:
         who = f"{other}, which is neither the API nor ClickHouse,"
@@ -662,7 +668,7 @@ def api_unreachable(error: ClientError, context: Context, side: str | None) -> J
         what, action = "does not answer the connection", "Check the way out of the ingest's network (firewall, proxy)"
     else:
         what, action = "breaks the connection", "Try again later; if it stays, ask the API's operator"
-    probe = f": curl -sS -m 10 -o /dev/null -w '%{{http_code}}\\n' {context.api_url}/events"
+    probe = f": curl -sS -m 10 -o /dev/null -w '%{{http_code}}\\n' {context.request('events', error.text)}"
     if other:
         return Judged(
             "client_unreachable",
@@ -694,9 +700,8 @@ def api_slow(error: ClientError, context: Context, side: str | None) -> Judged:
         "source_slow",
         f"The API answers more slowly than the ingest waits{place(error)}.",
         "Measure one request: curl -sS -o /dev/null -w '%{time_total}\\n' "
-        f"{context.api_url}/orders?per_page=50 (with the token); then raise the ingest's request time-out and time "
-        "limit, "
-        "ask for smaller pages or a shorter window, or call the API's operator.",
+        f"{context.request('orders?per_page=50', error.text)} (with the token); then raise the ingest's request "
+        "time-out and time limit, ask for smaller pages or a shorter window, or call the API's operator.",
         SOURCE,
         object=context.api[0] or None,
     )
@@ -781,16 +786,19 @@ def _clickhouse_status(error: ClientError, status: int, context: Context) -> Jud
 
 def api_status(status: int, text: str, where: str, context: Context) -> Judged:
     """What an HTTP status of the API means."""
-    url = next((match[0].rstrip(".,;:") for match in URL.finditer(text) if "mozilla" not in match[0]), context.api_url)
+    url = next(
+        (match[0].rstrip(".,;:") for match in URL.finditer(text) if "mozilla" not in match[0]), context.request("")
+    )
     url = url.partition("?")[0]
     if status in (401, 403):
         return Judged(
             "source_unauthorized",
             f"The API refused the token: HTTP {status} for {url}{where}.",
-            "Put a valid QTICKETS_TOKEN into the ingest's env file (it is wrong, expired or lacks the right); try it: "
-            f"curl -sS -o /dev/null -w '%{{http_code}}\\n' -H 'Authorization: Bearer <token>' {context.api_url}/events",
+            f"Put a valid value for {context.token} into the ingest's env file (it is wrong, expired or lacks the "
+            "right); try it: curl -sS -o /dev/null -w '%{http_code}\\n' -H 'Authorization: Bearer <token>' "
+            f"{context.request('events', text)}",
             CONFIGURATION,
-            object="QTICKETS_TOKEN",
+            object=context.token,
             expected="HTTP 200",
             actual=f"HTTP {status}",
         )
@@ -798,7 +806,7 @@ def api_status(status: int, text: str, where: str, context: Context) -> Judged:
         return Judged(
             "config_base_url",
             f"The API knows no such address: HTTP 404 for {url}{where}.",
-            "Check QTICKETS_BASE_URL in the env file: https://qtickets.ru/api/rest/v1",
+            "Check QTICKETS_BASE_URL in the env file" + (": https://qtickets.ru/api/rest/v1" if context.ours else "."),
             CONFIGURATION,
             object="QTICKETS_BASE_URL",
             actual=url,
@@ -821,7 +829,7 @@ def api_status(status: int, text: str, where: str, context: Context) -> Judged:
             "Read orders with GET: POST /orders is no search, the API answers it with 503."
             if post
             else f"Run again when the API answers: curl -sS -o /dev/null -w '%{{http_code}}\\n' "
-            f"{context.api_url}/events; "
+            f"{context.request('events', text)}; "
             "if it stays, ask its operator with the time and the address.",
             INGEST if post else SOURCE,
             expected="HTTP 200",
@@ -893,9 +901,8 @@ def bad_payload(text: str, where: str, context: Context, *, html: bool) -> Judge
         f"The API's answer is not what the ingest expects{' (a page, or nothing at all)' if html else ''}{where}: "
         f"{_first_line(text)}",
         "Look at the answer itself: curl -sS -i -H 'Authorization: Bearer <token>' -H 'Accept: application/json' "
-        f"{context.api_url}/orders | head -c 500. HTML comes from a proxy in front of the API (maintenance, block): "
-        "try "
-        "later or ask its operator; a missing or changed field needs the loader adapted.",
+        f"{context.request('orders', text)} | head -c 500. HTML comes from a proxy in front of the API "
+        "(maintenance, block): try later or ask its operator; a missing or changed field needs the loader adapted.",
         SOURCE,
         expected="the documented JSON",
         actual="HTML or an empty body" if html else "broken JSON, or JSON of another shape",
@@ -945,7 +952,7 @@ def no_orders(context: Context) -> Judged:
         "source_no_orders",
         f"The API has no orders at all in the window{f' of {hours} hours' if hours else ''}.",
         "Ask for a longer window (QTICKETS_SINCE_HOURS) and look at the newest order: curl -sS -G "
-        f"-H 'Authorization: Bearer <token>' {context.api_url}/orders "
+        f"-H 'Authorization: Bearer <token>' {context.request('orders')} "
         '--data-urlencode \'orderBy={"id":"desc"}\' -d per_page=1. If it is recent, the filter or the time zone is '
         "wrong; if it is old, the token belongs to another organisation, or nothing was sold.",
         SOURCE,

@@ -31,6 +31,10 @@ from .sql_text import statement_target
 _REPORTING_CAUSES = {"client_exception", "client_key_error", "client_failed", "client_serialization"}
 _MENTIONS_SERVER = re.compile(r"(?i)clickhouse|\binsert|\bdatabase|\bquery|\btable|DB::|load(ing)? (failed|error)|chdb")
 _AUTHENTICATION_CODES = {192, 193, 194, 195, 516}
+# How clients put the statement into their own message: clickhouse-client, SQLAlchemy, Spring.
+_SQL_TOLD = re.compile(
+    r"\(in query: (.+?)\)\.? \(?[A-Z]|\[SQL: (.+?)\](?:\n|$)|for SQL \[(.+?)\]; SQL state", re.DOTALL
+)
 _MAKES_TEMPORARY = re.compile(r"(?i)\s*CREATE\s+(?:OR\s+REPLACE\s+)?TEMPORARY\s")
 _EXTRACT_ROWS = 500
 NO_LOG = ClientLog(errors=[], outcome=None, lines=0, bytes=0, encoding="utf-8", truncated=False)
@@ -218,7 +222,7 @@ class _Diagnoser:
         self.result = Diagnosis()
         self.log = read_client_log(request.client_log) if request.client_log else None
         self.client_text = "\n".join(error.text for error in self.log.errors) if self.log else ""
-        self.ingest = dict(request.ingest or {})
+        self.ingest = {"database": request.database, **(request.ingest or {})}
 
     def run(self) -> Diagnosis:
         self._prove_channel()
@@ -531,8 +535,9 @@ class _Diagnoser:
 
     def _reported_finding(self, error: ClientError) -> Finding:
         code = error.server_code or 0
+        told = _SQL_TOLD.search(error.text)
         refusal = Refusal(
-            sql="",
+            sql=next(filter(None, told.groups()), "") if told else "",
             exception=error.text,
             code=code,
             code_name=self.evidence.code_names([code]).get(code, ""),
@@ -629,6 +634,7 @@ class _Diagnoser:
                 self._add_server_side(finding, attribution, False)
                 causes.append(finding)
         causes += self._silence(causes, attribution)
+        self._point_to_others(causes, attribution)
         self.result.findings = [*causes, *warnings, *self.result.findings]
         order = {"error": 0, "warning": 1, "info": 2}
         self.result.findings.sort(key=lambda finding: order[finding.severity])
@@ -650,7 +656,25 @@ class _Diagnoser:
             exception = str(cause.evidence.get("exception", ""))
             if str(cause.evidence.get("code_name") or "?") in text or (exception[:40] and exception[:40] in text):
                 return cause
-        return server[0] if server and _MENTIONS_SERVER.search(text) else None
+        if not server:
+            return None
+        # A word of failure without an exception and without a place reports something: the refusal, where there is one.
+        return server[0] if _MENTIONS_SERVER.search(text) or _is_vague(finding) else None
+
+    def _point_to_others(self, causes: Sequence[Finding], attribution: Attribution) -> None:
+        """Beside a cause that says nothing: what another program of the user was refused, which may be its part."""
+        vague = [finding for finding in causes if finding.severity == "error" and _is_vague(finding)]
+        if not vague or attribution.certain or any(finding.cause.startswith("server_") for finding in causes):
+            return
+        failed = [group for _, group in attribution.excluded if group.code and target_of(group).verb == "INSERT"]
+        for group in failed[:1]:
+            target = target_of(group)
+            refused = Refusal(group.query, group.exception, group.code, "", group.program.user, group.current_database)
+            program = group.program.http_user_agent or group.program.client_name
+            vague[0].next_step = (
+                f"{vague[0].next_step or ''}\nMeanwhile the server refused INSERT {target.name or ''} of another "
+                f"program of this user ({program}): {refused.brief}. If that is a part of the ingest, it is the cause."
+            )
 
     def _add_server_side(self, finding: Finding, attribution: Attribution, refused: bool) -> None:
         """Say what the server saw of the run when the cause lies with the client."""
@@ -975,6 +999,15 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         return 0.0
+
+
+def _is_vague(finding: Finding) -> bool:
+    """A word of failure that names neither an exception nor a place."""
+    return (
+        finding.cause == "client_exception"
+        and "own code" not in finding.headline
+        and not finding.evidence.get("location")
+    )
 
 
 def _is_wordless(finding: Finding) -> bool:

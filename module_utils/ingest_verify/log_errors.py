@@ -195,8 +195,11 @@ _JVM_LIBRARY = re.compile(
 _PACKAGE = re.compile(r"(?:site|dist)-packages/([^/]+)|^(clickhouse_connect|clickhouse_driver|asynch)/")
 _TAIL = re.compile(
     r"(?:Code: \d+|DB::|Stack trace|\d+\. |\[SQL|\[parameters|\(Background|HTTPDriver|Nested|Received|Check |LINE \d"
-    r"|DETAIL|HINT|You must use port|You can also|For more information|\[signal )"
+    r"|DETAIL|HINT|You must use port|You can also|For more information|\[signal |Row \d+:|Column \d+,|ERROR: |: While )"
 )
+
+
+_ROW_SHOWN = re.compile(r"Row \d+:|Column \d+, |ERROR: ")
 
 
 @dataclass
@@ -513,7 +516,8 @@ class ErrorParser:
         if (
             len(block.lines) < MAX_MESSAGE_LINES
             and not block.blanks
-            and not _is_record(text)
+            # The row that a text format could not read is laid out below the message, its failing column last.
+            and (not _is_record(text) or (_ROW_SHOWN.match(text) and _ROW_SHOWN.match(block.lines[-1])))
             and (text[0].isspace() or _is_tail(text))
         ):
             block.lines.append(text)

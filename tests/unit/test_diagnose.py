@@ -322,6 +322,13 @@ def test_the_program_that_writes_the_targets_is_the_run() -> None:
     assert [group for _, group in result.excluded] == [grafana, other]
 
 
+def test_a_tool_that_shows_data_is_never_the_run_unless_it_writes() -> None:
+    grafana = replace(GROUP, program=replace(LOADER, http_user_agent="Grafana/9"), query="SELECT x FROM z.t", code=47)
+    assert attribute([grafana], **ASKED).run == []
+    writing = replace(grafana, query="INSERT INTO z.t VALUES")
+    assert attribute([writing], **ASKED).run == [writing]
+
+
 def test_of_two_writers_the_one_that_was_busy_before_the_window_is_another() -> None:
     steady = replace(GROUP, program=replace(LOADER, address="172.18.0.9"), code=60)
     assert attribute([GROUP, steady], **{**ASKED, "active_before": {steady.program}}).run == [GROUP]
