@@ -99,7 +99,7 @@ def _last_words(log: ClientLog, known: Sequence[_Candidate], context: Context) -
         kind, _ = typed_message(message)
         error = ClientError(kind, message, text=text, http_status=http_status(text), weak=True)
         found.append(_Candidate(error, judge(error, context)))
-    specific = [candidate for candidate in found if not candidate.judged.generic]
+    specific = [c for c in found if not c.judged.generic or rules.OWN_CODE in c.judged.headline]
     # A number alone may count something; a text in quotes is the name of a key.
     return [c for c in specific if c.judged.cause != "client_key_error" or not c.error.message.strip().isdigit()][:1]
 
@@ -217,7 +217,9 @@ def _by_end(
     if ingest.get("timed_out"):
         return None if chosen and not chosen.judged.generic else _timed_out(log, ingest, context, outcome)
     if code in (125, 126, 127):
-        return None if chosen and chosen.error.traceback else _not_started(int(code), log, context)
+        # A shell names its own line, whichever command was missing.
+        raised = chosen is not None and chosen.error.traceback and chosen.error.type
+        return None if raised else _not_started(int(code), log, context)
     if code == 137:
         memory = chosen is not None and chosen.judged.cause == "client_killed_memory"
         return None if memory else _killed_for_memory(log, certain=False)
@@ -233,8 +235,8 @@ def _by_end(
         }
         name = names.get(code, f"signal {code - 128}")
         if code in (139, 134, 135, 132):
-            if chosen is not None and chosen.error.traceback:
-                # .NET and Rust abort after an exception that nobody caught, and have printed it.
+            if chosen is not None and (chosen.error.traceback or not chosen.judged.generic):
+                # .NET, Rust and Node abort after an error that nobody caught, and have printed it.
                 return None
             return Judged(
                 "client_crashed",

@@ -28,6 +28,9 @@ from .client_context import (
 )
 from .log_errors import ClientError
 
+# What a headline says where the cause is an exception of the ingest, and not just a word of failure.
+OWN_CODE = "The ingest's own code failed"
+
 
 def judge(error: ClientError, context: Context) -> Judged:
     """The cause of one error. Never fails: what no rule knows is `client_exception` with the text as it is."""
@@ -57,7 +60,9 @@ _NO_VARIABLE = (
         rf"\b{_VARIABLE}[`'\"]?:? (?i:(?:(?:is|was|are|has|cannot be|parameter null or)? ?{_UNSET})"
         r"|(?:must|should|has to|needs to) be (?:set|given|provided|defined))"
     ),
-    re.compile(r"\b([A-Z][A-Z0-9_]{2,}): (?:unbound variable|parameter (?:null or )?not set)"),
+    re.compile(
+        r"\b([A-Z][A-Z0-9_]{2,}): (?:unbound variable|parameter (?:null or )?not set)|: line \d+: ([A-Z][A-Z0-9_]{2,}): "
+    ),
     re.compile(rf"(?i:could not resolve placeholder|missing (?:env|config)\w*:?) [`'\"]?{_VARIABLE}"),
     re.compile(rf"[`'\"]?{_VARIABLE}[`'\"]?:? (?:Required|Invalid input: expected \w+, received undefined)"),
 )
@@ -74,7 +79,7 @@ def _missing_variable(error: ClientError, _: Context) -> Judged | None:
         # A record's field in capitals stands in the line that read it.
         name = match[1] if match[1] not in code else None
     elif match := next(filter(None, (pattern.search(error.text) for pattern in _NO_VARIABLE)), None):
-        name = match[1]
+        name = next(filter(None, match.groups()))
     elif "ValidationError" in error.text and "Field required" in error.text and "ettings" in error.text:
         match = re.search(r"^\s*(\w+)\s*\n\s*Field required", error.text, re.MULTILINE)
         name = match[1].upper() if match else "a required setting"
@@ -130,11 +135,11 @@ def _missing_module(error: ClientError, _: Context) -> Judged | None:
 
 _FILE = re.compile(
     r"(?:FileNotFoundError|PermissionError|IsADirectoryError|NotADirectoryError|Errno (?:2|13|20|21)\b"
-    r"|no such file or directory|permission denied|ENOENT|EACCES|NoSuchFileException|AccessDeniedException"
+    r"|no such file\b|permission denied|ENOENT|EACCES|NoSuchFileException|AccessDeniedException"
     r"|can't open file)",
     re.IGNORECASE,
 )
-_FILE_NAME = re.compile(r"(?:: |open |file |'|\")((?:/|\./|[A-Za-z]:\\)[^'\":\s,)]+)")
+_FILE_NAME = re.compile(r"(?:: |open |file |'|\")((?:/|\./|[A-Za-z]:\\)[^'\":\s,)]+)|\bopen ([\w.-]+\.\w+):")
 
 
 def _file(error: ClientError, _: Context) -> Judged | None:
@@ -143,7 +148,7 @@ def _file(error: ClientError, _: Context) -> Judged | None:
     if not _FILE.search(told) or "://" in told:
         return None
     found = _FILE_NAME.search(text or error.message)
-    name = found[1] if found else None
+    name = (found[1] or found[2]) if found else None
     denied = re.search(r"(?i)permission|denied|EACCES|Errno 13", told) is not None
     return Judged(
         "client_file_denied" if denied else "client_file_missing",
@@ -437,6 +442,7 @@ _UNKNOWN_HOST = re.compile(
 )
 _REFUSED = re.compile(
     r"Connection refused|Couldn't connect to server|ECONNREFUSED|ConnectionRefused|actively refused"
+    r"|\bConnectException\b(?!.*timed out)"
     r"|Errno 111\b|Connect call failed"
     r"|Errno 61\b|No route to host|Network is unreachable|EHOSTUNREACH|All connection attempts failed"
     r"|соединение отклонено|в соединении отказано|Verbindungsaufbau abgelehnt",
@@ -669,6 +675,16 @@ def api_unreachable(error: ClientError, context: Context, side: str | None) -> J
     else:
         what, action = "breaks the connection", "Try again later; if it stays, ask the API's operator"
     probe = f": curl -sS -m 10 -o /dev/null -w '%{{http_code}}\\n' {context.request('events', error.text)}"
+    if side is None and host and not other:
+        return Judged(
+            "client_unreachable",
+            f"{who} {what}{place(error)}.",
+            f"Check which of the ingest's settings names {host} (ClickHouse's is CLICKHOUSE_HOST with CLICKHOUSE_PORT, "
+            "the API's QTICKETS_BASE_URL), and that something answers there as seen from the ingest's container: "
+            "localhost there is the container itself.",
+            CONFIGURATION,
+            object=host,
+        )
     if other:
         return Judged(
             "client_unreachable",

@@ -23,6 +23,7 @@ from .classify import (
 )
 from .client import clean_exception, quote_string
 from .client_log import ClientError, ClientLog, client_findings, read_client_log
+from .client_rules import OWN_CODE
 from .evidence import Evidence, Query, StatementGroup, parse_time
 from .findings import Finding, render_failure, verdict
 from .sql_text import statement_target
@@ -1005,7 +1006,7 @@ def _is_vague(finding: Finding) -> bool:
     """A word of failure that names neither an exception nor a place."""
     return (
         finding.cause == "client_exception"
-        and "own code" not in finding.headline
+        and OWN_CODE not in finding.headline
         and not finding.evidence.get("location")
     )
 

@@ -195,7 +195,7 @@ _JVM_LIBRARY = re.compile(
 _PACKAGE = re.compile(r"(?:site|dist)-packages/([^/]+)|^(clickhouse_connect|clickhouse_driver|asynch)/")
 _TAIL = re.compile(
     r"(?:Code: \d+|DB::|Stack trace|\d+\. |\[SQL|\[parameters|\(Background|HTTPDriver|Nested|Received|Check |LINE \d"
-    r"|DETAIL|HINT|You must use port|You can also|For more information|\[signal |Row \d+:|Column \d+,|ERROR: |: While )"
+    r"|DETAIL|HINT|You must use port|You can also|For more information|\[signal |Require stack:|- /|Row \d+:|Column \d+,|ERROR: |: While )"
 )
 
 
@@ -420,6 +420,7 @@ class ErrorParser:
             found = match.groupdict()
             frame = Frame(found["file"], int(found["line"]), found.get("function") or "")
             self._block.parts = [_Part([frame], found.get("type"), [found["message"]])]
+            self._block.message = found["message"]
 
     def _open_traceback(self, block: _Block, text: str) -> None:
         before, _, after = text.partition(_TRACEBACK)
