@@ -60,9 +60,8 @@ _NO_VARIABLE = (
         rf"\b{_VARIABLE}[`'\"]?:? (?i:(?:(?:is|was|are|has|cannot be|parameter null or)? ?{_UNSET})"
         r"|(?:must|should|has to|needs to) be (?:set|given|provided|defined))"
     ),
-    re.compile(
-        r"\b([A-Z][A-Z0-9_]{2,}): (?:unbound variable|parameter (?:null or )?not set)|: line \d+: ([A-Z][A-Z0-9_]{2,}): "
-    ),
+    re.compile(r"\b([A-Z][A-Z0-9_]{2,}): (?:unbound variable|parameter (?:null or )?not set)"),
+    re.compile(r": line \d+: ([A-Z][A-Z0-9_]{2,}): "),
     re.compile(rf"(?i:could not resolve placeholder|missing (?:env|config)\w*:?) [`'\"]?{_VARIABLE}"),
     re.compile(rf"[`'\"]?{_VARIABLE}[`'\"]?:? (?:Required|Invalid input: expected \w+, received undefined)"),
 )
@@ -253,7 +252,7 @@ def _key_error(error: ClientError, context: Context) -> Judged | None:
         said = error.message.strip().splitlines()[-1]
         return Judged(
             "client_key_error",
-            f"The ingest's own code failed, and its log says only {said!r}: {key} is all that str(KeyError({key})) "
+            f"{OWN_CODE}, and its log says only {said!r}: {key} is all that str(KeyError({key})) "
             "prints, it is no ClickHouse error code.",
             "In the loader, where this line is logged, write logger.exception(...) or repr(error) instead of "
             "str(error), and run again: the traceback names file, line and key. Look there for this: " + what + ".",
@@ -288,8 +287,7 @@ def _key_error(error: ClientError, context: Context) -> Judged | None:
         action = "Log the whole exception (logger.exception) so that file and line are known. " + action
     return Judged(
         "client_key_error",
-        f"The ingest's own code failed with KeyError: {text}{place(error)}: the {'row' if row else 'data'} has no key "
-        f"{text}.",
+        f"{OWN_CODE} with KeyError: {text}{place(error)}: the {'row' if row else 'data'} has no key {text}.",
         action,
         INGEST,
         object=text.strip("'\""),
@@ -1091,7 +1089,7 @@ def _text_alone(error: ClientError, _: Context) -> Judged | None:
         return None
     return Judged(
         "client_exception",
-        f"The ingest's own code failed, and its log says only {_first_line(error.message)!r}: that is the text of "
+        f"{OWN_CODE}, and its log says only {_first_line(error.message)!r}: that is the text of "
         f"{found[1]}, which comes from the code and not from ClickHouse.",
         f"In the loader, where this line is logged, write logger.exception(...) or repr(error) instead of str(error), "
         f"and run again: the traceback names file and line. Look there for this: {found[2]}.",
@@ -1106,11 +1104,11 @@ def _generic(error: ClientError, _: Context) -> Judged:
     kind, text = origin(error)
     message = _first_line(text or error.message) if kind else _first_line(error.message)
     if kind:
-        headline = f"The ingest's own code failed with {kind}{f': {message}' if message else ''}{place(error)}."
+        headline = f"{OWN_CODE} with {kind}{f': {message}' if message else ''}{place(error)}."
     elif error.traceback and error.frame and "Traceback (most recent" not in error.text:
-        headline = f"The ingest's own code failed{place(error)}: {message}"
+        headline = f"{OWN_CODE}{place(error)}: {message}"
     elif error.traceback and error.frame:
-        headline = f"The ingest's own code failed{place(error)}; its log breaks off before it names the exception"
+        headline = f"{OWN_CODE}{place(error)}; its log breaks off before it names the exception"
         headline += f": {message}" if message else "."
     else:
         headline = f"The ingest reports: {message}"

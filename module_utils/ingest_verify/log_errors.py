@@ -195,7 +195,8 @@ _JVM_LIBRARY = re.compile(
 _PACKAGE = re.compile(r"(?:site|dist)-packages/([^/]+)|^(clickhouse_connect|clickhouse_driver|asynch)/")
 _TAIL = re.compile(
     r"(?:Code: \d+|DB::|Stack trace|\d+\. |\[SQL|\[parameters|\(Background|HTTPDriver|Nested|Received|Check |LINE \d"
-    r"|DETAIL|HINT|You must use port|You can also|For more information|\[signal |Require stack:|- /|Row \d+:|Column \d+,|ERROR: |: While )"
+    r"|DETAIL|HINT|You must use port|You can also|For more information|\[signal "
+    r"|Require stack:|- /|Row \d+:|Column \d+,|ERROR: |: While )"
 )
 
 

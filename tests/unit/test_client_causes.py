@@ -103,6 +103,14 @@ OTHER_TEAMS = [
      "ch-zakaz:9000"),
     ("Code: 198. DB::NetException: Not found address of host: ch-zakaz. (DNS_ERROR)", "client_unknown_host",
      "ch-zakaz"),
+    ("/app/s.sh: line 1: TOKEN: TOKEN must be set", "config_env_file", "TOKEN"),
+    ("sh: 0: cannot open nosuch.sh: No such file", "client_file_missing", "nosuch.sh"),
+    ("row 3: invalid literal for int() with base 10: 'x'", "client_exception", None),
+    ("thread 'main' panicked at src/main.rs:3:40:\nCH_HOST must be set: NotPresent", "config_env_file", "CH_HOST"),
+    ("Exception in thread \"main\" java.net.ConnectException\n\tat com.x.Main.main(Main.java:3)", "client_unreachable",
+     None),
+    ("Error: Cannot find module '@clickhouse/client'\nRequire stack:\n- /app/e.js\n    at load (/app/e.js:1:11)",
+     "client_missing_module", "@clickhouse/client"),
     ("jq: error (at <stdin>:1): Cannot iterate over null (null)", "source_bad_payload", None),
     ("loader: error: the following arguments are required: --since", "client_bad_arguments", "--since"),
     # Files, packages and variables of Python.
@@ -170,6 +178,10 @@ def test_an_exception_that_nobody_caught_explains_its_abort(tmp_path: Path) -> N
     dump = 'Fatal Python error: Segmentation fault\n\nCurrent thread:\n  File "/a.py", line 3 in x\n'
     assert "/a.py:3 in x" in cause(tmp_path, dump, exit_code=139).headline
     assert cause(tmp_path, "INFO x\n", exit_code=-9).cause == "client_killed"
+    heap = "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory\n"
+    assert cause(tmp_path, heap, exit_code=134).cause == "client_killed_memory"
+    shell = "/app/run.sh: line 2: clickhouse-client: command not found\n"
+    assert cause(tmp_path, shell, exit_code=127).object == "clickhouse-client"
 
 
 HEALTHY = [
