@@ -62,7 +62,8 @@ _GRANT_IN_TEXT = re.compile(r"grant(?:s)?\s+(.+?)\s+ON\s+([^\s,;]+?)(?:\.\s|\.?$
 _NAME = r"`(?:[^`\\]|\\.)+`|\"[^\"]+\"|[^\s`'\",().]+"
 _ASIDE = re.compile(
     r":? [Ww]hile (?:executing|processing|reading header)\b|[:.] In (?:scope|query) | in scope |\.? Expected one of: "
-    r"|\.? Note: there are |: data for INSERT was parsed|\n?: Could not print diagnostic|\n?: \nRow \d|\n\nRow \d"
+    r"|\.? Note: there are |: data for INSERT was parsed|\n?: (?:Could not print diagnostic|Buffer has gone)| \(version "
+    r"|\n?: \nRow \d|\n\nRow \d"
     r"|\.? Maybe you meant|, maybe you meant|\.? Log: \n"
 )
 _UUID = re.compile(r"\s*\([0-9a-f]{8}-[0-9a-f-]{27}\)")
@@ -110,7 +111,7 @@ class Refusal:
     @property
     def brief(self) -> str:
         """The message's own sentence, without the server's asides: what it was executing, what the parser expected."""
-        return _ASIDE.split(self.text, maxsplit=1)[0].strip(" .:\n")[:300]
+        return " ".join(_ASIDE.split(self.text, maxsplit=1)[0].split()).strip(" .:")[:300]
 
 
 @dataclass
@@ -408,7 +409,7 @@ def _column_count(refusal: Refusal, catalog: Catalog) -> Cause | None:
     counts = re.search(r"source:\s*(\d+) and result:\s*(\d+)", refusal.text)
     listed = list(target.columns) if target.columns else list(columns)
     wanted = int(counts.group(2)) if counts else len(listed)
-    actual = f"{counts.group(1)} values per row" if counts else refusal.text
+    actual = f"{counts.group(1)} values per row" if counts else refusal.brief
     names = ", ".join(f"{name} {columns.get(name, '')}".strip() for name in listed)
     return Cause(
         "server_column_count",
@@ -427,16 +428,19 @@ def _values_syntax(refusal: Refusal, catalog: Catalog) -> Cause | None:
     # In VALUES a row of another length or a stray literal surfaces as a syntax error within the data.
     target = refusal.target
     if target.verb == "INSERT" and re.search(
-        r"(?i)while executing\s+\w*Values|ValuesBlockInputFormat|value of column", refusal.text
+        r"(?i)while executing\s+\w*Values|ValuesBlockInputFormat|value of column|unmatched parentheses", refusal.text
     ):
         columns = catalog.columns(target.database, target.table)
         listed = list(target.columns) if target.columns else list(columns)
-        if unescaped := re.search(r"value of column `?([^`\s]+)`?[^\n]* here: ('[^',]*'[^\s,')][^,)]*)", refusal.text):
+        # The newer servers name the column.
+        unescaped = re.search(r"()('[^',()]*'\w[^',()]*')", refusal.text)
+        unescaped = re.search(r"column `?([^`\s]+)`?[^\n]* here: ('[^',]*'[^\s,')][^,)]*)", refusal.text) or unescaped
+        if unescaped:
             return Cause(
                 "server_syntax_error",
-                f"A quote inside the value of column {unescaped[1]} is not escaped: INSERT {target.name} breaks off at "
-                f"{unescaped[2][:80]}.",
-                object=f"{target.name}.{unescaped[1]}",
+                f"A quote inside {f'a value of {unescaped[1]}' if unescaped[1] else 'a value'} is not escaped: "
+                f"INSERT {target.name} breaks off at {unescaped[2][:80]}.",
+                object=f"{target.name}.{unescaped[1]}".rstrip("."),
                 expected="a quote within a text written as \\' or ''",
                 actual=unescaped[2][:80],
                 next_step="Do not build the values into the SQL text: hand the rows to the driver (insert, execute "
@@ -821,8 +825,8 @@ def _bare_word(refusal: Refusal, catalog: Catalog) -> Cause | None:
     """A value that stands in VALUES without quotes is read as the name of a column."""
     if refusal.code != 47 or not re.search(r"[Ww]hile executing \w*Values", refusal.text):
         return None
-    found = re.search(r"identifier:? [`']?(\w+)", refusal.text)
-    word = found[1] if found else "a value"
+    found = re.search(r"(?:identifier|columns):? [`']?(\w+)", refusal.text)
+    word = found[1] if found else "that is no literal"
     python = word in ("None", "nan", "NaN", "NaT", "inf", "undefined", "True", "False")
     return Cause(
         "server_type_mismatch",

@@ -103,7 +103,8 @@ _PLACED = (
         r"^(?P<file>\S+\.rb):(?P<line>\d+):in [`'](?P<function>.+?)': (?P<message>.*) \((?P<type>[A-Z][\w:]+)\)$"
     ),
     re.compile(
-        r"(?:Uncaught )?(?P<type>[A-Z][\w\\]*(?:Error|Exception)): (?P<message>.*) in (?P<file>\S+\.php):(?P<line>\d+)"
+        r"(?:Uncaught )?(?<![\w\\])(?P<type>[A-Z][\w\\]*(?:Error|Exception)): (?P<message>.*) "
+        r"in (?P<file>\S+\.php):(?P<line>\d+)"
     ),
     re.compile(r"^(?P<file>\S+): line (?P<line>\d+): (?P<message>\S.*)$"),
 )
@@ -506,7 +507,7 @@ class ErrorParser:
             block.state = "causes"
             block.lines.append(text)
             return True
-        if _QUALIFIED.match(text) and not block.weak:
+        if _QUALIFIED.match(text[:1000]) and not block.weak:
             block.lines.append(text)
             block.message = f"{block.message}\n{text.strip()}"
             return True
@@ -720,8 +721,9 @@ def _content(block: _Block, text: str) -> str:
 
 def _set_foreign_head(block: _Block, line: str) -> None:
     # JavaScript's plain `Error: text` would else be read as a level.
-    match = _FOREIGN_HEAD.search(line.strip()) or _FOREIGN_HEAD.search(_level_of(line)[1].strip())
+    match = _FOREIGN_HEAD.search(line.strip()[:MAX_TEXT])
     message = _level_of(line)[1].strip()
+    match = match or _FOREIGN_HEAD.search(message[:MAX_TEXT])
     block.parts.append(_Part(type=match[1] if match else None, message=[(match[2] or "") if match else message]))
 
 

@@ -209,7 +209,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         (125, 179, 184, 206, 207, 215, 352, 386, 403),
-        r"[`'\"]([\w.]+)[`'\"]",
+        r"[Cc]olumn [`']?([\w.]+)|[`'\"]([\w.]+)[`'\"]|",
         "server_refused_statement",
         "The server refused {what}: {brief}.",
         "Correct the statement as the exception says, and run it alone as user {user}.",

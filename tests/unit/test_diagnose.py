@@ -180,6 +180,27 @@ WORDINGS = [
     (16, "CREATE TABLE zakaz.t (a Int8) ENGINE = ReplacingMergeTree(v)", "server_unsupported_ddl", "zakaz.t", [
         "Code: 16. DB::Exception: Version column v does not exist in table declaration. (NO_SUCH_COLUMN_IN_TABLE)",
     ]),
+    (47, "INSERT INTO zakaz.orders (order_id) VALUES", "server_type_mismatch", "zakaz.orders", [
+        "Code: 47. DB::Exception: Missing columns: 'None' while processing query: 'None', required columns: 'None' "
+        "'None': While executing ValuesBlockInputFormat: data for INSERT was parsed from query. (UNKNOWN_IDENTIFIER)",
+        "Code: 47. DB::Exception: Unknown expression identifier `None`. In scope None: While executing "
+        "ValuesBlockInputFormat. (UNKNOWN_IDENTIFIER)",
+    ]),
+    (62, "INSERT INTO zakaz.orders (order_id) VALUES", "server_syntax_error", "zakaz.orders", [
+        "Code: 62. DB::Exception: Cannot parse expression of type String here: 'L'Artiste'): While executing "
+        "ValuesBlockInputFormat: data for INSERT was parsed from query. (SYNTAX_ERROR)",
+        "Code: 62. DB::Exception: Syntax error: failed at position 106 ('('): ('a', 'L'Artiste'). Unmatched "
+        "parentheses: (. (SYNTAX_ERROR)",
+    ]),
+    (62, "INSERT INTO zakaz.orders (order_id) VALUES", "server_column_count", "zakaz.orders", [
+        "Code: 62. DB::Exception: Cannot parse expression of type String here: 'b',3): While executing "
+        "ValuesBlockInputFormat: data for INSERT was parsed from query. (SYNTAX_ERROR)",
+    ]),
+    (215, "SELECT n, sum(n) FROM zakaz.orders", "server_refused_statement", "zakaz.orders.n", [
+        "Code: 215. DB::Exception: Column zakaz.orders.n is not under aggregate function and not in GROUP BY keys. In "
+        "query SELECT n, sum(n) FROM orders. (NOT_AN_AGGREGATE)",
+        "Code: 215. DB::Exception: Column 'zakaz.orders.n' is not under aggregate function and not in GROUP BY keys.",
+    ]),
     (47, "DELETE FROM zakaz.orders WHERE sale_dt < now()", "server_missing_column", "zakaz.orders.sale_dt", [
         "Code: 47. DB::Exception: Unknown expression or function identifier `sale_dt`. In scope sale_dt < now().",
         "Code: 47. DB::Exception: Missing columns: 'sale_dt' while processing query: 'sale_dt < now()'",
