@@ -62,8 +62,8 @@ _GRANT_IN_TEXT = re.compile(r"grant(?:s)?\s+(.+?)\s+ON\s+([^\s,;]+?)(?:\.\s|\.?$
 _NAME = r"`(?:[^`\\]|\\.)+`|\"[^\"]+\"|[^\s`'\",().]+"
 _ASIDE = re.compile(
     r":? [Ww]hile (?:executing|processing|reading header)\b|[:.] In (?:scope|query) | in scope |\.? Expected one of: "
-    r"|\.? Note: there are |: data for INSERT was parsed|\n?: (?:Could not print diagnostic|Buffer has gone)| \(version "
-    r"|\n?: \nRow \d|\n\nRow \d"
+    r"|\.? Note: there are |: data for INSERT was parsed|\n?: (?:Could not print diagnostic|Buffer has gone)"
+    r"| \(version |\n?: \nRow \d|\n\nRow \d"
     r"|\.? Maybe you meant|, maybe you meant|\.? Log: \n"
 )
 _UUID = re.compile(r"\s*\([0-9a-f]{8}-[0-9a-f-]{27}\)")
