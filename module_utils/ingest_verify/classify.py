@@ -216,7 +216,8 @@ def _missing_table(refusal: Refusal, catalog: Catalog) -> Cause:
     missing = next(((d, t) for d, t in named if not catalog.has_table(d, t)), named[0] if named else (None, "?"))
     database, table = missing
     name = f"{database}.{table}" if database else table
-    if database and database not in catalog.databases:
+    # A reader that sees no database at all sees too little to say that this one is missing.
+    if database and catalog.databases and database not in catalog.databases:
         return _database_cause(refusal, catalog, database)
     # A table that the statement does not name is read or written by a view on the one that it names.
     named_by_it = {name for _, name in source_tables(refusal.sql)} | {refusal.target.table}

@@ -21,7 +21,7 @@ from .classify import (
     is_recoverable,
     to_finding,
 )
-from .client import clean_exception, quote_string
+from .client import ServerError, clean_exception, quote_string
 from .client_log import ClientError, ClientLog, client_findings, read_client_log
 from .client_rules import OWN_CODE
 from .evidence import Evidence, Query, StatementGroup, parse_time
@@ -175,7 +175,8 @@ def diagnose_log(request: Request, reason: str) -> Diagnosis:
     log = read_client_log(request.client_log) if request.client_log else None
     if log is not None:
         result.findings = client_findings(log, request.ingest or {})
-        result.findings += [_log_only_finding(error) for error in log.errors if error.server_code is not None]
+        served = [error for error in log.errors if error.server_code is not None]
+        result.findings += [_log_only_finding(error, request) for error in served]
     if request.ingest is not None:
         # What an ingest says of a server that went away is the effect of that.
         told = [f for f in result.findings if f.severity == "error" and f.cause.startswith(("client_", "server_"))]
@@ -195,23 +196,32 @@ def diagnose_log(request: Request, reason: str) -> Diagnosis:
     return result
 
 
-def _log_only_finding(error: ClientError) -> Finding:
-    known = {
-        "exception": clean_exception(error.text),
-        "code": error.server_code,
-        "count": error.count,
-        "first": error.first,
-        "last": error.last,
-        "log_table": "the client's log",
-    }
-    return Finding(
-        STAGE,
-        "error",
-        "server_refused_statement",
-        f"By the client's log the server refused a statement with code {error.server_code}: {error.message[:200]}",
-        next_step="Judge again with the server reachable: it knows the statement and what it lacks.",
-        evidence={key: value for key, value in known.items() if value is not None},
+def _told_refusal(error: ClientError, request: Request, name: str) -> Refusal:
+    """A refusal as the client tells it: the statement only where its message repeats it."""
+    told = _SQL_TOLD.search(error.text)
+    return Refusal(
+        sql=next(filter(None, told.groups()), "") if told else "",
+        exception=error.text,
+        code=error.server_code or 0,
+        code_name=name,
+        user=(list(request.users) or [""])[0],
+        current_database=request.database or "",
     )
+
+
+def _log_only_finding(error: ClientError, request: Request) -> Finding:
+    def unanswered(sql: str) -> list[dict[str, Any]]:
+        raise ServerError(0, "the server is not asked", sql)
+
+    name = re.search(r"\(([A-Z][A-Z0-9_]{3,})\)", error.text)
+    refusal = _told_refusal(error, request, name[1] if name else "")
+    # What exists is not known; the code and the text still say what was refused.
+    finding = to_finding(classify(refusal, Catalog(Evidence(unanswered))), refusal)
+    finding.headline = f"By the client's log (code {error.server_code}): {finding.headline}"
+    finding.next_step = f"{finding.next_step or ''}\nJudge again with the server reachable: it knows the statement."
+    known = {"count": error.count, "first": error.first, "last": error.last, "log_table": "the client's log"}
+    finding.evidence.update({key: value for key, value in known.items() if value is not None})
+    return finding
 
 
 class _Diagnoser:
@@ -536,15 +546,7 @@ class _Diagnoser:
 
     def _reported_finding(self, error: ClientError) -> Finding:
         code = error.server_code or 0
-        told = _SQL_TOLD.search(error.text)
-        refusal = Refusal(
-            sql=next(filter(None, told.groups()), "") if told else "",
-            exception=error.text,
-            code=code,
-            code_name=self.evidence.code_names([code]).get(code, ""),
-            user=(list(self.request.users) or [""])[0],
-            current_database=self.request.database or "",
-        )
+        refusal = _told_refusal(error, self.request, self.evidence.code_names([code]).get(code, ""))
         lines = [row for row in self.evidence.text_errors(self.window) if f"Code: {code}." in row["text"]]
         finding = to_finding(classify(refusal, self.catalog), refusal)
         finding.evidence.update(count=error.count)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
 from ansible.module_utils.ingest_verify.attribution import attribute
 from ansible.module_utils.ingest_verify.catalog import Catalog, nearest
 from ansible.module_utils.ingest_verify.classify import Refusal, classify, is_recoverable, view_in
-from ansible.module_utils.ingest_verify.diagnose import hiding
+from ansible.module_utils.ingest_verify.diagnose import Request, diagnose_log, hiding
 from ansible.module_utils.ingest_verify.evidence import (
     EvidenceError,
     Program,
@@ -259,6 +260,20 @@ def test_each_versions_wording_leads_to_the_same_cause(code: int, sql: str, caus
     found = classify(Refusal(sql, text, code, "", "u", "default"), Catalog(FakeEvidence()))  # type: ignore[arg-type]
     assert (found.cause, found.object) == (cause, name)
     assert found.next_step
+
+
+def test_a_log_alone_names_what_the_server_refused(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text(
+        "2026/11/23 04:00:01 insert: code: 60, message: Table zakaz.order does not exist\nexit status 1\n"
+        "ERROR Code: 497. DB::Exception: u: Not enough privileges. To execute this query, it's necessary to have the "
+        "grant INSERT(a) ON zakaz.t. (ACCESS_DENIED)\n"
+    )
+    said = diagnose_log(Request(client_log=str(log), users=["u"]), "connection refused")
+    found = {finding.cause: finding for finding in said.findings}
+    assert found["server_missing_table"].object == "zakaz.order"
+    assert "GRANT INSERT ON zakaz.t TO `u`" in (found["server_missing_grant"].next_step or "")
+    assert said.verdict == "FAIL"
 
 
 def test_views_are_found_in_the_texts_of_all_versions() -> None:
