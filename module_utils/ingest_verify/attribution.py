@@ -66,15 +66,15 @@ def attribute(
         return Attribution(
             list(groups), [], "every statement in the window (no user, program or log_comment was given)"
         )
-    shown = {group.program for group in groups} - {group.program for group in groups if _writes(group)}
-    shown = {program for program in shown if _SHOWS.search(f"{program.http_user_agent} {program.client_name}")}
+    reported = {group.program for group in groups if group.code and is_reported(group, client_text)}
+    shown = {group.program for group in groups if _SHOWS.search(" ".join(_names_of(group.program)))}
+    shown -= reported | {group.program for group in groups if _writes(group)}
     others = [("another program of the same user", group) for group in groups if group.program in shown]
     groups = [group for group in groups if group.program not in shown]
     programs = list(dict.fromkeys(group.program for group in groups))
     if len(programs) <= 1:
         return Attribution(list(groups), others, "user and window: one program only")
 
-    reported = {group.program for group in groups if group.code and is_reported(group, client_text)}
     writers = {group.program for group in groups if touches(target_of(group), targets) and _writes(group)}
     policy = "user and window, then the programs that write to the target tables"
     if not writers:
@@ -93,6 +93,10 @@ def attribute(
     reason = "another program of the same user"
     others += [(reason, group) for group in groups if group.program not in chosen]
     return Attribution(run, others, policy)
+
+
+def _names_of(program: Program) -> tuple[str, str]:
+    return program.http_user_agent, program.client_name
 
 
 def _writes(group: StatementGroup) -> bool:

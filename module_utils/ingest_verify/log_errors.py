@@ -201,6 +201,11 @@ _TAIL = re.compile(
 )
 
 
+# What a JSON line says beside `status` when it speaks of the run.
+_OF_A_RUN = frozenset({
+    "rows_processed", "rows", "rows_written", "written", "inserted", "loaded", "job", "run_id", "metrics", "elapsed",
+    "duration", "duration_ms", "duration_seconds", "started_at", "finished_at", "exit_code",
+})  # fmt: skip
 _ROW_SHOWN = re.compile(r"Row \d+:|Column \d+, |ERROR: ")
 
 
@@ -657,7 +662,10 @@ class ErrorParser:
                 self.feed(f"{stamp} {line}" if isinstance(stamp, str) and _RFC3339.match(stamp) else line)
             return True
         self._close()
-        if "outcome" in record or "cause" in record or isinstance(record.get("status"), str):
+        if "outcome" in record or "cause" in record:
+            self.outcome = record
+        elif isinstance(record.get("status"), str) and _OF_A_RUN.intersection(record):
+            # Orders and answers have a status too.
             self.outcome = record
         level = _json_level(record)
         trace = _json_traceback(record)

@@ -326,6 +326,13 @@ def test_a_dry_run_is_named_though_it_ends_well(tmp_path: Path) -> None:
     assert finding.cause == "config_dry_run"
 
 
+def test_a_record_with_a_status_is_no_outcome_of_the_run(tmp_path: Path) -> None:
+    order = '{"id": 17, "status": "failed", "price": 3}\n'
+    assert findings(tmp_path, "INFO start\n" + order, exit_code=0) == []
+    assert findings(tmp_path, json.dumps(json.loads(order), indent=2) + "\n", exit_code=0) == []
+    assert cause(tmp_path, '{"job": "x", "status": "failed", "rows": 3}\n', exit_code=0)
+
+
 def test_a_quiet_run_gives_nothing(tmp_path: Path) -> None:
     assert findings(tmp_path, "INFO 50 orders, 0 errors\nINFO done\n", exit_code=0) == []
     assert findings(tmp_path, '{"outcome":"ok","cause":null,"rows_processed":50}\n', exit_code=0) == []

@@ -361,6 +361,9 @@ def test_the_program_that_writes_the_targets_is_the_run() -> None:
 def test_a_tool_that_shows_data_is_never_the_run_unless_it_writes() -> None:
     grafana = replace(GROUP, program=replace(LOADER, http_user_agent="Grafana/9"), query="SELECT x FROM z.t", code=47)
     assert attribute([grafana], **ASKED).run == []
+    told = replace(grafana, exception="Code: 47. DB::Exception: Unknown expression identifier `sale_day` in scope x.")
+    text = "ERROR Unknown expression identifier `sale_day` in scope x."
+    assert attribute([told], **{**ASKED, "client_text": text}).run == [told]
     writing = replace(grafana, query="INSERT INTO z.t VALUES")
     assert attribute([writing], **ASKED).run == [writing]
 
