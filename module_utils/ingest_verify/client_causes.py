@@ -216,10 +216,14 @@ def _by_end(
         return _killed_for_memory(log, certain=True)
     if ingest.get("timed_out"):
         return None if chosen and not chosen.judged.generic else _timed_out(log, ingest, context, outcome)
+    if match := _NOT_EXECUTED.search(log.tail[-1] if log.tail else ""):
+        # What runs the container says so with any exit code.
+        kind = 127 if match[1].lower().startswith("no such") else 126
+        return _not_started(kind, int(code or 0), log, context)
     if code in (125, 126, 127):
         # A shell names its own line, whichever command was missing.
         raised = chosen is not None and chosen.error.traceback and chosen.error.type
-        return None if raised else _not_started(int(code), log, context)
+        return None if raised else _not_started(int(code), int(code), log, context)
     if code == 137:
         memory = chosen is not None and chosen.judged.cause == "client_killed_memory"
         return None if memory else _killed_for_memory(log, certain=False)
@@ -258,6 +262,11 @@ def _by_end(
     return None
 
 
+_NOT_EXECUTED = re.compile(
+    r"^(?:exec |standard_init_linux\S* )\S+.*: (no such file or directory|exec format error|permission denied)", re.I
+)
+
+
 def _crash_place(log: ClientLog) -> str:
     """The innermost frame of Python's faulthandler, which prints them the other way round than a traceback."""
     match = re.search(r"File \"([^\"]+)\", line (\d+) in (\S+)", "\n".join(log.tail))
@@ -288,7 +297,8 @@ def _killed_for_memory(log: ClientLog, *, certain: bool) -> Judged:
     )
 
 
-def _not_started(code: int, log: ClientLog, context: Context) -> Judged:
+def _not_started(kind: int, code: int, log: ClientLog, context: Context) -> Judged:
+    """Why nothing ran: `kind` is 125, 126 or 127 as a shell and Docker count, `code` what the container ended with."""
     told = "\n".join(log.tail)
     match = re.search(
         r"exec:? \\?\"?([^\"\\:]+)\\?\"?: (?:executable file not found|no such file|stat |permission denied)"
@@ -300,20 +310,20 @@ def _not_started(code: int, log: ClientLog, context: Context) -> Judged:
     command = command or context.command
     shown = f" {command}" if command else ""
     said = f" ({_shown(log.tail[-1])})" if log.tail else ""
-    if code == 127:
+    if kind == 127:
         return Judged(
             "client_no_such_command",
-            f"There is no such command as the ingest's{shown} (exit code 127){said}.",
+            f"There is no such command as the ingest's{shown} (exit code {code}){said}.",
             "Check the command or the image's ENTRYPOINT (docker image inspect -f '{{.Config.Entrypoint}} "
-            "{{.Config.Cmd}}'), "
-            "and that the image has it: docker run --rm --entrypoint sh <image> -c 'command -v <command>'.",
+            "{{.Config.Cmd}}'), and that the image has it: docker run --rm --entrypoint sh <image> -c 'command -v "
+            "<command>'. A script that is there lacks its interpreter: look at its first line (#!), and for Windows line ends in it.",
             about.INGEST,
             object=command or None,
         )
-    if code == 126:
+    if kind == 126:
         return Judged(
             "client_not_executable",
-            f"The ingest's command{shown} is there and cannot be executed (exit code 126){said}.",
+            f"The ingest's command{shown} is there and cannot be executed (exit code {code}){said}.",
             "Make it executable (chmod +x, in the Dockerfile too), check its first line (#!) and that it has no "
             "Windows "
             "line ends, and that the image was built for this machine's architecture.",
@@ -322,7 +332,7 @@ def _not_started(code: int, log: ClientLog, context: Context) -> Judged:
         )
     return Judged(
         "client_not_started",
-        f"Docker could not start the ingest's container (exit code 125){said}.",
+        f"Docker could not start the ingest's container (exit code {code}){said}.",
         "Correct what Docker's message names: an option, the network, the image, the env file.",
         about.CONFIGURATION,
     )

@@ -133,7 +133,8 @@ def _missing_module(error: ClientError, _: Context) -> Judged | None:
 
 
 _FILE = re.compile(
-    r"(?:FileNotFoundError|PermissionError|IsADirectoryError|NotADirectoryError|Errno (?:2|13|20|21)\b"
+    r"(?:FileNotFoundError|PermissionError|IsADirectoryError|NotADirectoryError|Errno (?:2|13|20|21|30)\b"
+    r"|read-only file system|EROFS"
     r"|no such file\b|permission denied|ENOENT|EACCES|NoSuchFileException|AccessDeniedException"
     r"|can't open file)",
     re.IGNORECASE,
@@ -148,7 +149,7 @@ def _file(error: ClientError, _: Context) -> Judged | None:
         return None
     found = _FILE_NAME.search(text or error.message)
     name = (found[1] or found[2]) if found else None
-    denied = re.search(r"(?i)permission|denied|EACCES|Errno 13", told) is not None
+    denied = re.search(r"(?i)permission|denied|EACCES|Errno (?:13|30)|read-only|EROFS", told) is not None
     return Judged(
         "client_file_denied" if denied else "client_file_missing",
         f"The ingest {'may not use' if denied else 'does not find'} the file {name or 'that it needs'}{place(error)}.",

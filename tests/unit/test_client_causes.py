@@ -254,6 +254,9 @@ def test_a_docker_logs_copy_reads_the_same(tmp_path: Path) -> None:
         ("sh: 1: loader: not found\n", {"exit_code": 127}, "client_no_such_command"),
         ("/app/loader.sh: Permission denied\n", {"exit_code": 126}, "client_not_executable"),
         ("exec /app/loader: exec format error\n", {"exit_code": 126}, "client_not_executable"),
+        ("exec /usr/bin/python: exec format error\n", {"exit_code": 1}, "client_not_executable"),
+        ("exec /entrypoint.sh: no such file or directory\n", {"exit_code": 1}, "client_no_such_command"),
+        ("OSError: [Errno 30] Read-only file system: '/app/x'\n", {"exit_code": 1}, "client_file_denied"),
         ("docker: Error response from daemon: network x not found.\n", {"exit_code": 125}, "client_not_started"),
         (
             "INFO fetching page 3 of /orders\n",
