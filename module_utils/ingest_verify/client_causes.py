@@ -316,7 +316,8 @@ def _not_started(kind: int, code: int, log: ClientLog, context: Context) -> Judg
             f"There is no such command as the ingest's{shown} (exit code {code}){said}.",
             "Check the command or the image's ENTRYPOINT (docker image inspect -f '{{.Config.Entrypoint}} "
             "{{.Config.Cmd}}'), and that the image has it: docker run --rm --entrypoint sh <image> -c 'command -v "
-            "<command>'. A script that is there lacks its interpreter: look at its first line (#!), and for Windows line ends in it.",
+            "<command>'. A script that is there lacks its interpreter: look at its first line (#!), and for "
+            "Windows line ends in it.",
             about.INGEST,
             object=command or None,
         )
