@@ -434,7 +434,7 @@ def _values_syntax(refusal: Refusal, catalog: Catalog) -> Cause | None:
         columns = catalog.columns(target.database, target.table)
         listed = list(target.columns) if target.columns else list(columns)
         # The newer servers name the column.
-        unescaped = re.search(r"()('[^',()]*'\w[^',()]*')", refusal.text)
+        unescaped = re.search(r"()(?:here: |\(|, )('[^',()]*'\w[^',()]*')", refusal.text)
         unescaped = re.search(r"column `?([^`\s]+)`?[^\n]* here: ('[^',]*'[^\s,')][^,)]*)", refusal.text) or unescaped
         if unescaped:
             return Cause(

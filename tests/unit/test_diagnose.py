@@ -196,6 +196,8 @@ WORDINGS = [
     (62, "INSERT INTO zakaz.orders (order_id) VALUES", "server_column_count", "zakaz.orders", [
         "Code: 62. DB::Exception: Cannot parse expression of type String here: 'b',3): While executing "
         "ValuesBlockInputFormat: data for INSERT was parsed from query. (SYNTAX_ERROR)",
+        "Code: 62. DB::Exception: Expected ',' after the value of column `n` of type String here: 'b'): While "
+        "executing ValuesBlockInputFormat. (SYNTAX_ERROR)",
     ]),
     (215, "SELECT n, sum(n) FROM zakaz.orders", "server_refused_statement", "zakaz.orders.n", [
         "Code: 215. DB::Exception: Column zakaz.orders.n is not under aggregate function and not in GROUP BY keys. In "
