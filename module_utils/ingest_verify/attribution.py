@@ -13,6 +13,13 @@ from .sql_text import Target, statement_target
 _WRITING = {"INSERT", "CREATE", "ALTER", "DROP", "TRUNCATE", "OPTIMIZE", "DELETE", "UPDATE", "RENAME", "EXCHANGE"}
 
 
+# Programs that people and dashboards read with; none of them loads.
+_SHOWS = re.compile(
+    r"(?i)grafana|dbeaver|datagrip|metabase|superset|redash|tabix|tableau|power ?bi|looker|datalens|mozilla|exporter"
+    r"|zabbix"
+)
+
+
 @dataclass
 class Attribution:
     """`run` holds the run's statements; `excluded` those of others, each with the reason; `policy` says in words by
@@ -46,9 +53,10 @@ def attribute(
 ) -> Attribution:
     """Tell the run's statements from those of other programs that share its user.
 
-    With a mark (`in_run`) only marked statements count. Without any filter (`narrowed` false) all do. Otherwise one
-    program is the run; of several, in this order: those whose failure the client's own log reports, those that write to
-    `targets`, those that write at all; of several writers, those that were not active before the window already.
+    With a mark (`in_run`) only marked statements count. Without any filter (`narrowed` false) all do. Otherwise tools
+    that show data and wrote nothing are left out, and one program is the run; of several, in this order: those whose
+    failure the client's own log reports, those that write to `targets`, those that write at all; of several writers,
+    those that were not active before the window already.
     """
     if any(group.in_run for group in groups):
         run = [group for group in groups if group.in_run]
@@ -58,11 +66,15 @@ def attribute(
         return Attribution(
             list(groups), [], "every statement in the window (no user, program or log_comment was given)"
         )
+    reported = {group.program for group in groups if group.code and is_reported(group, client_text)}
+    shown = {group.program for group in groups if _SHOWS.search(" ".join(_names_of(group.program)))}
+    shown -= reported | {group.program for group in groups if _writes(group)}
+    others = [("another program of the same user", group) for group in groups if group.program in shown]
+    groups = [group for group in groups if group.program not in shown]
     programs = list(dict.fromkeys(group.program for group in groups))
     if len(programs) <= 1:
-        return Attribution(list(groups), [], "user and window: one program only")
+        return Attribution(list(groups), others, "user and window: one program only")
 
-    reported = {group.program for group in groups if group.code and is_reported(group, client_text)}
     writers = {group.program for group in groups if touches(target_of(group), targets) and _writes(group)}
     policy = "user and window, then the programs that write to the target tables"
     if not writers:
@@ -79,7 +91,12 @@ def attribute(
         policy = "user and window, then the programs that were not active before the window"
     run = [group for group in groups if group.program in chosen]
     reason = "another program of the same user"
-    return Attribution(run, [(reason, group) for group in groups if group.program not in chosen], policy)
+    others += [(reason, group) for group in groups if group.program not in chosen]
+    return Attribution(run, others, policy)
+
+
+def _names_of(program: Program) -> tuple[str, str]:
+    return program.http_user_agent, program.client_name
 
 
 def _writes(group: StatementGroup) -> bool:

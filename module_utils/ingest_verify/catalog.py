@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
 from .evidence import Evidence
+from .sql_text import Target
 
 
 class Catalog:
@@ -16,6 +18,7 @@ class Catalog:
     def __init__(self, evidence: Evidence) -> None:
         self.evidence = evidence
         self._columns: dict[tuple[str, str], dict[str, str]] = {}
+        self._computed: dict[tuple[str, str], dict[str, str]] = {}
 
     @cached_property
     def databases(self) -> list[str]:
@@ -31,8 +34,15 @@ class Catalog:
             return {}
         key = (database, table)
         if key not in self._columns:
-            self._columns[key] = {row["name"]: row["type"] for row in self.evidence.columns(database, table)}
+            rows = self.evidence.columns(database, table)
+            self._columns[key] = {row["name"]: row["type"] for row in rows}
+            kinds = {row["name"]: row["default_kind"] for row in rows}
+            self._computed[key] = {name: kind for name, kind in kinds.items() if kind in ("ALIAS", "MATERIALIZED")}
         return self._columns[key]
+
+    def computed(self, database: str | None, table: str | None) -> dict[str, str]:
+        """`ALIAS` or `MATERIALIZED` by name, for the columns that no INSERT can fill."""
+        return self._computed[(database, table)] if self.columns(database, table) and database and table else {}
 
     def has_table(self, database: str | None, table: str) -> bool:
         return (database, table) in self.tables or bool(self.columns(database, table))
@@ -58,9 +68,21 @@ class Catalog:
     def table_facts(self, database: str | None, table: str | None) -> dict[str, Any] | None:
         return self.evidence.table_facts(database, table) if database and table else None
 
-    def view_using(self, table: str) -> str | None:
-        """A materialized view that names this table, which itself may be gone."""
-        return next((f"{owner}.{name}" for owner, name in self.evidence.views_naming(table)), None)
+    def view_using(self, table: str, source: Target) -> str | None:
+        """A materialized view that names this table, which itself may be gone, and that `source` pushes to: by its own
+        name in the view's definition, or at least (a chain of views) by their common database."""
+        direct, chained = [], []
+        for owner, name, definition in self.evidence.views_naming(table):
+            if _names(definition, table):
+                if source.table and _names(definition, source.table):
+                    direct.append(f"{owner}.{name}")
+                elif owner == source.database:
+                    chained.append(f"{owner}.{name}")
+        return next(iter(direct + chained), None)
+
+
+def _names(definition: str, name: str) -> bool:
+    return re.search(rf"(?<![\w$]){re.escape(name)}(?![\w$])", definition) is not None
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from .catalog import Catalog, nearest
 from .client import clean_exception, quote_identifier, quote_table
 from .findings import Finding
+from .refusal_rules import RULES
 from .sql_text import Target, source_tables, statement_target
 
 STAGE = "qtickets_ingest"
@@ -54,10 +55,17 @@ _TYPE_CODES = {
     676, 691, 728,
 }  # fmt: skip
 _VIEW_IN_TEXT = re.compile(r"pushing to view\s+`?([\w.$]+)`?(?:\.`?([\w$]+)`?)?(?:\s+\([0-9a-f-]{36}\))?")
-_REMOTE = re.compile(r"Received from ([\w.\-\[\]:]+?)\.\s+(?:DB::Exception:\s*)?")
-_NESTED_CODE = re.compile(r"Code: \d+\.\s+(?:DB::Exception:\s*)?")
+_REMOTE = re.compile(r"Received from ([\w.\-\[\]:]+?)\.\s+(?:DB::\w*Exception:\s*)?")
+_NESTED_CODE = re.compile(r"Code: \d+\.\s+(?:DB::\w*Exception:\s*)?|^DB::\w*Exception: ")
 _QUOTED = re.compile(r"[`'\"]([^`'\"]{1,200})[`'\"]")
 _GRANT_IN_TEXT = re.compile(r"grant(?:s)?\s+(.+?)\s+ON\s+([^\s,;]+?)(?:\.\s|\.?$|\s|,|;|\()")
+_NAME = r"`(?:[^`\\]|\\.)+`|\"[^\"]+\"|[^\s`'\",().]+"
+_ASIDE = re.compile(
+    r":? [Ww]hile (?:executing|processing|reading header)\b|[:.] In (?:scope|query) | in scope |\.? Expected one of: "
+    r"|\.? Note: there are |: data for INSERT was parsed|\n?: (?:Could not print diagnostic|Buffer has gone)"
+    r"| \(version |\n?: \nRow \d|\n\nRow \d"
+    r"|\.? Maybe you meant|, maybe you meant|\.? Log: \n"
+)
 _UUID = re.compile(r"\s*\([0-9a-f]{8}-[0-9a-f-]{27}\)")
 
 
@@ -75,6 +83,8 @@ class Refusal:
     tables: list[str] = field(default_factory=list)
     view: str | None = None
     view_target: str | None = None
+    # Names of the temporary tables that the same run made.
+    temporary: frozenset[str] = frozenset()
 
     @property
     def target(self) -> Target:
@@ -93,8 +103,15 @@ class Refusal:
         """The innermost message: without codes, prefixes of other servers, and ids of tables."""
         text = _REMOTE.sub("", clean_exception(self.exception))
         text = _NESTED_CODE.sub("", text)
-        text = re.sub(r"\s*\([A-Z][A-Z0-9_]{3,}\)(?=[.\s]|$)", "", text)
+        text = re.sub(r"\s*\([A-Z][A-Z0-9_]{3,}\)(?=[.,\s]|$)", "", text)
+        # Names that the analyzer gives to the tables of a join.
+        text = re.sub(r"\b__table\d+\.", "", text)
         return _UUID.sub("", text).strip()
+
+    @property
+    def brief(self) -> str:
+        """The message's own sentence, without the server's asides: what it was executing, what the parser expected."""
+        return " ".join(_ASIDE.split(self.text, maxsplit=1)[0].split()).strip(" .:")[:300]
 
 
 @dataclass
@@ -149,13 +166,16 @@ def classify(refusal: Refusal, catalog: Catalog) -> Cause:
 
 
 def _classify_plain(refusal: Refusal, catalog: Catalog) -> Cause:
-    handler = _HANDLERS.get(refusal.code)
-    if handler is None and (refusal.code in _TYPE_CODES or _TYPE_NAMES.search(refusal.code_name)):
-        handler = _type_mismatch
-    if handler is None and refusal.target.verb in ("CREATE", "ALTER", "DROP", "RENAME"):
-        handler = _unsupported_ddl
-    cause = handler(refusal, catalog) if handler else None
-    return cause or _generic(refusal)
+    handlers: list[_Handler] = [_special, *filter(None, [_HANDLERS.get(refusal.code)])]
+    if refusal.code in _TYPE_CODES or _TYPE_NAMES.search(refusal.code_name):
+        handlers.append(_type_mismatch)
+    # A schema statement is wrong in itself; a value or a column that it names is nothing to convert or to add.
+    in_itself = refusal.code in _TYPE_CODES or (refusal.code == 16 and refusal.target.verb == "CREATE")
+    handlers.insert(1 if in_itself else len(handlers), _unsupported_ddl)
+    for handler in handlers:
+        if cause := handler(refusal, catalog):
+            return cause
+    return _generic(refusal)
 
 
 def view_in(exception: str) -> str | None:
@@ -177,12 +197,13 @@ def _named_tables(refusal: Refusal) -> list[tuple[str | None, str]]:
     named: list[tuple[str | None, str]] = []
     text = refusal.text
     # The bare form ("Table a.b does not exist") has no quotes; every version has one of the two.
-    for match in re.finditer(r"(?:[Tt]able|identifier)\s+[`'\"]?([^\s`'\",()]+)(?:`\.`([^`]+)`)?[`'\"]?", text):
-        raw = match.group(1).rstrip(".") + (f".{match.group(2)}" if match.group(2) else "")
-        if raw.lower() in ("expression", "identifier", "function", "engine", "in"):
+    for match in re.finditer(rf"(?:[Tt]able|identifier)\s+'?({_NAME})(?:\.({_NAME}))?", text):
+        first, second = (part and part.strip('`"').rstrip(".") for part in match.groups())
+        if second is None and first.lower() in ("expression", "identifier", "function", "engine", "in"):
             continue
-        database, _, table = raw.rpartition(".")
-        named.append((database or refusal.current_database or None, table))
+        if second is None and "." in first:
+            first, _, second = first.partition(".")
+        named.append((first, second) if second else (refusal.current_database or None, first))
     target = refusal.target
     if target.table and target.verb != "CREATE":
         named.append((target.database, target.table))
@@ -195,12 +216,13 @@ def _missing_table(refusal: Refusal, catalog: Catalog) -> Cause:
     missing = next(((d, t) for d, t in named if not catalog.has_table(d, t)), named[0] if named else (None, "?"))
     database, table = missing
     name = f"{database}.{table}" if database else table
-    if database and database not in catalog.databases:
+    # A reader that sees no database at all sees too little to say that this one is missing.
+    if database and catalog.databases and database not in catalog.databases:
         return _database_cause(refusal, catalog, database)
     # A table that the statement does not name is read or written by a view on the one that it names.
     named_by_it = {name for _, name in source_tables(refusal.sql)} | {refusal.target.table}
-    view = None if refusal.view or table in named_by_it else catalog.view_using(table)
-    if view:
+    pushes = refusal.target.verb == "INSERT" and not refusal.view and table not in named_by_it
+    if pushes and (view := catalog.view_using(table, refusal.target)):
         return _view_failed(refusal, catalog, view)
     near = catalog.nearest_table(database, table)
     exists_now = catalog.has_table(database, table)
@@ -210,6 +232,23 @@ def _missing_table(refusal: Refusal, catalog: Catalog) -> Cause:
     elif near:
         actual += f"; the nearest existing name is {near}"
     step = f"SHOW TABLES FROM {quote_identifier(database)};" if database else "SHOW TABLES;"
+    side = "schema"
+    # Sent without a database, on a connection to one that is not the table's.
+    astray = near and not near.startswith(f"{database}.") and database == refusal.current_database
+    if table in refusal.temporary:
+        actual = f"{table} was made as a temporary table, which lives in the session that made it, and not in this one"
+        action = (
+            "Send both statements in one session: the same connection over the native protocol, the same session_id "
+            "over HTTP; or use a plain table and drop it afterwards."
+        )
+        near, side = None, "the ingest"
+    elif refusal.target.verb == "DROP":
+        action, side = f"Write DROP {refusal.target.kind} IF EXISTS in the ingest. To look: {step}", "the ingest"
+    else:
+        action = (
+            "Create it by applying the schema (ansible-playbook verify.yml --tags schema_apply), then run the "
+            f"ingest again. To look: {step}"
+        )
     return Cause(
         "server_missing_table",
         f"Table {name} does not exist: the server refused {_what(refusal.target)}."
@@ -217,10 +256,10 @@ def _missing_table(refusal: Refusal, catalog: Catalog) -> Cause:
         object=name,
         expected=f"table {name}",
         actual=actual,
-        next_step="Create it by applying the schema (ansible-playbook verify.yml --tags schema_apply), then run the "
-        f"ingest again. To look: {step}"
-        + (f" If {near} is meant, correct the name in the ingest." if near and not exists_now else ""),
-        fix_side="schema",
+        next_step=action
+        + (f" If {near} is meant, correct the name in the ingest." if near and not exists_now else "")
+        + (f" The ingest's connection is to database {database}: correct that in its settings." if astray else ""),
+        fix_side=side,
     )
 
 
@@ -287,6 +326,9 @@ def _missing_column(refusal: Refusal, catalog: Catalog) -> Cause | None:
     column, table = None, tables[0] if tables else None
     if target.verb == "INSERT" and target.columns and table:
         column = next((name for name in target.columns if known_of[table] and name not in known_of[table]), None)
+        computed = catalog.computed(*table)
+        if filled := next((name for name in target.columns if name in computed), None):
+            return _computed_column(refusal, filled, computed[filled])
     if column is None:
         every = {name for columns in known_of.values() for name in columns}
         column = next((name for name in _column_names_in(refusal.text) if name not in every), None)
@@ -316,6 +358,8 @@ def _missing_column(refusal: Refusal, catalog: Catalog) -> Cause | None:
         step += f" -- type as in {elsewhere[0]}"
     if near:
         step += f"\nIf the ingest is wrong: it should send {quote_identifier(near)}."
+    if re.search(r"(?i)\bto (?:drop|clear|rename|modify|comment)\b", refusal.text):
+        step = f"Write COLUMN IF EXISTS {quote_identifier(column)} in the ingest's ALTER."
     return Cause(
         "server_missing_column",
         f"Column {column} is missing in {where}: the server refused {_what(target)}."
@@ -325,6 +369,20 @@ def _missing_column(refusal: Refusal, catalog: Catalog) -> Cause | None:
         actual=actual,
         next_step=step,
         fix_side="schema, when the table is older than the ingest; else the ingest",
+    )
+
+
+def _computed_column(refusal: Refusal, column: str, kind: str) -> Cause:
+    name = refusal.target.name
+    return Cause(
+        "server_computed_column",
+        f"Column {column} of {name} is {kind}: the server computes it and takes no value for it.",
+        object=f"{name}.{column}",
+        expected=f"an INSERT without {column}",
+        actual=f"{column} among the columns of the INSERT",
+        next_step=f"Leave {quote_identifier(column)} out of the INSERT's columns and values. If the ingest has to fill "
+        f"it: ALTER TABLE {name} MODIFY COLUMN {quote_identifier(column)} <type> DEFAULT <expression>;",
+        fix_side="the ingest",
     )
 
 
@@ -344,13 +402,15 @@ def _column_names_in(text: str) -> list[str]:
     return [name.strip("`'\" .:") for name in names]
 
 
-def _column_count(refusal: Refusal, catalog: Catalog) -> Cause:
+def _column_count(refusal: Refusal, catalog: Catalog) -> Cause | None:
     target = refusal.target
+    if target.verb != "INSERT":
+        return None
     columns = catalog.columns(target.database, target.table)
     counts = re.search(r"source:\s*(\d+) and result:\s*(\d+)", refusal.text)
     listed = list(target.columns) if target.columns else list(columns)
     wanted = int(counts.group(2)) if counts else len(listed)
-    actual = f"{counts.group(1)} values per row" if counts else refusal.text
+    actual = f"{counts.group(1)} values per row" if counts else refusal.brief
     names = ", ".join(f"{name} {columns.get(name, '')}".strip() for name in listed)
     return Cause(
         "server_column_count",
@@ -369,10 +429,25 @@ def _values_syntax(refusal: Refusal, catalog: Catalog) -> Cause | None:
     # In VALUES a row of another length or a stray literal surfaces as a syntax error within the data.
     target = refusal.target
     if target.verb == "INSERT" and re.search(
-        r"(?i)while executing\s+\w*Values|ValuesBlockInputFormat|value of column", refusal.text
+        r"(?i)while executing\s+\w*Values|ValuesBlockInputFormat|value of column|unmatched parentheses", refusal.text
     ):
         columns = catalog.columns(target.database, target.table)
         listed = list(target.columns) if target.columns else list(columns)
+        # The newer servers name the column.
+        unescaped = re.search(r"()(?:here: |\(|, )('[^',()]*'\w[^',()]*')", refusal.text)
+        unescaped = re.search(r"column `?([^`\s]+)`?[^\n]* here: ('[^',]*'[^\s,')][^,)]*)", refusal.text) or unescaped
+        if unescaped:
+            return Cause(
+                "server_syntax_error",
+                f"A quote inside {f'a value of {unescaped[1]}' if unescaped[1] else 'a value'} is not escaped: "
+                f"INSERT {target.name} breaks off at {unescaped[2][:80]}.",
+                object=f"{target.name}.{unescaped[1]}".rstrip("."),
+                expected="a quote within a text written as \\' or ''",
+                actual=unescaped[2][:80],
+                next_step="Do not build the values into the SQL text: hand the rows to the driver (insert, execute "
+                "with parameters), or send them as FORMAT JSONEachRow.",
+                fix_side="the ingest",
+            )
         short = re.search(r"Expected '(?:,|\))' after the value of column `?([^`\s]+)`?", refusal.text) or re.search(
             r"Cannot parse expression of type \S+ here: \S+\)", refusal.text
         )
@@ -385,7 +460,7 @@ def _values_syntax(refusal: Refusal, catalog: Catalog) -> Cause | None:
     position = re.search(r"failed at position (\d+)(?: \(([^)]*)\))?(?: \(line (\d+), col (\d+)\))?", refusal.text)
     return Cause(
         "server_syntax_error",
-        f"The server could not parse {_what(target)}: {refusal.text[:200]}",
+        f"The server could not parse {_what(target)}: {refusal.brief}",
         object=target.name,
         expected="SQL that this server version can parse",
         actual=f"a syntax error at position {position.group(1)} ({position.group(2) or ''})"
@@ -412,7 +487,7 @@ def _type_mismatch(refusal: Refusal, catalog: Catalog) -> Cause | None:
         if found:
             return found
     target = refusal.target
-    if target.verb == "SELECT" or not target.table:
+    if target.verb == "SELECT" or not target.table or target.kind == "FUNCTION":
         return None
     if _OTHER_LENGTH.search(text):
         return _column_count(refusal, catalog)
@@ -425,7 +500,7 @@ def _type_mismatch(refusal: Refusal, catalog: Catalog) -> Cause | None:
         column, expected = listed[-1], types[listed[-1]]
         also = f", or more values in the row than the {len(listed)} columns"
     if column is None:
-        kind = _type_in(text)
+        kind = _type_in(text) or _TYPE_BY_CODE.get(refusal.code)
         wanted = [name for name in listed if kind and kind in (types[name], _plain_type(types[name]))]
         wanted = wanted or [name for name in listed if kind and _base_type(types[name]) == _base_type(kind)]
         if len(wanted) == 1:
@@ -438,20 +513,33 @@ def _type_mismatch(refusal: Refusal, catalog: Catalog) -> Cause | None:
     where = f"{target.name}.{column}" if column else target.name
     quoted = quote_identifier(column) if column else "<column>"
     table = quote_table(target.database, target.table) if target.database else quote_identifier(target.table)
+    suggested = _type_for(value)
     if is_null:
         modify = f"ALTER TABLE {table} MODIFY COLUMN {quoted} Nullable({expected or '<type>'});"
         step = f"Send a value, or let the column take NULL: {modify}"
     else:
+        step = f"Convert the value in the ingest before it is sent{_FORMS.get(_base_type(expected or ''), '')}."
+        # The type that it has already would change nothing.
+        if _base_type(suggested) != _base_type(expected or ""):
+            step += (
+                f" If the table is what is wrong: ALTER TABLE {table} MODIFY COLUMN {quoted} {suggested}; "
+                "-- the type that the values need"
+            )
+    said = f"{where} does not take {seen}: expected {expected or 'another type'}."
+    if column is None and not expected:
+        said = f"The server could not read a value of {_what(target)}: {refusal.brief}."
         step = (
-            "Convert the value in the ingest before it is sent. If the table is what is wrong: "
-            f"ALTER TABLE {table} MODIFY COLUMN {quoted} {_type_for(value)}; -- the type that the values need"
+            f"Find the row (the text says which one, counted from the block's first), compare its values with DESCRIBE "
+            f"TABLE {table}, and convert them in the ingest before they are sent."
         )
+    elif not value and not is_null:
+        said = f"{said[:-1]} ({refusal.brief})."
     return Cause(
         "server_type_mismatch",
-        f"{where} does not take {seen}: expected {expected or 'another type'}.",
+        said,
         object=where,
         expected=f"{column or 'a value'} of type {expected}" if expected else None,
-        actual=f"{seen}{'' if is_null else _kind_of(value)}{also}",
+        actual=f"{seen if value else refusal.brief}{'' if is_null else _kind_of(value)}{also}",
         next_step=step,
         fix_side="the ingest, when the value is wrong; the schema, when the column's type is",
     )
@@ -461,7 +549,7 @@ def _column_in(text: str, types: dict[str, str]) -> str | None:
     for pattern in (
         r"value of (?:key|column)\s+[`'\"]?([^`'\"):,\s]+)",
         r"destination column\s+[`'\"]?([^`'\"():,\s]+)",
-        r"[Cc]olumn \d+,\s+name: ([^,]+), type: [^\n]*?ERROR",
+        r"[Cc]olumn \d+,\s+name: ([^,]+),\s+type: [^\n]*?ERROR",
         r"value of column\s+`([^`]+)`",
         r"(?:into|for|of|in) column\s+[`'\"]?([^`'\"():,\s]+)",
         r"[Cc]olumn\s+[`'\"]([^`'\"]+)[`'\"]",
@@ -478,6 +566,14 @@ def _column_in(text: str, types: dict[str, str]) -> str | None:
     return None
 
 
+# Where the text names no type, the code does.
+_TYPE_BY_CODE = {38: "Date", 41: "DateTime", 130: "Array", 376: "UUID", 467: "Bool", 675: "IPv4", 676: "IPv6"}
+_FORMS = {
+    "date": " (to 2026-11-23)",
+    "datetime": " (to 2026-11-23 04:00:00, or set date_time_input_format = 'best_effort' for the INSERT)",
+    "datetime64": " (to 2026-11-23 04:00:00.000, or set date_time_input_format = 'best_effort' for the INSERT)",
+    "decimal": " (a point before the decimals, no blanks between the digits)",
+}
 _TYPE_WORD = r"(?:U?Int|Float|Decimal|Date|DateTime|UUID|IPv|Bool|Enum|FixedString|Array|Map|Tuple|JSON)"
 
 
@@ -489,6 +585,7 @@ def _type_in(text: str) -> str | None:
     for pattern in (
         rf"(?:as|for type|of type|for|to type|to) [`'\"]?({_TYPE_WORD}\w*(?:\([^()]*\))?)",
         rf"[Cc]annot parse ({_TYPE_WORD}\w*) from String",
+        r"in (decimal) value",
         r"[Uu]nknown element .* for (enum)",
     ):
         found = re.search(pattern, text)
@@ -508,18 +605,24 @@ def _base_type(kind: str) -> str:
 
 
 def _value_in(text: str) -> str | None:
+    # The diagnostics of the text formats list the row's columns; the one that failed comes last, before ERROR.
+    row = re.search(r'parsed text: ("[^"]*"|<EMPTY>)\s*ERROR', text)
+    if row:
+        return None if row[1] == "<EMPTY>" else row[1]
     for pattern in (
         r"[Cc]annot parse string ('(?:[^'\\]|\\.)*')",
-        r"parsed text: (\"[^\"]*\")",
         r"[Cc]annot convert (?:field |value |string )?('[^']*'|\S+) (?:to|from)",
         r"here: ('(?:[^'\\]|\\.)*'|[^\s,)]+)",
+        r"unexpected (?:date|time|word)\w*: ([^\s,)]+)",
         r"[Vv]alue ('[^']*'|-?[\d.]+)",
         r"[Uu]nknown element ('[^']*')",
         r"[Cc]annot parse uuid (\S+):",
     ):
         found = re.search(pattern, text)
-        if found:
-            return found.group(1)[:100]
+        # What follows the value is the rest of the row and of the sentence.
+        value = re.sub(r"(?:\\n|\s)+(?='?$)|(?<=\w)[\"}\]]+:?$|:$", "", found[1][:100]) if found else ""
+        if value and not value.startswith("Cannot"):
+            return value
     # What follows the place where the parser stopped: the value's end, up to the next delimiter.
     rest = re.search(r"before: '([^\"',}\]]{1,80})", text)
     return f"near '{rest.group(1).strip()}'" if rest and rest.group(1).strip() else None
@@ -555,11 +658,11 @@ def _type_for(value: str | None) -> str:
 
 
 def _missing_grant(refusal: Refusal, catalog: Catalog) -> Cause:
-    wanted = [privilege for privilege in refusal.missing_privileges if " ON " in privilege]
-    if not wanted:
-        found = _GRANT_IN_TEXT.search(refusal.text + " ")
-        if found:
-            wanted = [f"{found.group(1)} ON {found.group(2).rstrip('.')}"]
+    # "Missing permissions" is what lacks; the sentence before it and the column name all that the statement needs.
+    lacking = re.search(r"Missing permissions: (.+?)\s+ON\s+([^\s,;()]+)", refusal.text)
+    wanted = [] if lacking else [privilege for privilege in refusal.missing_privileges if " ON " in privilege]
+    if not wanted and (found := lacking or _GRANT_IN_TEXT.search(refusal.text + " ")):
+        wanted = [f"{found.group(1)} ON {found.group(2).rstrip('.')}"]
     target = refusal.target
     if not wanted:
         privilege = {"DESCRIBE": "SHOW COLUMNS", "DROP": "DROP TABLE", "CREATE": f"CREATE {target.kind}"}.get(
@@ -634,6 +737,8 @@ def _host_not_allowed(refusal: Refusal, catalog: Catalog) -> Cause:
 
 
 def _readonly(refusal: Refusal, catalog: Catalog) -> Cause:
+    if re.search(r"[Cc]annot modify '\w+' setting", refusal.text):
+        return _setting(refusal, catalog)
     if refusal.code == 242:
         return Cause(
             "server_readonly",
@@ -668,6 +773,97 @@ def _quota(refusal: Refusal, catalog: Catalog) -> Cause:
         actual=refusal.text,
         next_step="SELECT * FROM system.quotas_usage; then raise the quota, or insert fewer and bigger batches.",
         fix_side="server: the user's quota",
+    )
+
+
+# Statements and their surroundings ------------------------------------------------------------------------------------
+
+
+def _special(refusal: Refusal, catalog: Catalog) -> Cause | None:
+    target = refusal.target
+    for rule in RULES:
+        if refusal.code in rule.codes and (found := re.search(rule.pattern, refusal.text)):
+            break
+    else:
+        return _remote_login(refusal) or _bare_word(refusal, catalog) or _other_format(refusal)
+    guess = re.search(r"[Mm]aybe you meant:? \[?'?([\w.]+)", refusal.text)
+    words = {
+        "name": next(filter(None, found.groups()), None) or target.name or "",
+        "what": _what(target),
+        "target": target.name or "the target",
+        "user": refusal.user,
+        "brief": refusal.brief,
+        "maybe": f" Is {guess[1]} meant?" if guess else "",
+    }
+    return Cause(
+        rule.cause,
+        rule.headline.format(**words),
+        object=rule.object.format(**words) or None,
+        expected=rule.expected.format(**words) if rule.expected else None,
+        actual=refusal.brief,
+        next_step=rule.next_step.format(**words),
+        fix_side=rule.fix_side,
+    )
+
+
+def _remote_login(refusal: Refusal) -> Cause | None:
+    """A login that another server refused to this one: the statement itself was let in."""
+    other = _REMOTE.search(refusal.exception)
+    if other is None or not refusal.sql or refusal.code not in (192, 193, 194, 195, 516):
+        return None
+    return Cause(
+        "server_remote_login",
+        f"Server {other[1]} refused the login that this server sends it for {_what(refusal.target)}: {refusal.brief}.",
+        object=other[1],
+        expected=f"a user and a password that {other[1]} knows",
+        actual=refusal.brief,
+        next_step="Correct user and password in the statement's remote(...), or the cluster's in remote_servers.",
+        fix_side="the ingest's statement, or server: remote_servers",
+    )
+
+
+def _bare_word(refusal: Refusal, catalog: Catalog) -> Cause | None:
+    """A value that stands in VALUES without quotes is read as the name of a column."""
+    if refusal.code != 47 or not re.search(r"[Ww]hile executing \w*Values", refusal.text):
+        return None
+    found = re.search(r"(?:identifier|columns):? [`']?(\w+)", refusal.text)
+    word = found[1] if found else "that is no literal"
+    python = word in ("None", "nan", "NaN", "NaT", "inf", "undefined", "True", "False")
+    return Cause(
+        "server_type_mismatch",
+        f"The value {word} stands without quotes in the VALUES of {_what(refusal.target)}: the server takes it for a "
+        "name.",
+        object=refusal.target.name,
+        expected="a literal: a number, a text in single quotes, NULL",
+        actual=f"{word}, as the ingest's language writes it" if python else f"{word} without quotes",
+        next_step="Do not build the values into the SQL text: hand the rows to the driver (insert, execute with "
+        "parameters), or send them as FORMAT JSONEachRow"
+        + ("; in SQL text it would be NULL." if python else "; in SQL text it would be quoted."),
+        fix_side="the ingest",
+    )
+
+
+def _other_format(refusal: Refusal) -> Cause | None:
+    """What was sent is not in the format that the INSERT announces, from its first byte on."""
+    target = refusal.target
+    named = re.search(r"(?i)\bFORMAT\s+(\w+)\s*$|\bFORMAT\s+(\w+)", refusal.sql)
+    begins = re.search(r"expected '[{\[]' before: '(\s*[^{\[\s'][^\n]{0,80})", refusal.text)
+    if target.verb != "INSERT" or refusal.code not in (26, 27, 117) or "reading the value of key" in refusal.text:
+        return None
+    if not (begins or re.search(r"[Nn]ot an? \w+ file|wrong magic|[Ii]nvalid \w+ file", refusal.text)):
+        return None
+    kind = next((name for name in (named.groups() if named else ()) if name), "the format that it announces")
+    seen = begins[1].partition("': ")[0] if begins else refusal.brief
+    return Cause(
+        "server_bad_input",
+        f"What the ingest sent as rows of {_what(target)} is not {kind}: {'it begins with ' if begins else ''}{seen}",
+        object=target.name,
+        expected=f"rows in format {kind}",
+        actual=seen,
+        next_step="Look at what the ingest sends as the body of this INSERT. A page or an error text of its source, "
+        "passed on unread, begins with < or with words: check the source's answer (status, content type) before it is "
+        "inserted.",
+        fix_side="the ingest",
     )
 
 
@@ -782,11 +978,12 @@ def _setting(refusal: Refusal, catalog: Catalog) -> Cause:
     name = found.group(1) if found else (re.search(r"[Ss]etting (\w+)", refusal.text) or [None, None])[1]
     return Cause(
         "server_setting_refused",
-        f"The server refused the setting {name or ''} that the ingest sends: {refusal.text[:200]}",
+        f"The server refused the setting {name or ''} that the ingest sends: {refusal.brief}",
         object=name,
         expected="settings that this server version knows and this user may set",
         actual=refusal.text,
-        next_step="Remove the setting from the ingest, or allow it in the user's profile (constraints).",
+        next_step="Remove the setting from the ingest, or allow it in the user's profile (constraints"
+        + ("; readonly = 2 lets a reader change settings)." if "readonly mode" in refusal.text else ")."),
         fix_side="the ingest",
     )
 
@@ -794,17 +991,27 @@ def _setting(refusal: Refusal, catalog: Catalog) -> Cause:
 # DDL and views -------------------------------------------------------------------------------------------------------
 
 
+# Codes that mean: this version does not know it. 48 NOT_IMPLEMENTED, 50 UNKNOWN_TYPE, 56 UNKNOWN_STORAGE,
+# 62 SYNTAX_ERROR, 115 UNKNOWN_SETTING, 344 SUPPORT_IS_DISABLED
+_OTHER_VERSION = (48, 50, 56, 62, 115, 344)
+
+
 def _unsupported_ddl(refusal: Refusal, catalog: Catalog) -> Cause | None:
     target = refusal.target
-    if target.verb not in ("CREATE", "ALTER", "DROP", "RENAME"):
+    if target.verb not in ("CREATE", "ALTER", "DROP", "RENAME", "EXCHANGE", "TRUNCATE", "OPTIMIZE", "DETACH"):
         return None
+    version = refusal.code in _OTHER_VERSION
     return Cause(
         "server_unsupported_ddl",
-        f"This server does not accept {_what(target)}: {refusal.text[:200]}",
+        f"This server does not accept {_what(target)}: {refusal.brief}",
         object=target.name,
-        expected="DDL that this server version knows",
-        actual=refusal.text,
-        next_step="Write the statement for this server's version (SELECT version()), or upgrade the server.",
+        expected="DDL that this server version knows" if version else f"{target.verb} that fits what is there",
+        actual=refusal.brief,
+        next_step="Write the statement for this server's version (SELECT version()), or upgrade the server."
+        if version
+        else "Correct the statement as the exception says"
+        + (f"; what is there: SHOW CREATE {target.kind} {target.name};" if target.verb != "CREATE" else ".")
+        + " If it works elsewhere, compare the versions (SELECT version()).",
         fix_side="schema",
     )
 
@@ -835,6 +1042,7 @@ def _view_failed(refusal: Refusal, catalog: Catalog, view: str) -> Cause:
         )
     reason = refusal.text
     reason = re.sub(r":?\s*while pushing to view.*", "", reason, flags=re.DOTALL).strip() or refusal.text
+    reason = _ASIDE.split(reason, maxsplit=1)[0] or reason
     kept = "MergeTree" in str((catalog.table_facts(target.database, target.table) or {}).get("engine", ""))
     step = f"Correct the view: SHOW CREATE TABLE {view};"
     if (
@@ -879,7 +1087,7 @@ def async_insert_failed(database: str, table: str, rows: int, refusal: Refusal, 
 def _replication(refusal: Refusal, catalog: Catalog) -> Cause:
     return Cause(
         "server_replication",
-        f"Keeper or too few replicas kept the server from {_what(refusal.target)}: {refusal.text[:200]}",
+        f"Keeper or too few replicas kept the server from {_what(refusal.target)}: {refusal.brief}",
         object=refusal.target.name,
         expected="Keeper and enough live replicas",
         actual=refusal.text,
@@ -893,9 +1101,9 @@ def _generic(refusal: Refusal) -> Cause:
     return Cause(
         "server_refused_statement",
         f"The server refused {_what(refusal.target)} with {refusal.code_name or 'code ' + str(refusal.code)}: "
-        f"{refusal.text[:200]}",
+        f"{refusal.brief}",
         object=refusal.target.name,
-        actual=refusal.text,
+        actual=refusal.brief,
         next_step=f"Run the statement alone as user {refusal.user} and correct what the exception names.",
         fix_side="the ingest, unless the exception names the server",
     )
@@ -909,7 +1117,7 @@ _HANDLERS: dict[int, _Handler] = {
     **dict.fromkeys(_COLUMN_COUNT, _column_count),
     **dict.fromkeys((192, 193, 194, 516), _authentication),
     **dict.fromkeys((225, 285, 286, 319, 999), _replication),
-    **dict.fromkeys((115, 452), _setting),
+    **dict.fromkeys((115, 452, 472), _setting),
     **dict.fromkeys((159, 160), _timeout),
     **dict.fromkeys((164, 242), _readonly),
     **dict.fromkeys((173, 241), _memory),
@@ -919,5 +1127,5 @@ _HANDLERS: dict[int, _Handler] = {
     **dict.fromkeys((202, 700, 745, 749, 762), _busy),
     243: _no_space,
     **dict.fromkeys((252, 565), _too_many_parts),
-    497: _missing_grant,
+    **dict.fromkeys((291, 497), _missing_grant),
 }

@@ -3,191 +3,82 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Callable
 
-from .log_errors import ClientError, is_library
-
-CONFIGURATION, INGEST, SOURCE, SERVER, HOST = "configuration", "the ingest", "the source", "server", "host"
-SCHEMA = "schema"
-CLICKHOUSE, API = "clickhouse", "source"
-
-_LOOPBACK = re.compile(r"^(?:localhost|127\.\d+\.\d+\.\d+|::1|\[::1\]|0\.0\.0\.0)$")
-_HTTP_PORTS, _NATIVE_PORTS = (8123, 8443), (9000, 9440)
-
-
-@dataclass
-class Judged:
-    """The parts of a Finding that one error decides. `generic` causes give way to specific ones."""
-
-    cause: str
-    headline: str
-    next_step: str
-    fix_side: str
-    object: str | None = None
-    expected: str | None = None
-    actual: str | None = None
-    generic: bool = False
-
-
-@dataclass
-class Context:
-    """What is known of the run's surroundings: where the API and ClickHouse are, by the ingest's own variables."""
-
-    env: Mapping[str, Any] = field(default_factory=dict)
-    container: bool = False
-    command: str = ""
-
-    @property
-    def api(self) -> tuple[str, int | None]:
-        """(host, port) of the API, ("", None) when not known."""
-        return _endpoint(str(self.env.get("QTICKETS_BASE_URL") or self.env.get("API_URL") or ""))
-
-    @property
-    def api_url(self) -> str:
-        """The API's base URL, in words when not known."""
-        return str(self.env.get("QTICKETS_BASE_URL") or "<QTICKETS_BASE_URL>").rstrip("/")
-
-    @property
-    def clickhouse(self) -> tuple[str, int | None]:
-        """(host, port) of ClickHouse as the ingest was told them."""
-        port = str(self.env.get("CLICKHOUSE_PORT") or "")
-        return str(self.env.get("CLICKHOUSE_HOST") or "").lower(), int(port) if port.isdigit() else None
-
-    @property
-    def clickhouse_name(self) -> str:
-        """ClickHouse's address for a sentence."""
-        host, port = self.clickhouse
-        return f"{host}:{port}" if host and port else host or "its address"
-
-
-def _endpoint(url: str) -> tuple[str, int | None]:
-    try:
-        parts = urlsplit(url)
-        return (parts.hostname or "").lower(), parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    except ValueError:
-        return "", None
-
-
-_URL = re.compile(r"\bhttps?://[^\s'\"<>)]+")
-_HOST_PORT = (
-    re.compile(r"host='([^']+)', port='?(\d+)"),
-    # A driver's `(host:port)`, which a Java frame `(Main.java:12)` looks like.
-    re.compile(r"\(((?!\w+\.(?:java|kt|scala|go|[cm]?[jt]sx?|py|cs|c|cc|cpp|h|rs|rb|php):)[\w.-]+):(\d{1,5})\)"),
-    re.compile(
-        r"\b(?:to|from|at|server|host|tcp|connect|E[A-Z]{5,})\s+'?([A-Za-z][\w.-]*|\d+\.\d+\.\d+\.\d+):(\d{2,5})\b"
-    ),
+from .client_context import (
+    API,
+    CLICKHOUSE,
+    CONFIGURATION,
+    HOST,
+    HTTP_PORTS,
+    INGEST,
+    LOOPBACK,
+    NATIVE_PORTS,
+    NO_SOURCE,
+    SCHEMA,
+    SERVER,
+    SOURCE,
+    URL,
+    Context,
+    Judged,
+    endpoints,
+    origin,
+    place,
+    side_of,
 )
-_API_WORDS = re.compile(
-    r"qtickets|/(?:orders|events|shows|seats)\b|\bAPI\b|\bapi[_. ]|\bseats? (?:of|for)\b|\bREST\b|Bearer"
-    r"|\bfetch(?:ing)?\b",
-    re.IGNORECASE,
-)
-_CLICKHOUSE_WORDS = re.compile(
-    r"click_?house|\bDB::|\bCode: (?:53|102|209|210)\.|\bINSERT INTO\b|chdb|\bch-", re.IGNORECASE
-)
-_CLICKHOUSE_FUNCTION = re.compile(
-    r"insert|click_?house|write|store|save|sink|flush|execute|(?:^|_)(?:ch|db)(?:_|$)", re.I
-)
-_API_FUNCTION = re.compile(
-    r"fetch|request|download|page|orders|seats|events|shows|(?:^|_)(?:get|read|api)(?:_|$)", re.I
-)
+from .log_errors import ClientError
 
-
-def endpoints(text: str) -> list[tuple[str, int | None]]:
-    """(host, port) pairs that a text names: URLs, urllib3's pools, a driver's `(host:port)`."""
-    found = [_endpoint(match[0]) for match in _URL.finditer(text)]
-    for pattern in _HOST_PORT:
-        found += [(match[1].lower(), int(match[2])) for match in pattern.finditer(text)]
-    return [(host, port) for host, port in found if host]
-
-
-def side_of(error: ClientError, context: Context) -> str | None:
-    """Whether an error is about ClickHouse or about the API: by address first, then by library, then by words."""
-    text = error.text
-    clickhouse, api = context.clickhouse, context.api
-    for host, port in endpoints(text):
-        if host == api[0] and port == api[1] and (host, port) != clickhouse:
-            return API
-        if host == clickhouse[0] and port == clickhouse[1]:
-            return CLICKHOUSE
-    for match in _URL.finditer(text):
-        if re.search(r"[?&](?:query|query_id|database)=", match[0]):
-            return CLICKHOUSE
-        if re.search(r"/(?:orders|events|shows)\b|/api/|qtickets", match[0]):
-            return API
-    for host, port in endpoints(text):
-        if port in (*_HTTP_PORTS, *_NATIVE_PORTS) or (host == clickhouse[0] and host != api[0]):
-            return CLICKHOUSE
-        if host == api[0] and port in (None, api[1]):
-            return API
-    if any(library.startswith(("clickhouse", "asynch", "aiochclient", "chdb")) for library in error.libraries):
-        return CLICKHOUSE
-    function = error.frame.function if error.frame else ""
-    for pattern, side in ((_CLICKHOUSE_FUNCTION, CLICKHOUSE), (_API_FUNCTION, API)):
-        if pattern.search(function):
-            return side
-    text = _own_text(text)
-    about_clickhouse, about_api = _CLICKHOUSE_WORDS.search(text), _API_WORDS.search(text)
-    if bool(about_clickhouse) != bool(about_api):
-        return CLICKHOUSE if about_clickhouse else API
-    if about_clickhouse and about_api:
-        return CLICKHOUSE if _CLICKHOUSE_WORDS.search(error.message) else API
-    return None
-
-
-def _own_text(text: str) -> str:
-    """The text without the frames of libraries, whose file names (`requests/api.py`) say nothing."""
-    lines, skip = [], False
-    for line in text.splitlines():
-        match = re.search(r"File \"([^\"]+)\", line \d+", line)
-        if match:
-            skip = is_library(match[1])
-        elif skip and not line.startswith((" ", "\t")):
-            skip = False
-        if not skip:
-            lines.append(line)
-    return "\n".join(lines)
-
-
-def place(error: ClientError) -> str:
-    """` at file:line in function`, empty without a frame."""
-    frame = error.frame
-    return f" at {frame.file}:{frame.line} in {frame.function}" if frame else ""
-
-
-def origin(error: ClientError) -> tuple[str, str]:
-    """(type, message) of where it began: the first of the chain that says something."""
-    return next(((kind, text) for kind, text in error.chain if kind), (error.type or "", error.message))
+# What a headline says where the cause is an exception of the ingest, and not just a word of failure.
+OWN_CODE = "The ingest's own code failed"
 
 
 def judge(error: ClientError, context: Context) -> Judged:
     """The cause of one error. Never fails: what no rule knows is `client_exception` with the text as it is."""
-    for rule in _RULES:
-        if judged := rule(error, context):
-            return judged
-    return _generic(error, context)
+    judged = next(filter(None, (rule(error, context) for rule in _RULES)), None) or _generic(error, context)
+    judged.headline, judged.next_step = context.renamed(judged.headline), context.renamed(judged.next_step)
+    return judged
 
 
 # Rules, the more specific first ---------------------------------------------------------------------------------------
+
+
+_VARIABLE = r"([A-Z][A-Z0-9]*_[A-Z0-9_]+)"
+_UNSET = (
+    r"(?:not (?:set|found|defined|provided|configured)|missing|required|undefined|empty|unset|unbound|blank|no value)"
+)
+_NO_VARIABLE = (
+    re.compile(
+        r"(?i:environment variable|env var(?:iable)?|variable|setting)s?[ :`'\"]+([A-Z][A-Z0-9_]{3,})[`'\"]?"
+        rf"(?i:.{{0,20}}{_UNSET})"
+    ),
+    re.compile(
+        r"(?i:missing|required)(?i: required| mandatory)?(?i: environment variable| env var| variable| setting| key)s?"
+        r"[ :`'\"\[]+([A-Z][A-Z0-9_]{3,})"
+    ),
+    # `NAME is empty`, `NAME must be set`, bash's `NAME: unbound variable` and `NAME: parameter null or not set`.
+    re.compile(
+        rf"\b{_VARIABLE}[`'\"]?:? (?i:(?:(?:is|was|are|has|cannot be|parameter null or)? ?{_UNSET})"
+        r"|(?:must|should|has to|needs to) be (?:set|given|provided|defined))"
+    ),
+    re.compile(r"\b([A-Z][A-Z0-9_]{2,}): (?:unbound variable|parameter (?:null or )?not set)"),
+    re.compile(r": line \d+: ([A-Z][A-Z0-9_]{2,}): "),
+    re.compile(rf"(?i:could not resolve placeholder|missing (?:env|config)\w*:?) [`'\"]?{_VARIABLE}"),
+    re.compile(rf"[`'\"]?{_VARIABLE}[`'\"]?:? (?:Required|Invalid input: expected \w+, received undefined)"),
+)
 
 
 def _missing_variable(error: ClientError, _: Context) -> Judged | None:
     kind, text = origin(error)
     key = bare_key(error) or (text if kind.endswith("KeyError") else "")
     name = None
-    if match := re.fullmatch(r"['\"]([A-Z][A-Z0-9]*_[A-Z0-9_]+)['\"]", key.strip()):
-        name = match[1]
-    elif match := re.search(
-        r"(?i:environment variable|env var(?:iable)?|variable|setting)s?[ :`'\"]+([A-Z][A-Z0-9_]{3,})[`'\"]?"
-        r"(?i:.{0,20}(?:not set|missing|required|undefined|not found|empty|unset))"
-        r"|(?i:missing|required)(?i: required| mandatory)?(?i: environment variable| env var| variable| setting)s?"
-        r"[ :`'\"\[]+([A-Z][A-Z0-9_]{3,})",
-        error.text,
-    ):
-        name = match[1] or match[2]
+    code = error.frame.code or "" if error.frame else ""
+    if re.search(r"<frozen os>|/os\.py\"|environ\b|getenv", error.text + code) and kind.endswith("KeyError"):
+        name = text.strip().strip("'\"")
+    elif match := re.fullmatch(r"['\"]([A-Z][A-Z0-9]*_[A-Z0-9_]+)['\"]", key.strip()):
+        # A record's field in capitals stands in the line that read it.
+        name = match[1] if match[1] not in code else None
+    elif match := next(filter(None, (pattern.search(error.text) for pattern in _NO_VARIABLE)), None):
+        name = next(filter(None, match.groups()))
     elif "ValidationError" in error.text and "Field required" in error.text and "ettings" in error.text:
         match = re.search(r"^\s*(\w+)\s*\n\s*Field required", error.text, re.MULTILINE)
         name = match[1].upper() if match else "a required setting"
@@ -204,18 +95,121 @@ def _missing_variable(error: ClientError, _: Context) -> Judged | None:
     )
 
 
+_NO_MODULE = re.compile(
+    r"No module named '?([\w.]+)|Cannot find (?:module|package) '([^']+)'"
+    r"|(?:ClassNotFoundException|NoClassDefFoundError): ([\w./$]+)"
+    r"|Could not load file or assembly '([\w.]+)|(\S+\.so[.\d]*): cannot open shared object file"
+    r"|version `(GLIBC_[\d.]+)' not found|cannot load such file -- (\S+)"
+)
+_NO_TIME_ZONES = re.compile(r"ZoneInfoNotFoundError|No time zone found with key (\S+)|unknown time zone (\S+)")
+
+
 def _missing_module(error: ClientError, _: Context) -> Judged | None:
-    match = re.search(r"No module named '?([\w.]+)|Cannot find module '([^']+)'", error.text)
-    if not match:
+    if match := re.search(r"cannot import name '(\w+)' from (?:partially initialized module )?'([\w.]+)'", error.text):
+        return Judged(
+            "client_missing_module",
+            f"The ingest's program finds no {match[1]} in {match[2]}{place(error)}: another version of it is installed "
+            "than the program was written for.",
+            f"Pin the version of {match[2].partition('.')[0]} that has {match[1]} in the ingest's requirements and "
+            "build the image anew; a file of the loader's own with that name would hide the package.",
+            INGEST,
+            object=match[2],
+        )
+    zones = _NO_TIME_ZONES.search(error.text)
+    match = _NO_MODULE.search(error.text)
+    if not match and not zones:
         return None
-    name = match[1] or match[2]
+    name = next(filter(None, match.groups()), "") if match else "tzdata"
     return Judged(
         "client_missing_module",
-        f"The ingest's program lacks the package {name}{place(error)}: it ended while it loaded.",
+        f"The ingest's image has no time zone data{place(error)}: {_first_line(error.message)}"
+        if zones and not match
+        else f"The ingest's program lacks the package {name}{place(error)}: it ended while it loaded.",
         f"Add {name} to the ingest's requirements and build the image anew (docker build --no-cache when in doubt); "
         "if it is there, the image is older than its source.",
         INGEST,
         object=name,
+    )
+
+
+_FILE = re.compile(
+    r"(?:FileNotFoundError|PermissionError|IsADirectoryError|NotADirectoryError|Errno (?:2|13|20|21|30)\b"
+    r"|read-only file system|EROFS"
+    r"|no such file\b|permission denied|ENOENT|EACCES|NoSuchFileException|AccessDeniedException"
+    r"|can't open file)",
+    re.IGNORECASE,
+)
+_FILE_NAME = re.compile(r"(?:: |open |file |'|\")((?:/|\./|[A-Za-z]:\\)[^'\":\s,)]+)|\bopen ([\w.-]+\.\w+):")
+
+
+def _file(error: ClientError, _: Context) -> Judged | None:
+    kind, text = origin(error)
+    told = f"{kind}: {text}" if kind else error.message
+    if not _FILE.search(told) or "://" in told:
+        return None
+    found = _FILE_NAME.search(text or error.message)
+    name = (found[1] or found[2]) if found else None
+    denied = re.search(r"(?i)permission|denied|EACCES|Errno (?:13|30)|read-only|EROFS", told) is not None
+    return Judged(
+        "client_file_denied" if denied else "client_file_missing",
+        f"The ingest {'may not use' if denied else 'does not find'} the file {name or 'that it needs'}{place(error)}.",
+        f"Look at it as the ingest sees it: ls -la {name or '<file>'} in its container (docker run --rm --entrypoint "
+        f"ls <image> -la {name or '<file>'}). "
+        + (
+            "Its owner or mode does not fit the user that the container runs as: chown or chmod it, or mount the "
+            "folder writable."
+            if denied
+            else "It has to be copied in the Dockerfile or mounted with -v, and a relative name counts from the "
+            "container's working directory."
+        ),
+        INGEST,
+        object=name,
+        expected="a file that the ingest may use" if denied else "a file",
+        actual="permission denied" if denied else "no such file",
+    )
+
+
+_ARGUMENTS = re.compile(
+    r"the following arguments are required: (?P<a>.+)|unrecognized arguments: (?P<b>.+)|[Nn]o such option:? (?P<c>\S+)"
+    r"|[Mm]issing (?:option|argument) (?P<d>\S+)|flag provided but not defined: (?P<e>\S+)|unknown (?:flag|option"
+    r"|shorthand flag|command):? (?P<f>.+)|invalid choice: (?P<g>\S+)|argument (?P<h>\S+): (?:invalid|expected)"
+    r"|(?:unexpected|required) argument[s:]* (?P<i>'[^']+'|.+)"
+)
+
+
+def _arguments(error: ClientError, context: Context) -> Judged | None:
+    match = _ARGUMENTS.search(error.message)
+    if not match or error.traceback:
+        return None
+    name = next(group for group in match.groups() if group).strip()
+    command = f" ({context.command})" if context.command else ""
+    return Judged(
+        "client_bad_arguments",
+        f"The ingest is started with other arguments than its program takes: {_first_line(error.message)}",
+        f"Correct the command that starts it{command}: the image's ENTRYPOINT and CMD (docker image inspect -f "
+        "'{{.Config.Entrypoint}} {{.Config.Cmd}}' <image>), what the inventory adds; --help lists what it takes.",
+        CONFIGURATION,
+        object=name,
+    )
+
+
+_POOL = re.compile(
+    r"acquire conn timeout|QueuePool limit|connection pool (?:is )?(?:exhausted|full)|request timed out after \d+ ?ms"
+    r"|Connection is not available|Timeout acquiring a connection|pool timed out",
+    re.IGNORECASE,
+)
+
+
+def _pool(error: ClientError, _: Context) -> Judged | None:
+    if not _POOL.search(error.text):
+        return None
+    return Judged(
+        "client_pool_exhausted",
+        f"The ingest waited in vain for a free connection of its own pool{place(error)}: no statement was refused.",
+        "Give every batch, row set and connection back (Close, defer, with), run fewer workers than the pool has "
+        "connections, or raise its size and time-out (MaxOpenConns, pool_size, maximumPoolSize).",
+        INGEST,
+        expected="a free connection in the pool",
     )
 
 
@@ -259,7 +253,7 @@ def _key_error(error: ClientError, context: Context) -> Judged | None:
         said = error.message.strip().splitlines()[-1]
         return Judged(
             "client_key_error",
-            f"The ingest's own code failed, and its log says only {said!r}: {key} is all that str(KeyError({key})) "
+            f"{OWN_CODE}, and its log says only {said!r}: {key} is all that str(KeyError({key})) "
             "prints, it is no ClickHouse error code.",
             "In the loader, where this line is logged, write logger.exception(...) or repr(error) instead of "
             "str(error), and run again: the traceback names file, line and key. Look there for this: " + what + ".",
@@ -272,6 +266,9 @@ def _key_error(error: ClientError, context: Context) -> Judged | None:
     if not kind.endswith("KeyError") or not text:
         return None
     text = text.strip()
+    if match := re.search(r"\[([^\[\]]+)\](?:, dtype='\w+'\))?\]? (?:not in index|are in the \[)", text):
+        # pandas names the columns that its frame has not.
+        text = match[1].partition(",")[0].strip()
     driver = "clickhouse_driver" in error.libraries or "clickhouse_connect" in error.libraries
     row = driver or (context.clickhouse[0] and "insert" in (error.frame.code or "" if error.frame else ""))
     if row and text.lstrip("-").isdigit():
@@ -291,8 +288,7 @@ def _key_error(error: ClientError, context: Context) -> Judged | None:
         action = "Log the whole exception (logger.exception) so that file and line are known. " + action
     return Judged(
         "client_key_error",
-        f"The ingest's own code failed with KeyError: {text}{place(error)}: the {'row' if row else 'data'} has no key "
-        f"{text}.",
+        f"{OWN_CODE} with KeyError: {text}{place(error)}: the {'row' if row else 'data'} has no key {text}.",
         action,
         INGEST,
         object=text.strip("'\""),
@@ -300,6 +296,10 @@ def _key_error(error: ClientError, context: Context) -> Judged | None:
 
 
 _SERIALIZATION = (
+    re.compile(
+        r"\((?P<column>\w+) (?P<type>[A-Z][\w]*(?:\([^()]*(?:\([^()]*\))*[^()]*\))?)\)[: ]+"
+        r"(?P<why>converting (?P<got>\S+) to [^\"\n]*)"
+    ),
     re.compile(
         r"Error serializing column [`'\"](?P<column>[^`'\"]+)[`'\"] into data type "
         r"(?P<quote>[`'\"])(?P<type>.+?)(?P=quote)(?!\w)"
@@ -345,7 +345,7 @@ def _serialization(error: ClientError, context: Context) -> Judged | None:
     why = found.get("why") or (f"{kind}: {message}" if kind else message)
     value = f" (value {found['value'][:60]}, Python {found['got']})" if found.get("value") and found.get("got") else ""
     if not value and found.get("got"):
-        value = f" (a Python {found['got']})"
+        value = f" (given was {found['got']})"
     into = f"column {column}" if column else "a column"
     into += f" of type {kind_of_column}" if kind_of_column else ""
     wanted = kind_of_column or "the column's type"
@@ -381,8 +381,9 @@ def _conversion(kind: str | None) -> str:
 def _columns(error: ClientError, context: Context) -> Judged | None:
     if match := re.search(r"Unrecognized column [`'\"]([^`'\"]+)[`'\"] in table [`'\"]?([\w.`]+)", error.text):
         column, table = match[1], match[2].replace("`", "").rstrip(".")
-        if "." not in table and context.env.get("CLICKHOUSE_DB"):
-            table = f"{context.env['CLICKHOUSE_DB']}.{table}"
+        database = context.value("CLICKHOUSE_DB") or context.database
+        if "." not in table and database:
+            table = f"{database}.{table}"
         # The client has compared with DESCRIBE TABLE: the server's table lacks the column, though no INSERT was sent.
         return Judged(
             "server_missing_column",
@@ -395,7 +396,9 @@ def _columns(error: ClientError, context: Context) -> Judged | None:
             actual="no such column",
         )
     match = re.search(
-        r"Expected (\d+) columns, got (\d+)|Insert data column count does not match column names", error.text
+        r"[Ee]xpected (\d+) (?:columns|arguments|values), (?:but )?got (\d+)"
+        r"|Insert data column count does not match column names",
+        error.text,
     )
     if not match:
         return None
@@ -431,12 +434,15 @@ _TLS = re.compile(
 _CERTIFICATE = re.compile(r"CERTIFICATE|certificate|Hostname mismatch|x509:", re.IGNORECASE)
 _UNKNOWN_HOST = re.compile(
     r"Name or service not known|Temporary failure in name resolution|getaddrinfo|nodename nor servname|gaierror"
-    r"|No address associated with hostname|NameResolutionError|ENOTFOUND|EAI_AGAIN|UnknownHost|no such host"
+    r"|No address associated with hostname|NameResolutionError|\bENOTFOUND\b|EAI_AGAIN|UnknownHost|no such host"
+    r"|Not found address of host|\bhost not found|Имя или служба не известны"
     r"|Could not resolve host|Failed to resolve|Name does not resolve|getaddrinfo failed|DNS_ERROR",
     re.IGNORECASE,
 )
 _REFUSED = re.compile(
-    r"Connection refused|ECONNREFUSED|ConnectionRefused|actively refused|Errno 111\b|Connect call failed"
+    r"Connection refused|Couldn't connect to server|ECONNREFUSED|ConnectionRefused|actively refused"
+    r"|\bConnectException\b(?!.*timed out)"
+    r"|Errno 111\b|Connect call failed"
     r"|Errno 61\b|No route to host|Network is unreachable|EHOSTUNREACH|All connection attempts failed"
     r"|соединение отклонено|в соединении отказано|Verbindungsaufbau abgelehnt",
     re.IGNORECASE,
@@ -446,14 +452,15 @@ _CONNECT_TIMEOUT = re.compile(
 )
 _READ_TIMEOUT = re.compile(
     r"ReadTimeout|read timed? ?out|timed out|TimeoutE(?:rror|xception)|SocketTimeout|deadline exceeded|ESOCKETTIMEDOUT"
-    r"|no complete answer within|Timeout (?:exceeded|while)|\btimeout\b",
+    r"|no complete answer within|Timeout (?:exceeded|while)|\btimeout\b|время ожидания|тайм-?аут",
     re.IGNORECASE,
 )
 _LOST = re.compile(
-    r"Connection reset|ECONNRESET|Broken ?pipe|EPIPE|RemoteDisconnected|RemoteProtocolError|Connection aborted|EOFError"
+    r"Connection reset|ECONNRESET|Broken ?pipe|\bEPIPE\b|Empty reply from server|premature close|: EOF$"
+    r"|RemoteDisconnected|RemoteProtocolError|Connection aborted|EOFError"
     r"|unexpected EOF|Unexpected EOF|IncompleteRead|ChunkedEncodingError|server (?:closed|disconnected)|socket hang up"
     r"|Connection (?:was )?closed|peer closed connection|closed the connection",
-    re.IGNORECASE,
+    re.IGNORECASE | re.MULTILINE,
 )
 
 
@@ -464,6 +471,10 @@ def _connection(error: ClientError, context: Context) -> Judged | None:
     for pattern, to_clickhouse, to_api in _CONNECTION_RULES:
         if pattern.search(text):
             side = side_of(error, context)
+            if pattern is _WRONG_PROTOCOL and re.search(r"(?i)\bpacket\b|expected Hello|clickhouse-client", text):
+                side = CLICKHOUSE
+            if third_party(error, context):
+                return api_unreachable(error, context, None)
             # Which of the two it was cannot be told without a name; a loader talks to the API first and longest.
             return to_clickhouse(error, context) if side == CLICKHOUSE else to_api(error, context, side)
     return None
@@ -483,7 +494,7 @@ def _native(error: ClientError) -> bool:
 def _clickhouse_protocol(error: ClientError, context: Context) -> Judged:
     host, port = _clickhouse_target(error, context)
     native_asked_http = bool(re.search(r"expected Hello|packet (?:id )?\[?72", error.text, re.I)) or (
-        _native(error) and port in _HTTP_PORTS
+        _native(error) and port in HTTP_PORTS
     )
     spoken, found = ("native protocol", "HTTP") if native_asked_http else ("HTTP", "ClickHouse's native protocol")
     wanted = "the native port (9000, with TLS 9440)" if native_asked_http else "the HTTP port (8123, with TLS 8443)"
@@ -533,7 +544,7 @@ def _clickhouse_unknown(error: ClientError, context: Context) -> Judged:
         error.text,
     )
     named = next((group for group in match.groups() if group), None) if match else None
-    host = named or _clickhouse_target(error, context)[0] or "of ClickHouse"
+    host = (named or _clickhouse_target(error, context)[0] or "of ClickHouse").rstrip(".")
     return Judged(
         "client_unknown_host",
         f"The ingest cannot resolve ClickHouse's host name {host}.",
@@ -551,7 +562,7 @@ def _clickhouse_unknown(error: ClientError, context: Context) -> Judged:
 def _clickhouse_refused(error: ClientError, context: Context) -> Judged:
     host, port = _clickhouse_target(error, context)
     where = f"{host}:{port}" if port else host or "ClickHouse"
-    if context.container and _LOOPBACK.match(host):
+    if context.container and LOOPBACK.match(host):
         return Judged(
             "client_connection_refused",
             f"The ingest connects to {where}, and inside a container that is the container itself, not ClickHouse.",
@@ -563,7 +574,7 @@ def _clickhouse_refused(error: ClientError, context: Context) -> Judged:
             expected="the name of ClickHouse's container",
             actual=host,
         )
-    if _LOOPBACK.match(host):
+    if LOOPBACK.match(host):
         action = f"Check that ClickHouse runs and listens on port {port}: ss -ltn | grep {port}; otherwise correct "
         action += "CLICKHOUSE_HOST and CLICKHOUSE_PORT in the env file."
     else:
@@ -610,7 +621,7 @@ def _clickhouse_read_timeout(error: ClientError, _: Context) -> Judged:
 def _clickhouse_lost(error: ClientError, context: Context) -> Judged:
     _, port = _clickhouse_target(error, context)
     native = _native(error)
-    if (native and port in _HTTP_PORTS) or (not native and port in _NATIVE_PORTS):
+    if (native and port in HTTP_PORTS) or (not native and port in NATIVE_PORTS):
         return _clickhouse_protocol(error, context)
     return Judged(
         "client_connection_lost",
@@ -623,12 +634,32 @@ def _clickhouse_lost(error: ClientError, context: Context) -> Judged:
     )
 
 
+def third_party(error: ClientError, context: Context) -> str | None:
+    """The host that an error names when it is neither the API's nor ClickHouse's: both are known, or
+    the name says what it is (a chat, a proxy, a collector of metrics). An address in
+    numbers, or with a port of ClickHouse, may be one of the two."""
+    named, known = endpoints(error.text), {context.api[0], context.clickhouse[0]} - {""}
+    if not named or known.intersection(host for host, _ in named):
+        return None
+    if len(known) < 2 and not NO_SOURCE.search(named[0][0]):
+        return None
+    if any(
+        port in (*HTTP_PORTS, *NATIVE_PORTS) or re.fullmatch(r"[\d.]+|.*:.*|localhost", host) for host, port in named
+    ):
+        return None
+    return named[0][0]
+
+
+_SOME_ADDRESS = "An address the ingest needs (the API, or ClickHouse: the log does not say which)"
+
+
 def api_unreachable(error: ClientError, context: Context, side: str | None) -> Judged:
-    host = next((h for h, _ in endpoints(error.text)), "") or context.api[0]
+    host = next((h for h, _ in endpoints(error.text)), "") or (context.api[0] if side == API else "")
     text = error.text
-    who = (
-        "The API" if side == API else "An address the ingest needs (the API, or ClickHouse: the log does not say which)"
-    )
+    who = "The API" if side == API else f"{host}, an address the ingest needs," if host else _SOME_ADDRESS
+    other = third_party(error, context)
+    if other:
+        who = f"{other}, which is neither the API nor ClickHouse,"
     if _UNKNOWN_HOST.search(text):
         what, action = "cannot be resolved", "Check the host in QTICKETS_BASE_URL, and DNS where the ingest runs"
     elif _TLS.search(text):
@@ -642,7 +673,26 @@ def api_unreachable(error: ClientError, context: Context, side: str | None) -> J
         what, action = "does not answer the connection", "Check the way out of the ingest's network (firewall, proxy)"
     else:
         what, action = "breaks the connection", "Try again later; if it stays, ask the API's operator"
-    probe = f": curl -sS -m 10 -o /dev/null -w '%{{http_code}}\\n' {context.api_url}/events"
+    probe = f": curl -sS -m 10 -o /dev/null -w '%{{http_code}}\\n' {context.request('events', error.text)}"
+    if side is None and host and not other:
+        return Judged(
+            "client_unreachable",
+            f"{who} {what}{place(error)}.",
+            f"Check which of the ingest's settings names {host} (ClickHouse's is CLICKHOUSE_HOST with CLICKHOUSE_PORT, "
+            "the API's QTICKETS_BASE_URL), and that something answers there as seen from the ingest's container: "
+            "localhost there is the container itself.",
+            CONFIGURATION,
+            object=host,
+        )
+    if other:
+        return Judged(
+            "client_unreachable",
+            f"{who} {what}{place(error)}.",
+            f"Check {other} and the way to it from the ingest's container. If the load does not need it (a notice, "
+            "metrics), let the ingest log its failure and go on.",
+            CONFIGURATION,
+            object=other,
+        )
     return Judged(
         "source_unavailable" if side == API else "client_unreachable",
         f"{who} {what}{f' ({host})' if host else ''}{place(error)}.",
@@ -665,9 +715,8 @@ def api_slow(error: ClientError, context: Context, side: str | None) -> Judged:
         "source_slow",
         f"The API answers more slowly than the ingest waits{place(error)}.",
         "Measure one request: curl -sS -o /dev/null -w '%{time_total}\\n' "
-        f"{context.api_url}/orders?per_page=50 (with the token); then raise the ingest's request time-out and time "
-        "limit, "
-        "ask for smaller pages or a shorter window, or call the API's operator.",
+        f"{context.request('orders?per_page=50', error.text)} (with the token); then raise the ingest's request "
+        "time-out and time limit, ask for smaller pages or a shorter window, or call the API's operator.",
         SOURCE,
         object=context.api[0] or None,
     )
@@ -698,15 +747,31 @@ def _http(error: ClientError, context: Context) -> Judged | None:
             status = 401
         else:
             return None
-    if side_of(error, context) == CLICKHOUSE:
+    side, other = side_of(error, context), third_party(error, context)
+    if side == CLICKHOUSE and not other:
         return _clickhouse_status(error, status, context)
+    if other or (side is None and status in (400, 404, 500) and not URL.search(error.text)):
+        who = f"{other}, which is neither the API nor ClickHouse," if other else "An address that the log does not name"
+        return Judged(
+            "client_exception",
+            f"{who} answered the ingest with HTTP {status}{place(error)}.",
+            f"Check the ingest's settings for {other}; if the load does not need it (a notice, metrics), let the "
+            "ingest log its failure and go on."
+            if other
+            else "Let the loader log the address and the answer's body with it (curl: without -f, or --fail-with-body)"
+            ": ClickHouse answers a refused statement so too, with its code in the body.",
+            CONFIGURATION if other else INGEST,
+            object=other,
+            actual=f"HTTP {status}",
+            generic=not other,
+        )
     return api_status(status, error.text, place(error), context)
 
 
 def _clickhouse_status(error: ClientError, status: int, context: Context) -> Judged:
     where = context.clickhouse_name
     if status in (401, 403):
-        user = context.env.get("CLICKHOUSE_USER")
+        user = context.value("CLICKHOUSE_USER")
         return Judged(
             "server_authentication",
             f"ClickHouse at {where} refused the ingest's login or privilege (HTTP {status}); its log keeps no "
@@ -736,16 +801,19 @@ def _clickhouse_status(error: ClientError, status: int, context: Context) -> Jud
 
 def api_status(status: int, text: str, where: str, context: Context) -> Judged:
     """What an HTTP status of the API means."""
-    url = next((match[0].rstrip(".,;:") for match in _URL.finditer(text) if "mozilla" not in match[0]), context.api_url)
+    url = next(
+        (match[0].rstrip(".,;:") for match in URL.finditer(text) if "mozilla" not in match[0]), context.request("")
+    )
     url = url.partition("?")[0]
     if status in (401, 403):
         return Judged(
             "source_unauthorized",
             f"The API refused the token: HTTP {status} for {url}{where}.",
-            "Put a valid QTICKETS_TOKEN into the ingest's env file (it is wrong, expired or lacks the right); try it: "
-            f"curl -sS -o /dev/null -w '%{{http_code}}\\n' -H 'Authorization: Bearer <token>' {context.api_url}/events",
+            f"Put a valid value for {context.token} into the ingest's env file (it is wrong, expired or lacks the "
+            "right); try it: curl -sS -o /dev/null -w '%{http_code}\\n' -H 'Authorization: Bearer <token>' "
+            f"{context.request('events', text)}",
             CONFIGURATION,
-            object="QTICKETS_TOKEN",
+            object=context.token,
             expected="HTTP 200",
             actual=f"HTTP {status}",
         )
@@ -753,7 +821,7 @@ def api_status(status: int, text: str, where: str, context: Context) -> Judged:
         return Judged(
             "config_base_url",
             f"The API knows no such address: HTTP 404 for {url}{where}.",
-            "Check QTICKETS_BASE_URL in the env file: https://qtickets.ru/api/rest/v1",
+            "Check QTICKETS_BASE_URL in the env file" + (": https://qtickets.ru/api/rest/v1" if context.ours else "."),
             CONFIGURATION,
             object="QTICKETS_BASE_URL",
             actual=url,
@@ -776,7 +844,7 @@ def api_status(status: int, text: str, where: str, context: Context) -> Judged:
             "Read orders with GET: POST /orders is no search, the API answers it with 503."
             if post
             else f"Run again when the API answers: curl -sS -o /dev/null -w '%{{http_code}}\\n' "
-            f"{context.api_url}/events; "
+            f"{context.request('events', text)}; "
             "if it stays, ask its operator with the time and the address.",
             INGEST if post else SOURCE,
             expected="HTTP 200",
@@ -797,9 +865,40 @@ _JSON = re.compile(
     r"|looking for beginning of value"
     r"|unexpected end of JSON|Unexpected end of JSON|text/html|<!DOCTYPE|<html|JsonParse|JsonSyntax"
     r"|HTML (?:page )?instead"
-    r"|simplejson|orjson\.|msgspec\.(?:Decode|Validation)Error",
-    re.IGNORECASE,
+    r"|simplejson|orjson\.|msgspec\.(?:Decode|Validation)Error|^jq: error|parse error: Invalid (?:numeric )?literal",
+    re.IGNORECASE | re.MULTILINE,
 )
+# Libraries that hold a record against a model, and name the field that does not fit.
+_SHAPE = (
+    re.compile(r"cannot unmarshal \w+ into Go (?:struct field (?P<field>[\w.]+)|value) of type"),
+    re.compile(r"(?:missing|unknown|duplicate) field `(?P<field>\w+)`"
+               r"|invalid type: .{1,60}, expected .{1,60} at line \d+"),
+    re.compile(r"(?:MismatchedInput|InvalidFormat|UnrecognizedProperty|ValueInstantiation)Exception"
+               r"(?:.*?(?:\[\"|Unrecognized field \")(?P<field>\w+)\")?", re.DOTALL),
+    re.compile(r"Expected (?:a |an )?(?:BEGIN_\w+|\w+) but was \w+ at .*?path \$?\.?(?P<field>[\w.\[\]]+)"),
+    re.compile(r"The JSON value could not be converted to .*?Path: \$\.?(?P<field>[\w.\[\]]+)", re.DOTALL),
+    re.compile(r"validation errors? for (?!\w*Settings|\w*Config)\w+\n\s*(?P<field>[\w.]+)\n"),
+    re.compile(r"ZodError\b(?:.*?\"path\": \[\s*\"(?P<field>\w+)\")?", re.DOTALL),
+)  # fmt: skip
+
+
+def _shape(error: ClientError, context: Context) -> Judged | None:
+    match = next(filter(None, (pattern.search(error.text) for pattern in _SHAPE)), None)
+    if not match or side_of(error, context) == CLICKHOUSE:
+        return None
+    judged = bad_payload(_told(error), place(error), context, html=False)
+    judged.object = match["field"]
+    if match["field"]:
+        judged.next_step = (
+            f"Look at {match['field']} in the record that the source sent, and let the loader take it as it comes "
+            f"(optional, another type) or reject that record by name. {judged.next_step}"
+        )
+    return judged
+
+
+def _told(error: ClientError) -> str:
+    """The message in one line, with the indented lines of a validation error."""
+    return " ".join(line.strip() for line in error.message.partition("\nFor further")[0].splitlines()[:4])[:300]
 
 
 def _payload(error: ClientError, context: Context) -> Judged | None:
@@ -817,9 +916,8 @@ def bad_payload(text: str, where: str, context: Context, *, html: bool) -> Judge
         f"The API's answer is not what the ingest expects{' (a page, or nothing at all)' if html else ''}{where}: "
         f"{_first_line(text)}",
         "Look at the answer itself: curl -sS -i -H 'Authorization: Bearer <token>' -H 'Accept: application/json' "
-        f"{context.api_url}/orders | head -c 500. HTML comes from a proxy in front of the API (maintenance, block): "
-        "try "
-        "later or ask its operator; a missing or changed field needs the loader adapted.",
+        f"{context.request('orders', text)} | head -c 500. HTML comes from a proxy in front of the API "
+        "(maintenance, block): try later or ask its operator; a missing or changed field needs the loader adapted.",
         SOURCE,
         expected="the documented JSON",
         actual="HTML or an empty body" if html else "broken JSON, or JSON of another shape",
@@ -869,7 +967,7 @@ def no_orders(context: Context) -> Judged:
         "source_no_orders",
         f"The API has no orders at all in the window{f' of {hours} hours' if hours else ''}.",
         "Ask for a longer window (QTICKETS_SINCE_HOURS) and look at the newest order: curl -sS -G "
-        f"-H 'Authorization: Bearer <token>' {context.api_url}/orders "
+        f"-H 'Authorization: Bearer <token>' {context.request('orders')} "
         '--data-urlencode \'orderBy={"id":"desc"}\' -d per_page=1. If it is recent, the filter or the time zone is '
         "wrong; if it is old, the token belongs to another organisation, or nothing was sold.",
         SOURCE,
@@ -932,7 +1030,10 @@ def _empty_message(error: ClientError, _: Context) -> Judged | None:
     if (
         error.type
         or error.traceback
-        or not re.search(r"(?i)(?:err\w*|exc\w*|fail\w*|ошибка|сбой)\W{0,3}[:=-]\s*$", error.message)
+        or not re.search(
+            r"(?i)(?:err\w*|exc\w*|fail\w*|ошибка|сбой)\b[\w ]{0,30}\W{0,3}[:=-]\s*(?:None|null|undefined|\(\)|\{\})?$",
+            error.message,
+        )
     ):
         return None
     return Judged(
@@ -948,11 +1049,68 @@ def _empty_message(error: ClientError, _: Context) -> Judged | None:
     )
 
 
+# How exceptions print when only their text is logged: the type that such a text has, and what it comes down to.
+_TEXTS: tuple[tuple[re.Pattern[str], str, str], ...] = (
+    (re.compile(r"(?:list|string|tuple|pop) (?:assignment )?index out of range|pop from empty list"), "IndexError",
+     "a list or a line has fewer elements than the code reads: an answer of the source that is empty or shorter"),
+    (re.compile(r"'NoneType' object (?:is not|has no attribute|does not|cannot)|of NoneType\b"), "TypeError",
+     "a value that the code reads is None: the source sent null, or a look-up found nothing"),
+    (re.compile(r"'\w+' object has no attribute '\w+'"), "AttributeError",
+     "a value has another type than the code takes it for"),
+    (re.compile(r"(?:string|byte|list|tuple) ind(?:ices|exes) must be"
+                r"|'\w+' object is not (?:subscriptable|iterable|callable)"),
+     "TypeError", "a value has another type than the code takes it for: an error text where a record was expected"),
+    (re.compile(r"invalid literal for int\(\)|could not convert string to|Invalid isoformat string"
+                r"|does not match format"
+                r"|unconverted data remains|day is out of range|month must be in"), "ValueError",
+     "a text of the source does not have the form that the code reads"),
+    (re.compile(r"ConversionSyntax|decimal\.\w+"), "decimal.InvalidOperation",
+     "a text of the source is no number"),
+    (re.compile(r"unsupported operand type|can only concatenate|must be str, not|not all arguments converted"
+                r"|unexpected keyword argument|missing \d+ required positional|cannot unpack|object is not iterable"),
+     "TypeError", "the code puts together values of types that do not fit"),
+    (re.compile(r"(?:too many|not enough) values to unpack"), "ValueError",
+     "a record has another number of fields than the code reads"),
+    (re.compile(r"(?:division|modulo) by zero"), "ZeroDivisionError", "a count that the code divides by is 0"),
+    (re.compile(r"maximum recursion depth"), "RecursionError", "the code calls itself without end"),
+    (re.compile(r"codec can't (?:de|en)code"), "UnicodeError", "a text has another encoding than the code reads"),
+    (re.compile(r"Cannot read propert(?:y|ies) (?:'\w+' )?of (?:undefined|null)|(?:undefined|null) is not an object"),
+     "TypeError", "a record lacks the field that the code reads"),
+    (re.compile(r"\b[\w.]+ is not (?:a function|iterable|defined)\b"), "TypeError",
+     "a value has another type than the code takes it for"),
+)  # fmt: skip
+
+
+def _text_alone(error: ClientError, _: Context) -> Judged | None:
+    """The text of a well-known exception, logged without its type and place."""
+    if error.type or error.traceback or error.frame:
+        return None
+    found = next((item for item in _TEXTS if item[0].search(error.message)), None)
+    if found is None:
+        return None
+    return Judged(
+        "client_exception",
+        f"{OWN_CODE}, and its log says only {_first_line(error.message)!r}: that is the text of "
+        f"{found[1]}, which comes from the code and not from ClickHouse.",
+        f"In the loader, where this line is logged, write logger.exception(...) or repr(error) instead of str(error), "
+        f"and run again: the traceback names file and line. Look there for this: {found[2]}.",
+        INGEST,
+        expected="an error with its type and place",
+        actual=_first_line(error.message),
+        generic=True,
+    )
+
+
 def _generic(error: ClientError, _: Context) -> Judged:
     kind, text = origin(error)
     message = _first_line(text or error.message) if kind else _first_line(error.message)
     if kind:
-        headline = f"The ingest's own code failed with {kind}{f': {message}' if message else ''}{place(error)}."
+        headline = f"{OWN_CODE} with {kind}{f': {message}' if message else ''}{place(error)}."
+    elif error.traceback and error.frame and "Traceback (most recent" not in error.text:
+        headline = f"{OWN_CODE}{place(error)}: {message}"
+    elif error.traceback and error.frame:
+        headline = f"{OWN_CODE}{place(error)}; its log breaks off before it names the exception"
+        headline += f": {message}" if message else "."
     else:
         headline = f"The ingest reports: {message}"
     if error.frame:
@@ -975,14 +1133,19 @@ def _first_line(text: str) -> str:
 _RULES: tuple[Callable[[ClientError, Context], Judged | None], ...] = (
     _missing_variable,
     _missing_module,
+    _arguments,
     _columns,
     _key_error,
     _serialization,
     _resources,
+    _file,
+    _pool,
+    _shape,
     _connection,
     _http,
     _payload,
     _source_words,
     _dry_run,
     _empty_message,
+    _text_alone,
 )

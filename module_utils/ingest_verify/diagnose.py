@@ -21,8 +21,9 @@ from .classify import (
     is_recoverable,
     to_finding,
 )
-from .client import clean_exception, quote_string
+from .client import ServerError, clean_exception, quote_string
 from .client_log import ClientError, ClientLog, client_findings, read_client_log
+from .client_rules import OWN_CODE
 from .evidence import Evidence, Query, StatementGroup, parse_time
 from .findings import Finding, render_failure, verdict
 from .sql_text import statement_target
@@ -31,6 +32,11 @@ from .sql_text import statement_target
 _REPORTING_CAUSES = {"client_exception", "client_key_error", "client_failed", "client_serialization"}
 _MENTIONS_SERVER = re.compile(r"(?i)clickhouse|\binsert|\bdatabase|\bquery|\btable|DB::|load(ing)? (failed|error)|chdb")
 _AUTHENTICATION_CODES = {192, 193, 194, 195, 516}
+# How clients put the statement into their own message: clickhouse-client, SQLAlchemy, Spring.
+_SQL_TOLD = re.compile(
+    r"\(in query: (.+?)\)\.? \(?[A-Z]|\[SQL: (.+?)\](?:\n|$)|for SQL \[(.+?)\]; SQL state", re.DOTALL
+)
+_MAKES_TEMPORARY = re.compile(r"(?i)\s*CREATE\s+(?:OR\s+REPLACE\s+)?TEMPORARY\s")
 _EXTRACT_ROWS = 500
 NO_LOG = ClientLog(errors=[], outcome=None, lines=0, bytes=0, encoding="utf-8", truncated=False)
 
@@ -169,7 +175,8 @@ def diagnose_log(request: Request, reason: str) -> Diagnosis:
     log = read_client_log(request.client_log) if request.client_log else None
     if log is not None:
         result.findings = client_findings(log, request.ingest or {})
-        result.findings += [_log_only_finding(error) for error in log.errors if error.server_code is not None]
+        served = [error for error in log.errors if error.server_code is not None]
+        result.findings += [_log_only_finding(error, request) for error in served]
     if request.ingest is not None:
         # What an ingest says of a server that went away is the effect of that.
         told = [f for f in result.findings if f.severity == "error" and f.cause.startswith(("client_", "server_"))]
@@ -189,23 +196,32 @@ def diagnose_log(request: Request, reason: str) -> Diagnosis:
     return result
 
 
-def _log_only_finding(error: ClientError) -> Finding:
-    known = {
-        "exception": clean_exception(error.text),
-        "code": error.server_code,
-        "count": error.count,
-        "first": error.first,
-        "last": error.last,
-        "log_table": "the client's log",
-    }
-    return Finding(
-        STAGE,
-        "error",
-        "server_refused_statement",
-        f"By the client's log the server refused a statement with code {error.server_code}: {error.message[:200]}",
-        next_step="Judge again with the server reachable: it knows the statement and what it lacks.",
-        evidence={key: value for key, value in known.items() if value is not None},
+def _told_refusal(error: ClientError, request: Request, name: str) -> Refusal:
+    """A refusal as the client tells it: the statement only where its message repeats it."""
+    told = _SQL_TOLD.search(error.text)
+    return Refusal(
+        sql=next(filter(None, told.groups()), "") if told else "",
+        exception=error.text,
+        code=error.server_code or 0,
+        code_name=name,
+        user=(list(request.users) or [""])[0],
+        current_database=request.database or "",
     )
+
+
+def _log_only_finding(error: ClientError, request: Request) -> Finding:
+    def unanswered(sql: str) -> list[dict[str, Any]]:
+        raise ServerError(0, "the server is not asked", sql)
+
+    name = re.search(r"\(([A-Z][A-Z0-9_]{3,})\)", error.text)
+    refusal = _told_refusal(error, request, name[1] if name else "")
+    # What exists is not known; the code and the text still say what was refused.
+    finding = to_finding(classify(refusal, Catalog(Evidence(unanswered))), refusal)
+    finding.headline = f"By the client's log (code {error.server_code}): {finding.headline}"
+    finding.next_step = f"{finding.next_step or ''}\nJudge again with the server reachable: it knows the statement."
+    known = {"count": error.count, "first": error.first, "last": error.last, "log_table": "the client's log"}
+    finding.evidence.update({key: value for key, value in known.items() if value is not None})
+    return finding
 
 
 class _Diagnoser:
@@ -217,7 +233,7 @@ class _Diagnoser:
         self.result = Diagnosis()
         self.log = read_client_log(request.client_log) if request.client_log else None
         self.client_text = "\n".join(error.text for error in self.log.errors) if self.log else ""
-        self.ingest = dict(request.ingest or {})
+        self.ingest = {"database": request.database, **(request.ingest or {})}
 
     def run(self) -> Diagnosis:
         self._prove_channel()
@@ -326,6 +342,8 @@ class _Diagnoser:
         )
         self.result.policy = attribution.policy
         self.programs = {group.program for group in attribution.run}
+        made = [target_of(group) for group in attribution.run if _MAKES_TEMPORARY.match(group.query) and not group.code]
+        self.temporary = frozenset(target.table for target in made if target.table)
         self.run_ids = {query_id for group in attribution.run for query_id in group.query_ids}
         return attribution
 
@@ -344,6 +362,7 @@ class _Diagnoser:
             tables=group.tables,
             view=view["view_name"] if view else None,
             view_target=view["target"] if view else None,
+            temporary=self.temporary,
         )
 
     def _server_findings(self, attribution: Attribution) -> tuple[list[Finding], list[Finding], list[StatementGroup]]:
@@ -461,6 +480,27 @@ class _Diagnoser:
         failed = self.ingest.get("exit_code") not in (0, None)
         if refused_logins and nothing_sent and failed and users and not known_codes & _AUTHENTICATION_CODES:
             found.append(self._login_finding(refused_logins, None))
+        if nothing_sent and failed and not found and not known_codes:
+            found += self._unlogged_refusals()
+        return found
+
+    def _unlogged_refusals(self) -> list[Finding]:
+        """Requests refused before query_log was due, of a run that failed, sent nothing else and says nothing."""
+        found: list[Finding] = []
+        for row in self.evidence.text_errors(self.window):
+            code = _code_in(row["text"])
+            if not code or code in ABORT_CODES | UNLOGGED_ABORT_CODES or not row["logger_name"].endswith("Handler"):
+                continue
+            name = self.evidence.code_names([code]).get(code, "")
+            user = (list(self.request.users) or [""])[0]
+            text = row["text"].partition(", Stack trace")[0]
+            refusal = Refusal("", text, code, name, user, self.request.database or "")
+            finding = to_finding(classify(refusal, self.catalog), refusal)
+            finding.headline += " (The server noted it in the ingest's window, without its sender.)"
+            finding.evidence.update(
+                count=row["amount"], first=row["first_at"], last=row["last_at"], log_table=row["from_table"]
+            )
+            _collapse(found, finding)
         return found
 
     def _login_finding(self, refused: Sequence[Mapping[str, Any]], error: ClientError | None) -> Finding:
@@ -506,14 +546,7 @@ class _Diagnoser:
 
     def _reported_finding(self, error: ClientError) -> Finding:
         code = error.server_code or 0
-        refusal = Refusal(
-            sql="",
-            exception=error.text,
-            code=code,
-            code_name=self.evidence.code_names([code]).get(code, ""),
-            user=(list(self.request.users) or [""])[0],
-            current_database=self.request.database or "",
-        )
+        refusal = _told_refusal(error, self.request, self.evidence.code_names([code]).get(code, ""))
         lines = [row for row in self.evidence.text_errors(self.window) if f"Code: {code}." in row["text"]]
         finding = to_finding(classify(refusal, self.catalog), refusal)
         finding.evidence.update(count=error.count)
@@ -604,6 +637,7 @@ class _Diagnoser:
                 self._add_server_side(finding, attribution, False)
                 causes.append(finding)
         causes += self._silence(causes, attribution)
+        self._point_to_others(causes, attribution)
         self.result.findings = [*causes, *warnings, *self.result.findings]
         order = {"error": 0, "warning": 1, "info": 2}
         self.result.findings.sort(key=lambda finding: order[finding.severity])
@@ -625,7 +659,25 @@ class _Diagnoser:
             exception = str(cause.evidence.get("exception", ""))
             if str(cause.evidence.get("code_name") or "?") in text or (exception[:40] and exception[:40] in text):
                 return cause
-        return server[0] if server and _MENTIONS_SERVER.search(text) else None
+        if not server:
+            return None
+        # A word of failure without an exception and without a place reports something: the refusal, where there is one.
+        return server[0] if _MENTIONS_SERVER.search(text) or _is_vague(finding) else None
+
+    def _point_to_others(self, causes: Sequence[Finding], attribution: Attribution) -> None:
+        """Beside a cause that says nothing: what another program of the user was refused, which may be its part."""
+        vague = [finding for finding in causes if finding.severity == "error" and _is_vague(finding)]
+        if not vague or attribution.certain or any(finding.cause.startswith("server_") for finding in causes):
+            return
+        failed = [group for _, group in attribution.excluded if group.code and target_of(group).verb == "INSERT"]
+        for group in failed[:1]:
+            target = target_of(group)
+            refused = Refusal(group.query, group.exception, group.code, "", group.program.user, group.current_database)
+            program = group.program.http_user_agent or group.program.client_name
+            vague[0].next_step = (
+                f"{vague[0].next_step or ''}\nMeanwhile the server refused INSERT {target.name or ''} of another "
+                f"program of this user ({program}): {refused.brief}. If that is a part of the ingest, it is the cause."
+            )
 
     def _add_server_side(self, finding: Finding, attribution: Attribution, refused: bool) -> None:
         """Say what the server saw of the run when the cause lies with the client."""
@@ -950,6 +1002,15 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         return 0.0
+
+
+def _is_vague(finding: Finding) -> bool:
+    """A word of failure that names neither an exception nor a place."""
+    return (
+        finding.cause == "client_exception"
+        and OWN_CODE not in finding.headline
+        and not finding.evidence.get("location")
+    )
 
 
 def _is_wordless(finding: Finding) -> bool:

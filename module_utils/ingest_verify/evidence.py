@@ -776,15 +776,16 @@ class Evidence:
         )
         return rows[0] if rows else None
 
-    def views_naming(self, table: str) -> list[tuple[str, str]]:
-        """`(database, view)` of the materialized views whose definition names this table."""
+    def views_naming(self, table: str) -> list[tuple[str, str, str]]:
+        """`(database, view, definition)` of the materialized views whose definition holds this table's name."""
         rows = self._optional(
             "tables",
-            "SELECT database, name FROM system.tables WHERE engine = 'MaterializedView'"
+            "SELECT database, name, create_table_query AS definition FROM system.tables WHERE engine = "
+            "'MaterializedView'"
             f" AND position(create_table_query, {quote_string(table)}) > 0 AND name != {quote_string(table)}"
-            " ORDER BY database, name LIMIT 20",
+            " ORDER BY database, name LIMIT 200",
         )
-        return [(row["database"], row["name"]) for row in rows]
+        return [(row["database"], row["name"], row["definition"]) for row in rows]
 
     def active_parts(self, database: str, table: str) -> int | None:
         """Number of active parts of one table, None when this reader may not see them."""

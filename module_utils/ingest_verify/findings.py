@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,6 +17,10 @@ INCONCLUSIVE = "INCONCLUSIVE"
 
 # An exception repeats the whole statement or value list at times; past this the reader opens the artifact.
 MAX_SHOWN_TEXT = 1500
+# Of a long statement: its head, which names verb and target, what is around the place that matters, its end.
+_SHOWN_HEAD, _SHOWN_AROUND, _SHOWN_END = 300, 250, 150
+# The statement that an exception quotes stands above it already.
+_QUOTED_STATEMENT = re.compile(r"((?:[Ii]n scope|[Ii]n query|while processing query:?)\s.{100}).{200,}", re.DOTALL)
 
 
 @dataclass
@@ -77,21 +82,39 @@ def shorten(text: str, limit: int = MAX_SHOWN_TEXT) -> str:
     return f"{text[:head]} … [{len(text) - limit} characters left out] … {text[-tail:]}"
 
 
+def shorten_around(text: str, name: str | None) -> str:
+    """A long statement around the last place where `name` (an object, its last part is what counts) stands as a word;
+    its head and its end without one."""
+    word = (name or "").rpartition(".")[2].strip("`\"' ")
+    places = [match.start() for match in re.finditer(rf"(?<!\w){re.escape(word)}(?!\w)", text)] if word else []
+    middle = [place for place in places if _SHOWN_HEAD < place < len(text) - _SHOWN_END]
+    if len(text) <= MAX_SHOWN_TEXT or not middle or any(place <= _SHOWN_HEAD for place in places):
+        return shorten(text)
+    begin = max(_SHOWN_HEAD, middle[-1] - _SHOWN_AROUND)
+    end = min(len(text) - _SHOWN_END, middle[-1] + _SHOWN_AROUND)
+    return (
+        f"{text[:_SHOWN_HEAD]} … [{begin - _SHOWN_HEAD} characters left out] … {text[begin:end]}"
+        f" … [{len(text) - _SHOWN_END - end} characters left out] … {text[-_SHOWN_END:]}"
+    )
+
+
 def render(finding: Finding) -> str:
     """The finding as the lines that a person on call reads in the terminal."""
     evidence = finding.evidence
     lines = [f"{finding.severity.upper()} [{finding.cause}] {finding.headline}"]
     if evidence.get("sql"):
-        lines.append(_block("offending SQL", shorten(str(evidence["sql"]))))
+        lines.append(_block("offending SQL", shorten_around(str(evidence["sql"]), finding.object)))
     if evidence.get("exception"):
         code = evidence.get("code")
         label = f"exception (code {code} {evidence.get('code_name') or ''}".rstrip() + ")" if code else "exception"
-        lines.append(_block(label, shorten(str(evidence["exception"]))))
+        lines.append(_block(label, shorten(_QUOTED_STATEMENT.sub(r"\1 …", str(evidence["exception"])))))
     if evidence.get("location"):
         lines.append(_block("where", evidence["location"]))
     if evidence.get("count"):
         first, last = evidence.get("first"), evidence.get("last")
         when = "" if not first else f", at {first}" if first == last else f", from {first} to {last}"
+        # The log tables' times are read as UTC, a log's are its own.
+        when += " UTC" if when and str(evidence.get("log_table", "")).startswith("system.") else ""
         lines.append(_block("seen", f"{evidence['count']} time(s){when}"))
     if finding.expected is not None:
         lines.append(_block("expected", finding.expected))

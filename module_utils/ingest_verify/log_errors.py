@@ -37,8 +37,11 @@ _RECORD_HEAD = re.compile(
 
 _LEVELS = {
     **dict.fromkeys(("error", "err", "critical", "crit", "fatal", "severe", "alert", "emerg", "emergency", "panic"), 3),
-    **dict.fromkeys(("warn", "warning"), 2),
+    # Serilog's and .NET's own short names, and Russian ones.
+    **dict.fromkeys(("ftl", "fail", "ошибка", "критическая ошибка"), 3),
+    **dict.fromkeys(("warn", "warning", "wrn", "предупреждение"), 2),
     **dict.fromkeys(("info", "information", "notice", "debug", "trace", "verbose", "fine", "ok", "success"), 1),
+    **dict.fromkeys(("inf", "dbg", "vrb", "инфо"), 1),
 }
 _ERROR, _WARNING = 3, 2
 _LEVEL_NAMES = "|".join(sorted(_LEVELS, key=len, reverse=True))
@@ -70,21 +73,46 @@ _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\S+(?:Z|[+-]\d\d:\d\d)$")
 _TIME_KEYS = ("timestamp", "@timestamp", "time", "ts", "asctime", "@t", "t")
 _CHAINED = ("During handling of the above exception", "The above exception was the direct cause")
 
-# Frames of other languages: JVM, .NET and Node (`at ...`), Go, PHP, Ruby.
+# Frames of other languages: JVM (with the jar behind it), .NET, Node and Rust (`at ...`), Go, PHP, Ruby.
 _AT_FRAME = re.compile(
-    r"^\s+at (?:(?P<function>[^()]*?) ?\(?)?(?P<file>[^\s():]+\.\w+):(?P<line>\d+)(?::\d+)?\)?$"
+    r"^\s+at (?:(?:async |new )*(?P<function>[^()]*?) ?\(?)?"
+    r"(?P<file>(?:file://|[A-Za-z]:(?=[\\/]))?[^\s():]+\.\w+):(?P<line>\d+)(?::\d+)?\)?(?: ~?\[[^\]]*\])?(?: \{)?$"
     r"|^\s+at (?P<net>.+?) in (?P<net_file>.+):line (?P<net_line>\d+)$"
 )
-_STACK_LINE = re.compile(r"^\s+at \S|^Caused by: |^\s*\.\.\. \d+ (?:more|common)|^goroutine \d+ |^\s+/\S+\.go:\d+")
+_STACK_LINE = re.compile(
+    r"^\s+at \S|^Caused by: |^\s*\.\.\. \d+ (?:more|common)|^goroutine \d+ |^\s+/\S+\.go:\d+"
+    r"|^ *---> \S|^ +--- End of "
+)
 _GO_FRAME = re.compile(r"^\s+(?P<file>/\S+\.go):(?P<line>\d+)")
-_CAUSED_BY = re.compile(rf"^Caused by: ({_TYPE})(?:: (.*))?$")
+_TYPE_AND_TEXT = rf"({_TYPE})(?: \(0x[0-9A-Fa-f]+\))?(?:: (.*))?$"
+_CAUSED_BY = re.compile(rf"^Caused by: {_TYPE_AND_TEXT}|^ *---> {_TYPE_AND_TEXT}|^\s*\[?cause\]?: {_TYPE_AND_TEXT}")
 _FOREIGN_HEAD = re.compile(
-    rf"(?:Exception in thread \"[^\"]*\" |Unhandled exception\. |Uncaught |^)({_TYPE}{_TYPE_TAIL}\w*)(?::\s*(.*))?$"
+    rf"(?:Exception in thread \"[^\"]*\" |Unhandled exception\. |Uncaught |^)((?:[A-Za-z_]\w*\.)*\w*?{_TYPE_TAIL}\w*)"
+    r"(?: \(0x[0-9A-Fa-f]+\))?(?::\s*(.*))?$"
+)
+# The exception itself on a line of its own below the record that reports it (JVM, .NET).
+_QUALIFIED = re.compile(rf"^\s*(?:[A-Za-z_][\w$]*\.)+[A-Z][\w$]*{_TYPE_TAIL}\w*(?: \(0x[0-9A-Fa-f]+\))?(?::|$)")
+_JS_STACK = re.compile(r"\n\s+at \S")
+_GO_STACK = re.compile(r"\n\s+/\S+\.go:\d+")
+# Errors that name their place within the line itself.
+_RUST_PANIC = re.compile(
+    r"thread '[^']*'(?: \(\d+\))? panicked at (?:'(?P<message>.*)', )?(?P<file>\S+?\.rs):(?P<line>\d+)(?::\d+)?:?$"
+)
+_PLACED = (
+    re.compile(
+        r"^(?P<file>\S+\.rb):(?P<line>\d+):in [`'](?P<function>.+?)': (?P<message>.*) \((?P<type>[A-Z][\w:]+)\)$"
+    ),
+    re.compile(
+        r"(?:Uncaught )?(?<![\w\\])(?P<type>[A-Z][\w\\]*(?:Error|Exception)): (?P<message>.*) "
+        r"in (?P<file>\S+\.php):(?P<line>\d+)"
+    ),
+    re.compile(r"^(?P<file>\S+): line (?P<line>\d+): (?P<message>\S.*)$"),
 )
 
 # Words that make a line without a level an error; and counters of errors, which do not.
 _ERROR_WORDS = re.compile(
-    r"\berrors?\b|\w(?:Error|Exception)\b|\bexception\b|\bfatal\b|\bfail(?:ed|ure)?\b|\bpanic\b|\bcannot\b"
+    r"\berrors?\b|\w(?:Error|Exception)\b|\bexception\b|\bfatal\b|\bfail(?:ed|ure)?\b|\bpanic(?:ked)?\b|\bcannot\b"
+    r"|\bcode: \d+, message: |\bdeadline exceeded\b|: line \d+: |\bunbound variable\b"
     r"|\bcould ?n[o']t\b|\bunable to\b|\brefused\b|\bdenied\b|\btimed out\b|\bnot found\b|\bno such\b|\bunauthorized\b"
     r"|\bKilled\b|\bSegmentation fault\b|\bout of memory\b|\baborted\b|\bcore dumped\b"
     r"|ошибк|исключени|не удалось|сбой|аварийн|отказано|помилк|не вдалося|błąd|wyjątek|fehler|ausnahme|erreur"
@@ -94,16 +122,22 @@ _ERROR_WORDS = re.compile(
 )
 _COUNTERS = re.compile(
     r"\b(?:no|0|without|zero|без|нет) (?:\w+ )?(?:errors?|failures?|failed|ошибок)"
-    r"|\b(?:errors|failures|failed|fails)[\"']?\s*[:=]\s*0\b|\berror_?(?:s|_?count|_?rate)?[\"']?=0\b|\bошибок:?\s*0\b"
-    r"|\berrors?[\"']?\s*[:=]\s*(?:None|null|\[\]|\"\"|'')(?!\w)|\b\w+Warning: ",
+    r"|\b(?:errors|failures|failed|fails)[\"']?\s*[:=]\s*0\b|(?:\b|_)error_?(?:s|_?count|_?rate)?[\"']?=0\b|\bошибок:?\s*0\b"
+    r"|(?:\b|_)(?:errors?|exceptions?)[\"']?\s*[:=]\s*(?:None|null|nil|false|no|\[\]|\{\}|\"\"|'')(?=\s*(?:$|[,;)}\]|]))"
+    r"|error=$"
+    r"|\b(?:errors|failures|exceptions|timed out|refused|denied|(?:error|failure) (?:rate|count|ratio))\b[\w ]{0,20}"
+    r"[:=]? ?0(?:[.,]0+)?(?: ?%|\b(?![.,]?\d))|\b\w+Warning: ",
     re.IGNORECASE,
 )
+# What is written for "there was none" where an error's text would stand.
+_NOTHING = re.compile(r"(?:false|no|none|null|nil|0\.0+|\[\]|\{\}|\"\"|'')\W*", re.IGNORECASE)
 # Where none of these stands in lower case, no line is an error or the start of one. Plain `in` over a whole chunk is
 # what makes a log of 1 GB a matter of seconds.
 _NEEDLES = (
     "erro", "exception", "traceback", "fatal", "crit", "severe", "panic", "fail", "cannot", "could n", "couldn",
     "unable to", "refused", "denied", "timed out", "not found", "no such", "unauthorized", "killed", "segmentation",
     "out of memory", "abort", "core dumped", "alert", "emerg", "warn", "caused by", "\tat ", "    at ", '"level"',
+    "code: ", "deadline exceeded", ": line ", "  file \"",
     "fehler", "ausnahme", "erreur", "echec", "fallo", "falha", "excep", "hata",
     '"severity"', '"outcome"', '"cause"', '"status"', '"log"', "http/1.1 4", "http/1.1 5", 'http/1.1" 4', 'http/1.1" 5',
 )  # fmt: skip
@@ -118,8 +152,9 @@ def may_hold_errors(chunk: bytes) -> bool:
     return any(needle in lowered for needle in _NEEDLE_BYTES)
 
 
+# A NetException that no "Received from" precedes is clickhouse-client's own: it never reached a server.
 _SERVER_CODE = (
-    re.compile(r"\bCode:\s*(\d+)\.\s*(?:Nested:.*)?\s*DB::(?:\w*Exception)", re.DOTALL),
+    re.compile(r"\bCode:\s*(\d+)\.\s*(?:Nested:.*)?\s*DB::(?!NetException:(?! Received from))\w*Exception", re.DOTALL),
     re.compile(r"\bCode:\s*(\d+),\s*e\.displayText\(\)"),
     re.compile(r"received ClickHouse error code (\d+)"),
     re.compile(r"x-clickhouse-exception-code[\"']?\s*[:=,]\s*[\"']?(\d+)", re.IGNORECASE),
@@ -128,6 +163,7 @@ _SERVER_CODE = (
 )
 _HTTP_STATUS = (
     re.compile(r"\b([45]\d\d) (?:Client|Server) Error\b"),
+    re.compile(r"requested URL returned error: ([45]\d\d)\b"),
     re.compile(r"\b(?:Client|Server) error ['\"]([45]\d\d)\b"),
     re.compile(
         r"\bHTTP(?:/\d(?:\.\d)?)?[\"']?[\s:=]+(?:status(?: code)?[\s:=]+|error[\s:=]+)?([45]\d\d)\b", re.IGNORECASE
@@ -149,14 +185,28 @@ _REQUEST_LINE = re.compile(r"HTTP/\d(?:\.\d)?\"? [\"']?(?:[45]\d\d)\b")
 
 _LIBRARY = re.compile(
     r"(?:^|/)(?:site|dist)-packages/|(?:^|[/\\])lib/python\d[\d.]*/|(?:^|[/\\])Lib[/\\](?!.*[/\\]src[/\\])"
-    r"|\.pyx$|^<|^frozen |/node_modules/|^node:|^internal/|/go/pkg/mod/|/usr/(?:local/)?go/src/|^(?:Native|Unknown) ",
+    r"|\.px[id]$|\.pyx$|^<|^frozen |/node_modules/|^node:|^internal/|/go/pkg/mod/|/usr/(?:local/)?go/src/"
+    r"|^(?:Native|Unknown) |^/rustc/|/\.cargo/registry/|(?:^|/)vendor/",
 )
-_JVM_LIBRARY = re.compile(r"^(?:java|javax|jdk|sun|com\.sun|kotlin|scala|org\.(?:apache|spring\w*)|io\.netty)[./]")
+_JVM_LIBRARY = re.compile(
+    r"^(?:app/+)?(?:java|javax|jakarta|jdk|sun|com\.(?:sun|clickhouse|fasterxml|zaxxer|google)|kotlinx?|scala"
+    r"|org\.(?:apache|spring\w*|hibernate|jooq|postgresql|slf4j)|io\.(?:netty|ktor|micrometer)|okhttp3|retrofit2|feign"
+    r"|reactor|ch\.qos|groovy)[./]"
+)
 _PACKAGE = re.compile(r"(?:site|dist)-packages/([^/]+)|^(clickhouse_connect|clickhouse_driver|asynch)/")
 _TAIL = re.compile(
     r"(?:Code: \d+|DB::|Stack trace|\d+\. |\[SQL|\[parameters|\(Background|HTTPDriver|Nested|Received|Check |LINE \d"
-    r"|DETAIL|HINT|You must use port|You can also|For more information)"
+    r"|DETAIL|HINT|You must use port|You can also|For more information|\[signal "
+    r"|Require stack:|- /|Row \d+:|Column \d+,|ERROR: |: While )"
 )
+
+
+# What a JSON line says beside `status` when it speaks of the run.
+_OF_A_RUN = frozenset({
+    "rows_processed", "rows", "rows_written", "written", "inserted", "loaded", "job", "run_id", "metrics", "elapsed",
+    "duration", "duration_ms", "duration_seconds", "started_at", "finished_at", "exit_code",
+})  # fmt: skip
+_ROW_SHOWN = re.compile(r"Row \d+:|Column \d+, |ERROR: ")
 
 
 @dataclass
@@ -252,7 +302,9 @@ class _Block:
     """Lines that belong to one error while they are being read.
 
     `state`: `plain` for a message, `frames` and `after` for a traceback and what follows its exception, `chained`
-    between two tracebacks, `stack` for other languages. `head` is what a logger repeats before each line, digits as #.
+    between two tracebacks, `stack` for other languages, `rust` for a panic, `causes` for a list of causes. `head` is
+    what a logger repeats before each line, digits as #. `at` is the part that takes the frames, `braces` how deep in
+    the properties that Node prints behind a stack, `code` a server's code that a JSON log carries as data.
     """
 
     when: str | None
@@ -261,6 +313,9 @@ class _Block:
     type: str | None = None
     parts: list[_Part] = field(default_factory=list)
     state: str = "plain"
+    at: int = -1
+    braces: int = 0
+    code: int | None = None
     column: int = 0
     head: str = ""
     rich: bool = False
@@ -286,14 +341,16 @@ class ErrorParser:
         self._previous: tuple[str, str | None] = ("", None)
         self._order = 0
         self._overflow: ClientError | None = None
+        self._json: list[str] = []
 
     @property
     def idle(self) -> bool:
         """Whether no error is being read, so that uninteresting lines may be skipped."""
-        return self._block is None
+        return self._block is None and not self._json
 
     def finish(self) -> None:
         """End of the log: what is open counts as it is."""
+        self._end_json()
         self._close()
         if self._overflow is not None:
             # What a log ends with is what ended the run.
@@ -306,6 +363,24 @@ class ErrorParser:
     def feed(self, raw: str) -> None:
         """One line without its line end."""
         text, when = _strip_carriers(raw)
+        if self._json or (self._block is None and text.rstrip() == "{"):
+            # One object over several lines, as pretty printers write it.
+            self._json.append(raw)
+            if text.rstrip() in ("}", "},") or len(self._json) > MAX_BLOCK_LINES:
+                self._end_json()
+            return
+        self._feed_line(raw, text, when)
+
+    def _end_json(self) -> None:
+        raws, self._json = self._json, []
+        lines = [_strip_carriers(raw) for raw in raws]
+        whole = " ".join(text.strip() for text, _ in lines).removesuffix(",")
+        if not lines or self._feed_json(whole, lines[0][1]):
+            return
+        for raw, (text, when) in zip(raws, lines, strict=True):
+            self._feed_line(raw, text, when)
+
+    def _feed_line(self, raw: str, text: str, when: str | None) -> None:
         if text.startswith("{") and text.rstrip().endswith("}") and self._feed_json(text, when):
             return
         if when is None and (match := _TIME.search(text, 0, 80)):
@@ -328,15 +403,31 @@ class ErrorParser:
             _set_foreign_head(block, self._previous[0])
             self._continue_stack(block, text)
             return
+        if match := _RUST_PANIC.search(text):
+            self._block = block = _Block(when, [text], match["message"] or "", type="panic", state="rust")
+            block.parts = [_Part([Frame(match["file"], int(match["line"]), "")], "panic", [match["message"] or ""])]
+            return
+        if (match := _FRAME.fullmatch(text.strip())) and not match["function"]:
+            # A script that cannot be compiled: its place comes without the line that announces a traceback.
+            self._block = block = _Block(when, [text], "", state="frames")
+            block.parts = [_Part([Frame(match["file"], int(match["line"]), "<module>")])]
+            return
         level, message = _level_of(text)
         if level is None:
             if not _ERROR_WORDS.search(text) or _COUNTERS.search(text):
                 return
             message = _RECORD_HEAD.sub("", text, count=1).strip()
-        elif level < _ERROR and not (_ERROR_WORDS if level == _WARNING else _REQUEST_LINE).search(text):
-            return
+        else:
+            telling = {_ERROR: None, _WARNING: _ERROR_WORDS}.get(level, _REQUEST_LINE)
+            if _NOTHING.fullmatch(message) or (telling and not telling.search(text)):
+                return
         self._block = _Block(when, [text], message, warning=level in (1, _WARNING), weak=level is None)
         self._block.type, _ = typed_message(message)
+        if match := next(filter(None, (pattern.search(message) for pattern in _PLACED)), None):
+            found = match.groupdict()
+            frame = Frame(found["file"], int(found["line"]), found.get("function") or "")
+            self._block.parts = [_Part([frame], found.get("type"), [found["message"]])]
+            self._block.message = found["message"]
 
     def _open_traceback(self, block: _Block, text: str) -> None:
         before, _, after = text.partition(_TRACEBACK)
@@ -374,6 +465,9 @@ class ErrorParser:
         if len(block.lines) > MAX_BLOCK_LINES:
             return False
         if _TRACEBACK in text:
+            # Words of a line without a level are no head of what happens to follow it, unless it announces something.
+            if block.weak and block.state == "plain" and not block.lines[-1].rstrip().endswith(":"):
+                return False
             if block.state in ("plain", "chained") or _GUTTER.match(text):
                 self._open_traceback(block, text)
                 return True
@@ -384,12 +478,44 @@ class ErrorParser:
             return self._continue_frames(block, text)
         if block.state == "stack":
             return self._continue_stack(block, text)
+        if block.state in ("rust", "causes"):
+            return self._continue_told(block, text)
         return self._continue_after(block, text)
+
+    def _continue_told(self, block: _Block, text: str) -> bool:
+        """The lines below a Rust panic (its message, then a backtrace), and an error's list of causes."""
+        bare = text.strip()
+        if _is_record(text) or not bare or len(block.lines) > MAX_MESSAGE_LINES:
+            block.blanks += not bare
+            return not bare and block.blanks < 2
+        block.lines.append(text)
+        if block.state == "causes":
+            block.message = f"{block.message}: {re.sub(r'^[0-9]+: ', '', bare)}"
+            return text[0].isspace()
+        part = block.parts[0]
+        if match := _AT_FRAME.match(text):
+            # The backtrace goes outwards from the panic, whose own place is known already.
+            part.frames.insert(0, Frame(match["file"] or "", int(match["line"] or 0), block.lines[-2].strip()))
+        elif not re.match(r"note: |stack backtrace:|\s+\d+: ", text):
+            part.message = [" ".join(filter(None, [*part.message, bare]))]
+        return True
 
     def _continue_plain(self, block: _Block, text: str) -> bool:
         if _STACK_LINE.match(text):
             _set_foreign_head(block, next(line for line in reversed(block.lines) if line.strip()))
             return self._continue_stack(block, text)
+        if block.weak and text.strip() and not text.strip("^~ \t"):
+            # It was a line of source code, which an interpreter quotes above the error itself.
+            self._block = None
+            return True
+        if text.strip() == "Caused by:":
+            block.state = "causes"
+            block.lines.append(text)
+            return True
+        if _QUALIFIED.match(text[:1000]) and not block.weak:
+            block.lines.append(text)
+            block.message = f"{block.message}\n{text.strip()}"
+            return True
         if not text.strip():
             block.blanks += 1
             block.lines.append(text)
@@ -398,7 +524,8 @@ class ErrorParser:
         if (
             len(block.lines) < MAX_MESSAGE_LINES
             and not block.blanks
-            and not _is_record(text)
+            # The row that a text format could not read is laid out below the message, its failing column last.
+            and (not _is_record(text) or (_ROW_SHOWN.match(text) and _ROW_SHOWN.match(block.lines[-1])))
             and (text[0].isspace() or _is_tail(text))
         ):
             block.lines.append(text)
@@ -454,21 +581,32 @@ class ErrorParser:
     def _continue_stack(self, block: _Block, text: str) -> bool:
         block.state = "stack"
         block.go |= text.startswith("goroutine ")
-        part = block.parts[-1]
+        inside = block.braces > 0
+        if inside or text.rstrip().endswith("{"):
+            # Node prints an error's own properties behind its stack: the server's code, the cause.
+            block.braces = max(0, block.braces + text.count("{") - text.count("}"))
         if match := _AT_FRAME.match(text):
             file, line = match["file"] or match["net_file"], match["line"] or match["net_line"]
             # These languages print the innermost frame first, Python prints it last.
-            part.frames.insert(0, Frame(file, int(line), (match["function"] or match["net"] or "").strip()))
+            frame = Frame(file, int(line), (match["function"] or match["net"] or "").strip())
+            block.parts[block.at].frames.insert(0, frame)
         elif match := _GO_FRAME.match(text):
-            part.frames.insert(0, Frame(match["file"], int(match["line"]), block.lines[-1].strip()))
+            function = re.sub(r"\(.*\)$", "", block.lines[-1].strip())
+            block.parts[block.at].frames.insert(0, Frame(match["file"], int(match["line"]), function))
         elif match := _CAUSED_BY.match(text):
-            block.parts.append(_Part(type=match[1], message=[match[2] or ""]))
-        elif not text.strip():
+            kind = next(filter(None, match.groups()[::2]))
+            block.parts.append(_Part(type=kind, message=[next(filter(None, match.groups()[1::2]), "")]))
+            block.at = len(block.parts) - 1
+        elif text.lstrip().startswith("--- End of inner"):
+            # .NET: what follows are the frames of the exception around it.
+            block.at = max(0, block.at - 1)
+        elif text.strip():
+            if not inside and not _STACK_LINE.match(text) and not (block.go and not _is_record(text)):
+                return False
+        else:
             block.blanks += 1
             if block.blanks > 2:
                 return False
-        elif not _STACK_LINE.match(text) and not (block.go and not _is_record(text)):
-            return False
         block.lines.append(text)
         return True
 
@@ -476,10 +614,15 @@ class ErrorParser:
 
     def _close(self) -> None:
         block, self._block = self._block, None
-        if block is None:
+        if block is None or (block.state == "frames" and not block.message and block.parts[-1].type is None):
             return
-        self._order += 1
         parts = _parts_of(block)
+        if head := _report_before(block, parts):
+            self._keep(head, [])
+        self._keep(block, parts)
+
+    def _keep(self, block: _Block, parts: list[_Part]) -> None:
+        self._order += 1
         kind, message, chain = _outcome_of(block, parts)
         key = (block.warning, kind, _group_key(message))
         known = self._groups.get(key)
@@ -519,7 +662,10 @@ class ErrorParser:
                 self.feed(f"{stamp} {line}" if isinstance(stamp, str) and _RFC3339.match(stamp) else line)
             return True
         self._close()
-        if "outcome" in record or "cause" in record or isinstance(record.get("status"), str):
+        if "outcome" in record or "cause" in record:
+            self.outcome = record
+        elif isinstance(record.get("status"), str) and _OF_A_RUN.intersection(record):
+            # Orders and answers have a status too.
             self.outcome = record
         level = _json_level(record)
         trace = _json_traceback(record)
@@ -531,16 +677,23 @@ class ErrorParser:
         stamp = next((record[key] for key in _TIME_KEYS if record.get(key) is not None), when)
         block = _Block(None if stamp is None else str(stamp), [text], message, warning=level == _WARNING)
         block.type, _ = typed_message(message)
-        block.parts = _json_parts(record, trace)
+        block.parts, block.code = _json_parts(record, trace), _json_code(record)
         if _TRACEBACK in trace:
             # A serializer escapes what is inside a string once more.
             for line in trace[trace.index(_TRACEBACK) :].splitlines():
                 if not self._continue(block, line):
                     break
         else:
-            for line in filter(_STACK_LINE.match, trace.splitlines()):
+            for line in trace.splitlines():
+                if not _STACK_LINE.match(line):
+                    # Go names the function on the line above its place.
+                    block.lines.append(line)
+                    continue
                 if not block.parts:
-                    _set_foreign_head(block, trace.splitlines()[0])
+                    head = trace.splitlines()[0]
+                    block.parts.append(_Part(message=[message])) if _GO_STACK.search(trace) else _set_foreign_head(
+                        block, head
+                    )
                 self._continue_stack(block, line)
         self._block = block
         self._close()
@@ -575,9 +728,14 @@ def _content(block: _Block, text: str) -> str:
 
 
 def _set_foreign_head(block: _Block, line: str) -> None:
+    # JavaScript's plain `Error: text` would else be read as a level.
+    match = _FOREIGN_HEAD.search(line.strip()[:MAX_TEXT])
     message = _level_of(line)[1].strip()
-    match = _FOREIGN_HEAD.search(message)
+    match = match or _FOREIGN_HEAD.search(message[:MAX_TEXT])
     block.parts.append(_Part(type=match[1] if match else None, message=[(match[2] or "") if match else message]))
+
+
+_FIELD = re.compile(r"\s(?:error|err|exception|exc|reason)=(?P<value>\"(?:[^\"\\]|\\.)*\"|.+?(?=\s+\w+=|$))")
 
 
 def _level_of(text: str) -> tuple[int | None, str]:
@@ -598,7 +756,18 @@ def _level_of(text: str) -> tuple[int | None, str]:
     message = re.sub(r"^[\s\]|:)>-]+", "", message)
     # `logger - message` and loguru's `module:function:12 - message`.
     message = re.sub(r"^\[?[\w.<>/-]+(?::[\w<>.]+)*\]?\s+[-|]\s+|^\[[\w./ -]+(?::\d+)?\]:?\s+", "", message)
+    # Spring Boot's `1 --- [main] c.a.Loader   : `.
+    message = re.sub(r"^\d* *--- (?:\[[^\]]*\] )+\S+\s*: ", "", message)
+    if (field := _FIELD.search(message)) and not match["key"]:
+        # structlog, tracing and their like: `load failed    error="'sku'" job=load`.
+        words = re.sub(r"\s+\w+=.*", "", message[: field.start()])
+        message = f"{words.strip()}: {field['value'].strip(chr(34))}"
     return level, message.strip()
+
+
+def message_of(text: str) -> str:
+    """A line without its time, level and logger name."""
+    return _level_of(_RECORD_HEAD.sub("", _strip_carriers(text)[0], count=1))[1].strip() or text
 
 
 def _is_record(text: str) -> bool:
@@ -630,6 +799,31 @@ def _group_key(message: str) -> str:
     if not re.fullmatch(r"-?\d{1,3}|['\"].{1,40}['\"]", tail):
         head, colon, tail = message, "", ""
     return re.sub(r"0x[0-9a-f]+|[0-9a-f]{8}-[0-9a-f-]{27}|\d+", "#", head)[:500] + colon + tail
+
+
+# A traceback of one of these is a defect at its own place, and no report of something that was logged before.
+DEFECTS = (
+    "TypeError", "ValueError", "AttributeError", "IndexError", "KeyError", "ZeroDivisionError", "AssertionError",
+    "NameError", "UnboundLocalError", "RecursionError", "UnicodeDecodeError", "UnicodeEncodeError", "OverflowError",
+    "SyntaxError", "IndentationError", "NotImplementedError", "StopIteration", "InvalidOperation",
+)  # fmt: skip
+
+
+def _report_before(block: _Block, parts: list[_Part]) -> _Block | None:
+    """The record right above a traceback that is about something else, taken out of the block: it carries a status or a
+    server's code, and the traceback, a defect of the code, does not."""
+    if block.state != "after" or not block.message or _TRACEBACK in block.lines[0] or not parts:
+        return None
+    if (parts[0].type or "").rpartition(".")[2] not in DEFECTS:
+        return None
+    head, *rest = block.lines
+    below = "\n".join(rest)
+    if (http_status(head), server_code(head)) == (http_status(below), server_code(below)):
+        return None
+    if not (http_status(head) or server_code(head)):
+        return None
+    block.lines = rest
+    return _Block(block.when, [head], block.message, type=typed_message(block.message)[0], weak=block.weak)
 
 
 def _parts_of(block: _Block) -> list[_Part]:
@@ -672,7 +866,7 @@ def _error_of(
         last=block.when,
         chain=[(name, mask_evidence(text)[:MAX_TEXT]) for name, text in chain],
         text=_trim(mask_evidence("\n".join(block.lines).rstrip())),
-        server_code=server_code(whole),
+        server_code=block.code or server_code(whole),
         http_status=http_status(whole),
         libraries=list(dict.fromkeys(match[1] or match[2] for match in packages)),
         traceback=any(part.frames for part in parts),
@@ -714,7 +908,7 @@ def _json_message(record: Mapping[str, Any]) -> str:
         value = record.get(key)
         if isinstance(value, Mapping):
             value = value.get("message") or value.get("msg")
-        if isinstance(value, str) and value.strip() and _TRACEBACK not in value and "\n    at " not in value:
+        if isinstance(value, str) and value.strip() and _TRACEBACK not in value and not _JS_STACK.search(value):
             if not any(value in known for known in texts):
                 texts.append(value.strip())
         elif isinstance(value, (int, float)) and not isinstance(value, bool) and key in ("error", "err", "exception"):
@@ -724,9 +918,19 @@ def _json_message(record: Mapping[str, Any]) -> str:
 
 def _json_traceback(record: Mapping[str, Any]) -> str:
     for value in _walk_strings(record, depth=3):
-        if _TRACEBACK in value or "\n    at " in value or value.startswith("goroutine "):
+        if _TRACEBACK in value or _JS_STACK.search(value) or _GO_STACK.search(value):
             return value
     return ""
+
+
+def _json_code(record: Mapping[str, Any]) -> int | None:
+    """The server's code where a JSON log keeps an error's properties: `{"code": "60", "type": "UNKNOWN_TABLE"}`."""
+    for value in (record, *record.values()):
+        if isinstance(value, Mapping) and re.fullmatch(r"[A-Z][A-Z0-9_]{4,}", str(value.get("type"))):
+            code = str(value.get("code"))
+            if code.isdigit():
+                return int(code)
+    return None
 
 
 def _walk_strings(value: Any, depth: int) -> Iterator[str]:

@@ -113,7 +113,7 @@ def _read(stream: BinaryIO, name: str, size: int, max_bytes: int) -> ClientLog:
                 if parser.idle and shape in dull:
                     continue
                 text = decode(line)
-                if parser.idle and not may_hold_errors(line):
+                if parser.idle and not may_hold_errors(line) and not line.rstrip().endswith(b"{"):
                     parser.skip(text)
                     continue
                 idle = parser.idle

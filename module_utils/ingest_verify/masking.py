@@ -18,11 +18,15 @@ _NAME = (
 _SECRET_NAME = re.compile(rf"^(?:{_NAME}|.*_(?:pass|key|auth|dsn|cookie))$", re.IGNORECASE)
 
 # Most lines of a log hold nothing of the kind; one look at them is enough.
-_HINT = re.compile(r"://[^\s/]*@|bearer|basic|token|eyJ|identified|pass|pwd|secret|key|credential|dsn", re.IGNORECASE)
+_HINT = re.compile(
+    r"://[^\s/]*@|bearer|basic|token|eyJ|identified|pass|pwd|secret|key|credential|dsn|/bot|/services/", re.IGNORECASE
+)
 
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(\b[a-z][a-z0-9+.-]{0,20}://[^\s:/@'\"]*:)[^\s/'\"]+@", re.IGNORECASE), rf"\1{MASK}@"),
     (re.compile(r"\b(Bearer|Basic|Token)\s+(?=[\w.~+/=-]*[\d=.~+/_-])[\w.~+/=-]{6,}", re.IGNORECASE), rf"\1 {MASK}"),
+    # Where the address itself is the secret: Telegram's bots, Slack's hooks.
+    (re.compile(r"(/bot)\d+:[\w-]{10,}|(hooks\.slack\.com/services/)[\w/-]+"), rf"\1\2{MASK}"),
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*)?"), MASK),
     (re.compile(r"(\bIDENTIFIED\s+(?:WITH\s+\w+\s+)?BY\s+)'(?:[^'\\]|\\.|'')*'", re.IGNORECASE), rf"\1'{MASK}'"),
     # "password": "x", 'token': 'x', password='x' and their escaped forms inside a JSON string.

@@ -14,7 +14,11 @@ from sqlglot.tokens import Token, TokenType  # type: ignore[attr-defined]
 
 # A target stands near the start; the value list of an INSERT that follows may be megabytes.
 _HEAD = 20_000
-_NOISE_WORDS = {"INTO", "TABLE", "IF", "NOT", "EXISTS", "TEMPORARY", "OR", "REPLACE", "MATERIALIZED", "LIVE", "LOCAL"}
+_NOISE_WORDS = {
+    "INTO", "TABLE", "TABLES", "IF", "NOT", "EXISTS", "TEMPORARY", "OR", "REPLACE", "MATERIALIZED", "LIVE", "LOCAL",
+}  # fmt: skip
+# The tokenizer takes what follows these as one string.
+_UNREAD_VERBS = {"OPTIMIZE", "RENAME", "EXCHANGE"}
 # How a text looks that log_queries_cut_to_length cut: 24.8 and 26.x.
 _CUT = re.compile(r"\s*\.\.\.(?:\s*\(truncated \d+ characters\))?\s*$")
 _VERBS_WITH_TARGET = {
@@ -49,7 +53,10 @@ def tokenize(sql: str) -> list[Token]:
     text = _CUT.sub("", sql[:_HEAD])
     for _ in range(3):
         try:
-            return list(ClickHouse.Tokenizer().tokenize(text))
+            tokens = list(ClickHouse.Tokenizer().tokenize(text))
+            if len(tokens) == 2 and tokens[0].text.upper() in _UNREAD_VERBS:
+                return [tokens[0], *tokenize(tokens[1].text)]
+            return tokens
         except TokenError:
             opening = max(text.rfind("'"), text.rfind('"'), text.rfind("`"), text.rfind("/*"))
             if opening <= 0:
@@ -87,7 +94,7 @@ def _target_of(verb: str, tokens: list[Token], current_database: str | None) -> 
             return Target(verb, "FUNCTION", None, following)
         if word in _OBJECT_WORDS and following not in (".", "("):
             kind = word
-        elif word not in _NOISE_WORDS or following == ".":
+        elif (word not in _NOISE_WORDS and (verb, word) != ("DELETE", "FROM")) or following == ".":
             break
         position += 1
     if kind not in ("TABLE", "VIEW", "DATABASE", "DICTIONARY"):

@@ -69,6 +69,56 @@ def test_a_vague_report_of_a_refusal_becomes_its_effect(orders: Stage, tmp_path)
     assert any("Unexpected ClickHouse error: 1" in effect for effect in found.effects)
 
 
+def test_a_word_of_failure_is_the_effect_of_what_the_server_refused(orders: Stage, tmp_path) -> None:
+    orders.refused("INSERT INTO orders (order_id, event) VALUES ('a', 'b')")
+    log = "INFO start\nERROR worker 9 died\n"
+    said = orders.judge(client_log=log, path=tmp_path / "log", ingest={"exit_code": 1}, targets=["orders"])
+    found = headline(said)
+    assert found.cause == "server_missing_column"
+    assert any("worker 9 died" in effect for effect in found.effects)
+
+
+def test_a_dashboard_under_the_ingests_user_is_not_blamed_for_its_failure(orders: Stage, tmp_path) -> None:
+    orders.refused("SELECT broken FROM orders", agent="Grafana/10")
+    said = orders.judge(client_log=TRACEBACK, path=tmp_path / "log", ingest={"exit_code": 1}, targets=["orders"])
+    assert headline(said).cause == "client_key_error"
+    assert said.counts["excluded_failed"]["another program of the same user"] == 1
+
+
+def test_what_another_program_was_refused_is_pointed_to_where_nothing_explains_the_failure(
+    orders: Stage, tmp_path
+) -> None:
+    orders.send("INSERT INTO orders (order_id) VALUES ('a')")
+    orders.refused("INSERT INTO order_lines (order_id) VALUES ('a')", agent="loader-child/1")
+    given = {"client_log": "ERROR load failed\n", "path": tmp_path / "log", "targets": ["orders"]}
+    found = headline(orders.judge(ingest={"exit_code": 1}, **given))
+    assert found.cause == "client_exception"
+    assert "order_lines does not exist" in (found.next_step or "")
+    assert orders.judge(ingest={"exit_code": 0}, **given).verdict == "PASS"
+
+
+def test_a_request_refused_before_query_log_is_found_without_the_clients_log(orders: Stage) -> None:
+    orders.refused("INSERT INTO orders (order_id) VALUES ('a')", database="nowhere_at_all")
+    found = headline(orders.judge(ingest={"exit_code": 1}, targets=["orders"]))
+    assert (found.cause, found.object) == ("server_missing_database", "nowhere_at_all")
+    assert found.evidence["log_table"] == "system.text_log"
+    assert "Stack trace" not in found.headline
+
+
+def test_the_statement_is_taken_from_the_clients_message_where_the_server_never_saw_it(orders: Stage, tmp_path) -> None:
+    """clickhouse-client parses the rows itself, so that the server has nothing to log."""
+    log = (
+        "Code: 27. DB::Exception: Cannot parse input: expected ',' before: ';b': (at row 1)\nRow 1:\n"
+        'Column 0,   name: order_id, type: String, parsed text: "a"\n'
+        "Column 1,   name: tickets,  type: UInt32, parsed text: <EMPTY>ERROR\n"
+        ": While executing ParallelParsingBlockInputFormat: data for INSERT was parsed from stdin: (in query: "
+        f"INSERT INTO {orders.database}.orders FORMAT CSV). (CANNOT_PARSE_INPUT_ASSERTION_FAILED)\n"
+    )
+    said = orders.judge(client_log=log, path=tmp_path / "log", ingest={"exit_code": 27}, targets=["orders"])
+    found = headline(said)
+    assert (found.cause, found.object) == ("server_type_mismatch", f"{orders.database}.orders.tickets")
+
+
 def test_a_refusal_that_the_loader_swallowed_fails_the_run(orders: Stage, tmp_path) -> None:
     orders.refused("INSERT INTO orders (order_id, event) VALUES ('a', 'b')")
     log = '{"status": "ok", "rows_processed": 1}\n'

@@ -34,6 +34,8 @@ class Fault:
     repair: tuple[str, ...] = ()
     expected: str = ""
     actual: str = ""
+    # What the same program sends first, with success.
+    before: str = ""
 
 
 FAULTS = {
@@ -347,10 +349,147 @@ FAULTS = {
         1,
         "SELECT no_such_function(1)",
         "server_refused_statement",
-        "",
+        "no_such_function",
         "correct what the exception names",
         headline="UNKNOWN_FUNCTION",
         twin="SELECT abs(1)",
+    ),
+    "table_missing_of_a_like_named_view": Fault(
+        1,
+        "INSERT INTO {db}.order (order_id) VALUES ('a')",
+        "server_missing_table",
+        "{db}.order",
+        "correct the name in the ingest",
+        # Its definition holds the missing name only as a part of other names.
+        setup=(
+            ORDERS,
+            "CREATE MATERIALIZED VIEW {db}.mv ENGINE = MergeTree ORDER BY order_id AS SELECT order_id FROM {db}.orders",
+        ),
+        twin="INSERT INTO {db}.orders (order_id) VALUES ('a')",
+    ),
+    "table_missing_with_an_odd_name": Fault(
+        1,
+        "INSERT INTO `{db}`.`заказы 2026.v1` (order_id) VALUES ('a')",
+        "server_missing_table",
+        "{db}.заказы 2026.v1",
+        "schema_apply",
+        repair=("CREATE TABLE {db}.`заказы 2026.v1` AS {db}.orders",),
+    ),
+    "table_missing_in_the_connections_database": Fault(
+        1,
+        "INSERT INTO orders (order_id) VALUES ('a')",
+        "server_missing_table",
+        "default.orders",
+        "The ingest's connection is to database default",
+        settings={"database": "default"},
+        twin="INSERT INTO orders (order_id) VALUES ('a')",
+    ),
+    "temporary_table_of_another_session": Fault(
+        1,
+        "INSERT INTO staging VALUES ('a')",
+        "server_missing_table",
+        "{db}.staging",
+        "in one session",
+        before="CREATE TEMPORARY TABLE staging (order_id String)",
+        repair=("CREATE TABLE {db}.staging (order_id String) ENGINE = Memory",),
+    ),
+    "computed_column": Fault(
+        4,
+        "INSERT INTO jobs (id, twice) VALUES (1, 2)",
+        "server_computed_column",
+        "{db}.jobs.twice",
+        "Leave `twice` out",
+        setup=("CREATE TABLE {db}.jobs (id UInt8, twice UInt8 ALIAS id * 2) ENGINE = MergeTree ORDER BY id",),
+        twin="INSERT INTO jobs (id) VALUES (1)",
+    ),
+    "value_without_quotes": Fault(
+        3,
+        "INSERT INTO orders (order_id, tickets) VALUES ('a', None)",
+        "server_type_mismatch",
+        "{db}.orders",
+        "in SQL text it would be NULL",
+        headline="The value None stands without quotes",
+        twin="INSERT INTO orders (order_id, tickets) VALUES ('a', 1)",
+    ),
+    "quote_within_a_value": Fault(
+        3,
+        "INSERT INTO orders (order_id, event_id) VALUES ('a', 'L'Artiste')",
+        "server_syntax_error",
+        "{db}.orders.event_id",
+        "hand the rows to the driver",
+        headline="'L'Artiste'",
+        twin="INSERT INTO orders (order_id, event_id) VALUES ('a', 'L\\'Artiste')",
+    ),
+    "page_instead_of_rows": Fault(
+        3,
+        "INSERT INTO orders FORMAT JSONEachRow <html>502 Bad Gateway</html>",
+        "server_bad_input",
+        "{db}.orders",
+        "status, content type",
+        headline="is not JSONEachRow: it begins with <html>502",
+        twin='INSERT INTO orders FORMAT JSONEachRow {{"order_id": "a"}}',
+    ),
+    "array_column_of_a_row_in_tsv": Fault(
+        3,
+        "INSERT INTO tagged FORMAT TSV\na\tnone\n",
+        "server_type_mismatch",
+        "{db}.tagged.tags",
+        "Convert the value",
+        expected="Array(String)",
+        setup=("CREATE TABLE {db}.tagged (id String, tags Array(String)) ENGINE = MergeTree ORDER BY id",),
+        twin="INSERT INTO tagged FORMAT TSV\na\t['none']\n",
+    ),
+    "constraint_violated": Fault(
+        3,
+        "INSERT INTO orders (order_id, tickets) VALUES ('a', 0)",
+        "server_constraint_violated",
+        "positive",
+        "DROP CONSTRAINT `positive`",
+        actual="tickets = 0",
+        setup=(ORDERS, "ALTER TABLE {db}.orders ADD CONSTRAINT positive CHECK tickets > 0"),
+        twin="INSERT INTO orders (order_id, tickets) VALUES ('a', 1)",
+    ),
+    "view_as_target": Fault(
+        1,
+        "INSERT INTO shown (order_id) VALUES ('a')",
+        "server_not_writable",
+        "{db}.shown",
+        "SHOW CREATE TABLE {db}.shown",
+        setup=(ORDERS, "CREATE VIEW {db}.shown AS SELECT * FROM {db}.orders"),
+        twin="INSERT INTO orders (order_id) VALUES ('a')",
+    ),
+    "dictionary_missing": Fault(
+        1,
+        "INSERT INTO orders (order_id) SELECT dictGetString('{db}.cities', 'name', toUInt64(1))",
+        "server_missing_dictionary",
+        "{db}.cities",
+        "system.dictionaries",
+        twin="INSERT INTO orders (order_id) SELECT 'a'",
+    ),
+    "staging_left_behind": Fault(
+        15,
+        "CREATE TABLE orders (id UInt8) ENGINE = MergeTree ORDER BY id",
+        "server_object_exists",
+        "{db}.orders",
+        "IF NOT EXISTS",
+        repair=("DROP TABLE {db}.orders SYNC",),
+    ),
+    "remote_unreachable": Fault(
+        20,
+        "INSERT INTO FUNCTION remote('127.0.0.1:1', '{db}', 'orders') (order_id) VALUES ('a')",
+        "server_remote_unreachable",
+        "127.0.0.1:1",
+        "the server's own host",
+        twin="INSERT INTO orders (order_id) VALUES ('a')",
+    ),
+    "grant_missing_for_exchange": Fault(
+        5,
+        "EXCHANGE TABLES orders AND orders_new",
+        "server_missing_grant",
+        "DROP TABLE ON {db}.orders",
+        "GRANT DROP TABLE ON {db}.orders TO `noinsert`;",
+        setup=(ORDERS, "CREATE TABLE {db}.orders_new AS {db}.orders"),
+        user="noinsert",
     ),
 }
 
@@ -364,6 +503,8 @@ def test_refused_statement_is_named(stage: Stage, name: str) -> None:
 
     for statement in fault.setup:
         stage.admin(fill(statement))
+    if fault.before:
+        stage.send(fault.before, user=fault.user)
     said = stage.refused(fill(fault.send), user=fault.user, **fault.settings)
     diagnosis = stage.judge(users=[fault.user], ingest={"exit_code": 1})
     found = headline(diagnosis)

@@ -86,6 +86,122 @@ def test_a_line_alone_names_its_cause(tmp_path: Path, line: str, expected: str) 
     assert "code" not in finding.evidence
 
 
+FILE = 'Traceback (most recent call last):\n  File "/app/l.py", line 3, in go\n    open("/app/config.yml")\n'
+OTHER_TEAMS = [
+    # What a program says last, without calling it an error.
+    ("2026/11/23 04:00:01 clickhouse: expected 5 arguments, got 4\nexit status 1", "client_column_count", None),
+    ("clickhouse: acquire conn timeout. you can increase the number of max open conn", "client_pool_exhausted", None),
+    ("QTICKETS_TOKEN is empty", "config_env_file", "QTICKETS_TOKEN"),
+    ("start\n'sku'", "client_key_error", "sku"),
+    ('Get "https://qtickets.ru/api/rest/v1/orders": context deadline exceeded', "source_slow", "qtickets.ru"),
+    # Shells and their tools.
+    ("/app/run.sh: line 3: CH_TOKEN: parameter null or not set", "config_env_file", "CH_TOKEN"),
+    ("curl: (7) Failed to connect to ch-zakaz port 8123 after 2 ms: Couldn't connect to server",
+     "client_connection_refused", "ch-zakaz:8123"),
+    ("curl: (22) The requested URL returned error: 500", "client_exception", None),
+    ("Code: 210. DB::NetException: Connection refused (ch-zakaz:9000). (NETWORK_ERROR)", "client_connection_refused",
+     "ch-zakaz:9000"),
+    ("Code: 198. DB::NetException: Not found address of host: ch-zakaz. (DNS_ERROR)", "client_unknown_host",
+     "ch-zakaz"),
+    ("/app/s.sh: line 1: TOKEN: TOKEN must be set", "config_env_file", "TOKEN"),
+    ("sh: 0: cannot open nosuch.sh: No such file", "client_file_missing", "nosuch.sh"),
+    ("row 3: invalid literal for int() with base 10: 'x'", "client_exception", None),
+    ("thread 'main' panicked at src/main.rs:3:40:\nCH_HOST must be set: NotPresent", "config_env_file", "CH_HOST"),
+    ("Exception in thread \"main\" java.net.ConnectException\n\tat com.x.Main.main(Main.java:3)", "client_unreachable",
+     None),
+    ("Error: Cannot find module '@clickhouse/client'\nRequire stack:\n- /app/e.js\n    at load (/app/e.js:1:11)",
+     "client_missing_module", "@clickhouse/client"),
+    ("jq: error (at <stdin>:1): Cannot iterate over null (null)", "source_bad_payload", None),
+    ("loader: error: the following arguments are required: --since", "client_bad_arguments", "--since"),
+    # Files, packages and variables of Python.
+    (FILE + "FileNotFoundError: [Errno 2] No such file or directory: '/app/config.yml'", "client_file_missing",
+     "/app/config.yml"),
+    (FILE + "PermissionError: [Errno 13] Permission denied: '/app/config.yml'", "client_file_denied",
+     "/app/config.yml"),
+    (FILE + "zoneinfo._common.ZoneInfoNotFoundError: 'No time zone found with key Europe/Moscow'",
+     "client_missing_module", "tzdata"),
+    (FILE + "ImportError: cannot import name 'get' from 'clickhouse_connect' (/x.py)", "client_missing_module",
+     "clickhouse_connect"),
+    (FILE.replace('open("/app/config.yml")', 'os.environ["TOKEN"]') + "KeyError: 'TOKEN'", "config_env_file", "TOKEN"),
+    (FILE.replace('open("/app/config.yml")', 'row["SKU_ID"]') + "KeyError: 'SKU_ID'", "client_key_error", "SKU_ID"),
+    (FILE + "KeyError: \"['b'] not in index\"", "client_key_error", "b"),
+    # Records that do not fit a model.
+    ("decode: json: cannot unmarshal string into Go struct field Order.price of type float64", "source_bad_payload",
+     "Order.price"),
+    ("Error: load failed\n\nCaused by:\n    0: missing field `event_id` at line 1 column 230", "source_bad_payload",
+     "event_id"),
+    (FILE + "pydantic_core.ValidationError: 1 validation error for Order\nprice\n  Input should be a valid number",
+     "source_bad_payload", "price"),
+    # Drivers of other languages.
+    ("ERROR clickhouse [AppendRow]: (tickets_sold UInt32) converting int64 to UInt32 is unsupported",
+     "client_serialization", "tickets_sold"),
+    ("FATAL [handshake] unexpected packet [72] from server", "client_wrong_protocol", "ch-zakaz:8123"),
+    # Addresses that are neither the API nor ClickHouse.
+    ("ERROR HTTPSConnectionPool(host='hooks.slack.com', port=443): [Errno 111] Connection refused",
+     "client_unreachable", "hooks.slack.com"),
+    ("ERROR 401 Client Error: Unauthorized for url: https://api.telegram.org/bot1/send", "client_exception",
+     "api.telegram.org"),
+    # Nothing but the text of a well-known exception.
+    ("ERROR list index out of range", "client_exception", None),
+    ("ERROR load failed: None", "client_exception", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("log", "expected", "name"), OTHER_TEAMS)
+def test_logs_of_other_teams_name_cause_and_object(tmp_path: Path, log: str, expected: str, name: str | None) -> None:
+    finding = cause(tmp_path, log + "\n")
+    assert (finding.cause, finding.object) == (expected, name)
+    assert finding.next_step
+
+
+def test_the_text_of_a_well_known_exception_is_explained(tmp_path: Path) -> None:
+    finding = cause(tmp_path, "ERROR list index out of range\n")
+    assert "IndexError" in finding.headline
+    assert "fewer elements" in (finding.next_step or "")
+
+
+def test_an_ingest_with_other_names_for_its_variables_is_told_its_own(tmp_path: Path) -> None:
+    env = {"WAREHOUSE_URL": "http://shop-db:8123", "SHOP_API_URL": "https://shop.example/api"}
+    refused = cause(tmp_path, "ERROR connect ECONNREFUSED shop-db:8123\n", env=env)
+    assert (refused.cause, refused.object) == ("client_connection_refused", "shop-db:8123")
+    unknown = cause(tmp_path, "ERROR getaddrinfo ENOTFOUND shop-db\n", env=env)
+    assert (unknown.cause, unknown.object) == ("client_unknown_host", "shop-db")
+    assert "WAREHOUSE_URL" in (unknown.next_step or "")
+    down = cause(tmp_path, "ERROR 502 Server Error for url: https://shop.example/api/goods\n", env=env)
+    assert down.cause == "source_unavailable"
+    assert "https://shop.example/api" in (down.next_step or "")
+
+
+def test_an_exception_that_nobody_caught_explains_its_abort(tmp_path: Path) -> None:
+    text = "Unhandled exception. System.Exception: no price\n   at Loader.Main(String[] a) in /src/Main.cs:line 8\n"
+    assert cause(tmp_path, text, exit_code=134).cause == "client_exception"
+    dump = 'Fatal Python error: Segmentation fault\n\nCurrent thread:\n  File "/a.py", line 3 in x\n'
+    assert "/a.py:3 in x" in cause(tmp_path, dump, exit_code=139).headline
+    assert cause(tmp_path, "INFO x\n", exit_code=-9).cause == "client_killed"
+    heap = "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory\n"
+    assert cause(tmp_path, heap, exit_code=134).cause == "client_killed_memory"
+    shell = "/app/run.sh: line 2: clickhouse-client: command not found\n"
+    assert cause(tmp_path, shell, exit_code=127).object == "clickhouse-client"
+
+
+HEALTHY = [
+    "show 'Cannot Stop' loaded: 5 seats", "loaded customer: Failure Ltd", "Fatal Attraction: 12 tickets",
+    "SELECT count() FROM events WHERE type = 'exception'", "event 12 not found in dim_events, inserting",
+    "retry_on_error=true", "open /app/src/errors.py", "error handling enabled", "Completed with 0 errors",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", HEALTHY)
+def test_words_of_failure_in_a_healthy_log_are_no_finding(tmp_path: Path, line: str) -> None:
+    assert findings(tmp_path, f"INFO start\n{line}\ndone\n", exit_code=0) == []
+    alone = findings(tmp_path, f"INFO start\n{line}\ndone\n", exit_code=None)
+    assert [finding for finding in alone if finding.severity == "error"] == []
+    # Beside a real error they are neither the cause nor an effect.
+    failed = cause(tmp_path, f"{line}\n{TRACEBACK}ValueError: x\n")
+    assert "ValueError" in failed.headline
+    assert failed.effects == []
+
+
 def test_a_search_by_post_is_told_to_use_get(tmp_path: Path) -> None:
     finding = cause(tmp_path, "ERROR POST https://qtickets.ru/api/rest/v1/orders: status 503\n")
     assert "GET" in (finding.next_step or "")
@@ -138,6 +254,9 @@ def test_a_docker_logs_copy_reads_the_same(tmp_path: Path) -> None:
         ("sh: 1: loader: not found\n", {"exit_code": 127}, "client_no_such_command"),
         ("/app/loader.sh: Permission denied\n", {"exit_code": 126}, "client_not_executable"),
         ("exec /app/loader: exec format error\n", {"exit_code": 126}, "client_not_executable"),
+        ("exec /usr/bin/python: exec format error\n", {"exit_code": 1}, "client_not_executable"),
+        ("exec /entrypoint.sh: no such file or directory\n", {"exit_code": 1}, "client_no_such_command"),
+        ("OSError: [Errno 30] Read-only file system: '/app/x'\n", {"exit_code": 1}, "client_file_denied"),
         ("docker: Error response from daemon: network x not found.\n", {"exit_code": 125}, "client_not_started"),
         (
             "INFO fetching page 3 of /orders\n",
@@ -208,6 +327,13 @@ def test_what_a_successful_run_left_out_is_an_error(tmp_path: Path, line: str) -
 def test_a_dry_run_is_named_though_it_ends_well(tmp_path: Path) -> None:
     finding = cause(tmp_path, "INFO done\n", exit_code=0, env={**ENV, "DRY_RUN": "true"})
     assert finding.cause == "config_dry_run"
+
+
+def test_a_record_with_a_status_is_no_outcome_of_the_run(tmp_path: Path) -> None:
+    order = '{"id": 17, "status": "failed", "price": 3}\n'
+    assert findings(tmp_path, "INFO start\n" + order, exit_code=0) == []
+    assert findings(tmp_path, json.dumps(json.loads(order), indent=2) + "\n", exit_code=0) == []
+    assert cause(tmp_path, '{"job": "x", "status": "failed", "rows": 3}\n', exit_code=0)
 
 
 def test_a_quiet_run_gives_nothing(tmp_path: Path) -> None:

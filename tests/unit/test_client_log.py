@@ -164,6 +164,77 @@ NET = """Unhandled exception. System.Collections.Generic.KeyNotFoundException: T
    at Loader.Program.Load(Row row) in /src/Program.cs:line 12"""
 
 
+NODE_CAUSE = """/app/node_modules/x/index.js:3
+        throw new Error(text);
+        ^
+
+TypeError: fetch failed
+    at node:internal/deps/undici/undici:12345:11
+    at async load (file:///app/loader.mjs:12:15) {
+  [cause]: Error: getaddrinfo ENOTFOUND ch-zakaz
+      at GetAddrInfoReqWrap.onlookup [as oncomplete] (node:dns:107:26) {
+    code: 'ENOTFOUND'
+  }
+}
+
+Node.js v20.11.0"""
+SPRING = """2026-11-23T04:00:01.123Z ERROR 1 --- [           main] o.s.boot.SpringApplication   : Application run failed
+
+java.lang.IllegalStateException: Failed to execute CommandLineRunner
+\tat org.springframework.boot.SpringApplication.callRunner(SpringApplication.java:775) ~[spring-boot-3.2.0.jar!/:3.2.0]
+\tat com.acme.Application.main(Application.java:14) ~[!/:0.0.1]
+Caused by: java.lang.NumberFormatException: For input string: "12,5"
+\tat java.base/java.lang.Integer.parseInt(Integer.java:668)
+\tat com.acme.Transform.price(Transform.java:12) ~[!/:0.0.1]
+\t... 12 common frames omitted"""
+LOGBACK = json.dumps(
+    {"level": "ERROR", "message": "Load failed", "stack_trace": SPRING.partition("\n\n")[2], "thread_name": "main"}
+)
+NET_CHAIN = """[04:00:01 ERR] Load failed
+System.InvalidOperationException: load failed
+ ---> System.FormatException: The input string '12,5' was not in a correct format.
+   at System.Number.ThrowFormatException[TChar](ReadOnlySpan`1 value)
+   at Loader.Transform.Row(Order o) in /src/Transform.cs:line 12
+   --- End of inner exception stack trace ---
+   at Loader.Program.Main(String[] args) in /src/Program.cs:line 8"""
+GO_NIL = """panic: runtime error: invalid memory address or nil pointer dereference
+[signal SIGSEGV: segmentation violation code=0x1 addr=0x8 pc=0x4a1f2b]
+
+goroutine 1 [running]:
+main.transform(0xc000010000)
+\t/src/transform.go:12 +0x1b
+main.main()
+\t/src/main.go:88 +0x3c5"""
+ZAP = json.dumps({
+    "level": "error", "ts": 1790000001.1, "msg": "load failed", "error": "parsing \"1 200\": invalid syntax",
+    "stacktrace": "main.(*Loader).run\n\t/src/load.go:12\nruntime.main\n\t/usr/local/go/src/runtime/proc.go:250",
+})  # fmt: skip
+RUST = """thread 'main' panicked at src/transform.rs:12:30:
+called `Option::unwrap()` on a `None` value
+note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace"""
+RUST_OLD = """thread 'worker' panicked at 'called `Option::unwrap()` on a `None` value', src/transform.rs:12:30
+stack backtrace:
+   0: rust_begin_unwind
+             at /rustc/abc/library/std/src/panicking.rs:593:5
+   1: loader::main
+             at ./src/main.rs:5:5"""
+PHP = "PHP Fatal error:  Uncaught TypeError: Unsupported operand types: string + int in /app/load.php:12"
+RUBY = "/app/load.rb:12:in `block in load': undefined method `[]' for nil:NilClass (NoMethodError)"
+BASH = "/app/run.sh: line 12: CH_HOST: unbound variable"
+UNCOMPILED = '  File "/app/loader.py", line 12\n    def x(:\n          ^\nSyntaxError: invalid syntax'
+PANDAS = """Traceback (most recent call last):
+  File "pandas/_libs/hashtable_class_helper.pxi", line 7089, in pandas._libs.hashtable.PyObjectHashTable.get_item
+KeyError: 'day'
+
+The above exception was the direct cause of the following exception:
+
+Traceback (most recent call last):
+  File "/app/etl.py", line 12, in main
+    df["day"]
+  File "/usr/local/lib/python3.11/site-packages/pandas/core/frame.py", line 4102, in __getitem__
+    raise KeyError(key) from err
+KeyError: 'day'"""
+
 PINO = json.dumps({"level": 50, "msg": "x", "err": {"type": "TypeError", "message": "y", "stack": NODE}})
 
 
@@ -171,9 +242,22 @@ PINO = json.dumps({"level": 50, "msg": "x", "err": {"type": "TypeError", "messag
     ("text", "kind", "file"),
     [
         (JAVA, "java.lang.RuntimeException", "Main.java"),
+        (SPRING, "java.lang.IllegalStateException", "Transform.java"),
+        (LOGBACK, "java.lang.IllegalStateException", "Transform.java"),
         (NODE, "TypeError", "/app/loader.js"),
+        (NODE_CAUSE, "TypeError", "file:///app/loader.mjs"),
         (GO, None, "/app/loader.go"),
+        (GO_NIL, None, "/src/transform.go"),
+        (ZAP, None, "/src/load.go"),
         (NET, "System.Collections.Generic.KeyNotFoundException", "/src/Program.cs"),
+        (NET_CHAIN, "System.InvalidOperationException", "/src/Transform.cs"),
+        (RUST, "panic", "src/transform.rs"),
+        (RUST_OLD, "panic", "src/transform.rs"),
+        (PHP, "TypeError", "/app/load.php"),
+        (RUBY, "NoMethodError", "/app/load.rb"),
+        (BASH, None, "/app/run.sh"),
+        (UNCOMPILED, "SyntaxError", "/app/loader.py"),
+        (PANDAS, "KeyError", "/app/etl.py"),
         (PINO, "TypeError", "/app/loader.js"),
     ],
 )  # fmt: skip
@@ -182,6 +266,33 @@ def test_stacks_of_other_languages_are_one_error_each(tmp_path: Path, text: str,
     assert error.type == kind
     assert error.frame is not None
     assert (error.frame.file, error.frame.line) == (file, 12)
+
+
+@pytest.mark.parametrize(
+    ("text", "origin"),
+    [
+        (SPRING, 'For input string: "12,5"'),
+        (NET_CHAIN, "The input string '12,5' was not in a correct format."),
+        (NODE_CAUSE, "getaddrinfo ENOTFOUND ch-zakaz"),
+        (RUST, "called `Option::unwrap()` on a `None` value"),
+        (RUST_OLD, "called `Option::unwrap()` on a `None` value"),
+    ],
+)
+def test_a_chain_of_another_language_begins_where_it_began(tmp_path: Path, text: str, origin: str) -> None:
+    assert only(tmp_path, text).chain[0][1] == origin
+
+
+def test_one_json_object_over_several_lines_is_one_record(tmp_path: Path) -> None:
+    record = {"level": "error", "message": "load failed", "error": {"name": "KeyError", "message": "'event_id'"}}
+    error = only(tmp_path, "INFO start\n" + json.dumps(record, indent=2) + "\nINFO end\n")
+    assert (error.type, error.message) == ("KeyError", "'event_id'")
+    assert only(tmp_path, "{\n  no JSON\n}\nERROR load failed\n").message == "load failed"
+
+
+def test_a_handled_error_right_above_an_uncaught_one_stays_its_own(tmp_path: Path) -> None:
+    text = "ERROR seats of show 3: 503 Server Error for url: https://qtickets.ru/x\n" + TRACEBACK
+    assert [error.http_status for error in read(tmp_path, text).errors] == [503, None]
+    assert len(read(tmp_path, "show 'Errors' shown\n" + TRACEBACK).errors) == 2
 
 
 @pytest.mark.parametrize(
@@ -201,7 +312,12 @@ def test_stacks_of_other_languages_are_one_error_each(tmp_path: Path, text: str,
         ('{"level":"error","msg":"load failed","error":"1"}', "load failed: 1"),
         ('{"severity":"ERROR","message":"load failed"}', "load failed"),
         ('{"level":60,"time":1790000000000,"msg":"load failed"}', "load failed"),
-        ("Ошибка: не удалось записать строки", "Ошибка: не удалось записать строки"),
+        ("Ошибка: не удалось записать строки", "не удалось записать строки"),
+        ("2026-11-23 04:00:01 | ОШИБКА | нет поля 'sku'", "нет поля 'sku'"),
+        ("2026-11-23T04:00:01Z [error    ] load failed       error=\"'sku'\" job=load", "load failed: 'sku'"),
+        ("2026-11-23T04:00:01Z ERROR loader::ch: load failed error=no route", "loader::ch: load failed: no route"),
+        ("[04:00:01 FTL] load failed", "load failed"),
+        ("Error: load failed\n\nCaused by:\n    0: order 17\n    1: no field", "load failed: order 17: no field"),
         ("Fehler beim Laden der Bestellungen", "Fehler beim Laden der Bestellungen"),
         ("エラー: 接続できません", "エラー: 接続できません"),
     ],
@@ -221,6 +337,11 @@ def test_plain_lines_of_many_layouts_are_errors(tmp_path: Path, line: str, messa
         "DEBUG error handler installed",
         "/app/x.py:3: DeprecationWarning: this will be an error in version 3",
         "errors=0 rows=50",
+        "error: false",
+        "has_error=False",
+        "last_error=",
+        "error rate 0.00%",
+        "timed out connections: 0",
     ],
 )
 def test_what_only_mentions_errors_is_none(tmp_path: Path, line: str) -> None:
@@ -249,6 +370,10 @@ def test_different_keys_stay_apart(tmp_path: Path) -> None:
         ("ERROR HTTPDriver for http://h:8123 received ClickHouse error code 60\n Code: 60. DB::Exception: no", 60),
         ("ERROR clickhouse: code: 516, message: default: Authentication failed", 516),
         ("ERROR ClickHouseError: Table z.t does not exist { code: '60', type: 'UNKNOWN_TABLE' }", 60),
+        ('{"level":50,"err":{"type":"UNKNOWN_TABLE","code":"60","message":"Table z.t does not exist"}}', 60),
+        ("insert orders: code: 60, message: Table z.t does not exist", 60),
+        ("Code: 210. DB::NetException: Connection refused (localhost:9000). (NETWORK_ERROR)", None),
+        ("Code: 516. DB::Exception: Received from h:9000. DB::Exception: u: Authentication failed", 516),
         ("ERROR Code: 210. Connection refused (localhost:9000)", None),
         ("ERROR Code: 53. Type mismatch in VALUES section. Column n: argument out of range", None),
         ("ERROR Unexpected ClickHouse error: 1", None),
@@ -267,6 +392,7 @@ def test_only_the_servers_own_words_prove_a_server_code(tmp_path: Path, text: st
         ('ERROR "GET /orders HTTP/1.1" 503 17', 503),
         ("ERROR status_code=429", 429),
         ("ERROR API returned 502", 502),
+        ("curl: (22) The requested URL returned error: 500", 500),
         ("ERROR loaded 503 rows too many", None),
         ("ERROR order 404 has no price", None),
     ],
@@ -367,10 +493,11 @@ def test_secrets_and_personal_data_stay_out(tmp_path: Path) -> None:
         tmp_path,
         "ERROR load failed for ivan.petrov@mail.ru, +7 (999) 123-45-67: password=hunter22 "
         "Authorization: Bearer abc123def\n"
-        "ERROR connect to http://ingest:s3cr3t@ch-zakaz:8123/?token=tok123 failed\n",
+        "ERROR connect to http://ingest:s3cr3t@ch-zakaz:8123/?token=tok123 failed\n"
+        "ERROR https://api.telegram.org/bot123456:AAH-xyzwvutsrq/sendMessage and https://hooks.slack.com/services/T0/B0/zz\n",
     )
     text = str(log)
-    for secret in ("petrov", "999", "hunter22", "abc123def", "s3cr3t", "tok123"):
+    for secret in ("petrov", "999", "hunter22", "abc123def", "s3cr3t", "tok123", "AAH-xyz", "B0/zz"):
         assert secret not in text
     assert "ch-zakaz:8123" in text
 

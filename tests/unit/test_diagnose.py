@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
 from ansible.module_utils.ingest_verify.attribution import attribute
 from ansible.module_utils.ingest_verify.catalog import Catalog, nearest
 from ansible.module_utils.ingest_verify.classify import Refusal, classify, is_recoverable, view_in
-from ansible.module_utils.ingest_verify.diagnose import hiding
+from ansible.module_utils.ingest_verify.diagnose import Request, diagnose_log, hiding
 from ansible.module_utils.ingest_verify.evidence import (
     EvidenceError,
     Program,
@@ -43,6 +44,10 @@ from ansible.module_utils.ingest_verify.sql_text import source_tables, statement
         ("create or replace view v as select 1", "CREATE", "cur.v", None),
         ("DROP DATABASE IF EXISTS d", "DROP", "d", None),
         ("TRUNCATE a.b", "TRUNCATE", "a.b", None),
+        ("DELETE FROM b WHERE 1", "DELETE", "cur.b", None),
+        ("OPTIMIZE TABLE a.b FINAL", "OPTIMIZE", "a.b", None),
+        ("EXCHANGE TABLES a.b AND a.c", "EXCHANGE", "a.b", None),
+        ("RENAME TABLE `a`.`b c` TO a.d", "RENAME", "a.b c", None),
         ("SELECT max(x) FROM z.t AS q JOIN z.u USING x", "SELECT", "z.t", None),
         ("SELECT 1", "SELECT", None, None),
         ("SYSTEM FLUSH LOGS", "SYSTEM", None, None),
@@ -82,7 +87,7 @@ class FakeEvidence:
 
     def columns(self, database: str, table: str) -> list[dict[str, str]]:
         columns = self.TABLES.get((database, table), {})
-        return [{"name": name, "type": kind} for name, kind in columns.items()]
+        return [{"name": name, "type": kind, "default_kind": ""} for name, kind in columns.items()]
 
     def users(self) -> None:
         return None
@@ -90,7 +95,7 @@ class FakeEvidence:
     def user_storage(self, user: str) -> None:
         return None
 
-    def views_naming(self, table: str) -> list[tuple[str, str]]:
+    def views_naming(self, table: str) -> list[tuple[str, str, str]]:
         return []
 
     def table_facts(self, database: str, table: str) -> None:
@@ -163,6 +168,85 @@ WORDINGS = [
         "Code: 241. DB::Exception: Memory limit (for user) exceeded: would use 4.46 MiB, maximum: 976.56 KiB.",
         "Code: 241. DB::Exception: User memory limit exceeded: would use 4.46 MiB, maximum: 976.56 KiB.",
     ]),
+    # Refusals that need no catalog: the object by name, in the words of both versions where they differ.
+    (43, "INSERT INTO zakaz.orders SELECT 1", "server_bad_argument", "toStartOfHour", [
+        "Code: 43. DB::Exception: Illegal type String of argument of function toStartOfHour. Should be a date or a "
+        "date with time: In scope SELECT toStartOfHour(x). (ILLEGAL_TYPE_OF_ARGUMENT)",
+    ]),
+    (46, "SELECT sumx(n) FROM zakaz.orders", "server_refused_statement", "sumx", [
+        "Code: 46. DB::Exception: Unknown function sumx. Maybe you meant: ['sum']. (UNKNOWN_FUNCTION)",
+        "Code: 46. DB::Exception: Function with name `sumx` does not exist. In scope SELECT sumx(n). "
+        "(UNKNOWN_FUNCTION)",
+    ]),
+    (16, "CREATE TABLE zakaz.t (a Int8) ENGINE = ReplacingMergeTree(v)", "server_unsupported_ddl", "zakaz.t", [
+        "Code: 16. DB::Exception: Version column v does not exist in table declaration. (NO_SUCH_COLUMN_IN_TABLE)",
+    ]),
+    (47, "INSERT INTO zakaz.orders (order_id) VALUES", "server_type_mismatch", "zakaz.orders", [
+        "Code: 47. DB::Exception: Missing columns: 'None' while processing query: 'None', required columns: 'None' "
+        "'None': While executing ValuesBlockInputFormat: data for INSERT was parsed from query. (UNKNOWN_IDENTIFIER)",
+        "Code: 47. DB::Exception: Unknown expression identifier `None`. In scope None: While executing "
+        "ValuesBlockInputFormat. (UNKNOWN_IDENTIFIER)",
+    ]),
+    (62, "INSERT INTO zakaz.orders (order_id) VALUES", "server_syntax_error", "zakaz.orders", [
+        "Code: 62. DB::Exception: Cannot parse expression of type String here: 'L'Artiste'): While executing "
+        "ValuesBlockInputFormat: data for INSERT was parsed from query. (SYNTAX_ERROR)",
+        "Code: 62. DB::Exception: Syntax error: failed at position 106 ('('): ('a', 'L'Artiste'). Unmatched "
+        "parentheses: (. (SYNTAX_ERROR)",
+    ]),
+    (62, "INSERT INTO zakaz.orders (order_id) VALUES", "server_column_count", "zakaz.orders", [
+        "Code: 62. DB::Exception: Cannot parse expression of type String here: 'b',3): While executing "
+        "ValuesBlockInputFormat: data for INSERT was parsed from query. (SYNTAX_ERROR)",
+        "Code: 62. DB::Exception: Expected ',' after the value of column `n` of type String here: 'b'): While "
+        "executing ValuesBlockInputFormat. (SYNTAX_ERROR)",
+    ]),
+    (215, "SELECT n, sum(n) FROM zakaz.orders", "server_refused_statement", "zakaz.orders.n", [
+        "Code: 215. DB::Exception: Column zakaz.orders.n is not under aggregate function and not in GROUP BY keys. In "
+        "query SELECT n, sum(n) FROM orders. (NOT_AN_AGGREGATE)",
+        "Code: 215. DB::Exception: Column 'zakaz.orders.n' is not under aggregate function and not in GROUP BY keys.",
+    ]),
+    (47, "DELETE FROM zakaz.orders WHERE sale_dt < now()", "server_missing_column", "zakaz.orders.sale_dt", [
+        "Code: 47. DB::Exception: Unknown expression or function identifier `sale_dt`. In scope sale_dt < now().",
+        "Code: 47. DB::Exception: Missing columns: 'sale_dt' while processing query: 'sale_dt < now()'",
+    ]),
+    (60, "OPTIMIZE TABLE zakaz.order FINAL", "server_missing_table", "zakaz.order", [
+        "Code: 60. DB::Exception: Table zakaz.order does not exist. Maybe you meant zakaz.orders?. (UNKNOWN_TABLE)",
+    ]),
+    (122, "ALTER TABLE zakaz.orders REPLACE PARTITION 1 FROM s", "server_unsupported_ddl", "zakaz.orders", [
+        "Code: 122. DB::Exception: Tables have different structure. (INCOMPATIBLE_COLUMNS)",
+    ]),
+    (158, "SELECT * FROM zakaz.orders", "server_limit", "max_rows_to_read", [
+        "Code: 158. DB::Exception: Limit for rows (controlled by 'max_rows_to_read' setting) exceeded, max rows: 10, "
+        "current rows: 1.00 thousand. (TOO_MANY_ROWS)",
+    ]),
+    (396, "SELECT * FROM zakaz.orders", "server_limit", "zakaz.orders", [
+        "Code: 396. DB::Exception: Limit for result exceeded, max rows: 5.00, current rows: 1.00 thousand.",
+    ]),
+    (62, "INSERT INTO zakaz.orders VALUES ('a')", "server_limit", "zakaz.orders", [
+        "Code: 62. DB::Exception: Syntax error: failed at position 262144 (''): '. Max query size exceeded.",
+    ]),
+    (190, "INSERT INTO zakaz.orders VALUES", "server_array_sizes", "'a.x' and 'a.y'", [
+        "Code: 190. DB::Exception: Elements 'a.x' and 'a.y' of Nested data structure 'a' (Array columns) have "
+        "different array sizes. (SIZES_OF_ARRAYS_DONT_MATCH)",
+    ]),
+    (373, "INSERT INTO zakaz.orders VALUES", "server_session", "x-1", [
+        "Code: 373. DB::Exception: Session x-1 is locked by a concurrent client. (SESSION_IS_LOCKED)",
+    ]),
+    (456, "SELECT {id:String}", "server_missing_parameter", "id", [
+        "Code: 456. DB::Exception: Substitution `id` is not set. (UNKNOWN_QUERY_PARAMETER)",
+    ]),
+    (516, "INSERT INTO FUNCTION remote('ch-2', z.t) VALUES", "server_remote_login", "ch-2:9000", [
+        "Code: 516. DB::Exception: Received from ch-2:9000. DB::Exception: u: Authentication failed: password is "
+        "incorrect, or there is no user with such name. (AUTHENTICATION_FAILED)",
+    ]),
+    (164, "INSERT INTO zakaz.orders VALUES", "server_setting_refused", "max_threads", [
+        "Code: 164. DB::Exception: Cannot modify 'max_threads' setting in readonly mode. (READONLY)",
+    ]),
+    (242, "INSERT INTO zakaz.orders VALUES", "server_readonly", "zakaz.orders", [
+        "Code: 242. DB::Exception: Table is in readonly mode (replica path: /r/1). (TABLE_IS_READ_ONLY)",
+    ]),
+    (999, "INSERT INTO zakaz.orders VALUES", "server_replication", "zakaz.orders", [
+        "Code: 999. Coordination::Exception: Session expired. (KEEPER_EXCEPTION)",
+    ]),
     (99999, "INSERT INTO zakaz.orders VALUES", "server_refused_statement", "zakaz.orders", [
         "Code: 99999. DB::Exception: Something that no version says today.",
         "",
@@ -178,6 +262,20 @@ def test_each_versions_wording_leads_to_the_same_cause(code: int, sql: str, caus
     found = classify(Refusal(sql, text, code, "", "u", "default"), Catalog(FakeEvidence()))  # type: ignore[arg-type]
     assert (found.cause, found.object) == (cause, name)
     assert found.next_step
+
+
+def test_a_log_alone_names_what_the_server_refused(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text(
+        "2026/11/23 04:00:01 insert: code: 60, message: Table zakaz.order does not exist\nexit status 1\n"
+        "ERROR Code: 497. DB::Exception: u: Not enough privileges. To execute this query, it's necessary to have the "
+        "grant INSERT(a) ON zakaz.t. (ACCESS_DENIED)\n"
+    )
+    said = diagnose_log(Request(client_log=str(log), users=["u"]), "connection refused")
+    found = {finding.cause: finding for finding in said.findings}
+    assert found["server_missing_table"].object == "zakaz.order"
+    assert "GRANT INSERT ON zakaz.t TO `u`" in (found["server_missing_grant"].next_step or "")
+    assert said.verdict == "FAIL"
 
 
 def test_views_are_found_in_the_texts_of_all_versions() -> None:
@@ -260,6 +358,16 @@ def test_the_program_that_writes_the_targets_is_the_run() -> None:
     result = attribute([GROUP, grafana, other], **ASKED)
     assert result.run == [GROUP]
     assert [group for _, group in result.excluded] == [grafana, other]
+
+
+def test_a_tool_that_shows_data_is_never_the_run_unless_it_writes() -> None:
+    grafana = replace(GROUP, program=replace(LOADER, http_user_agent="Grafana/9"), query="SELECT x FROM z.t", code=47)
+    assert attribute([grafana], **ASKED).run == []
+    told = replace(grafana, exception="Code: 47. DB::Exception: Unknown expression identifier `sale_day` in scope x.")
+    text = "ERROR Unknown expression identifier `sale_day` in scope x."
+    assert attribute([told], **{**ASKED, "client_text": text}).run == [told]
+    writing = replace(grafana, query="INSERT INTO z.t VALUES")
+    assert attribute([writing], **ASKED).run == [writing]
 
 
 def test_of_two_writers_the_one_that_was_busy_before_the_window_is_another() -> None:

@@ -53,6 +53,17 @@ def test_a_long_statement_keeps_its_head_and_tail():
     assert "[4703 characters left out]" in text
 
 
+def test_a_long_statement_is_shown_around_the_name_that_matters():
+    sql = "SELECT " + ", ".join(f"tickets AS t{n}" for n in range(900)) + ", city, event_id FROM zakaz.orders"
+    exception = f"Unknown expression identifier `city`. In scope {sql}. (UNKNOWN_IDENTIFIER)"
+    text = render(finding(object="zakaz.orders.city", evidence={"sql": sql, "exception": exception}))
+    assert "SELECT tickets AS t0" in text
+    assert ", city, event_id FROM zakaz.orders" in text
+    assert len(text) < 1900
+    middle = "INSERT INTO t SELECT " + "a, " * 900 + "wrong_name, " + "b, " * 900 + "1"
+    assert "wrong_name" in render(finding(object="t.wrong_name", evidence={"sql": middle}))
+
+
 def test_an_unknown_severity_is_refused():
     with pytest.raises(ValueError, match="severity is one of"):
         finding(severity="fatal")
