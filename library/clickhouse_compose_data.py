@@ -9,25 +9,8 @@ short_description: Move the data of a stopped ClickHouse Compose project aside, 
 description:
   - Folders are renamed to C(<name>.<UTC time>) beside the original; named volumes are copied.
   - Nothing is ever deleted but by V(pruned).
+extends_documentation_fragment: [clickhouse_compose]
 options:
-  project_dir:
-    description: Folder of the Compose project on this host.
-    type: path
-    required: true
-  files:
-    description: Compose files in that folder, when they have other names than Compose looks for.
-    type: list
-    elements: str
-    default: []
-  service:
-    description: The service that runs ClickHouse.
-    type: str
-    required: true
-  data_targets:
-    description: Paths in the container whose mounts are its state; the first one is ClickHouse's data folder.
-    type: list
-    elements: str
-    default: [/var/lib/clickhouse, /var/log/clickhouse-server]
   state:
     description:
       - V(aside) moves what is there aside. V(restored) brings O(stamp) back and moves aside what is there now.
@@ -45,7 +28,7 @@ options:
     default: 3
 attributes:
   check_mode:
-    description: Changes nothing and says what would be moved.
+    description: The task is skipped.
     support: none
 author: ClickHouse ingest verification team (@clickhouse-ingest-verify)
 """

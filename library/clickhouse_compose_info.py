@@ -10,25 +10,8 @@ description:
   - Reads the project through C(docker compose config) and its data folder without a running server.
   - The task's C(environment) fills the variables of the compose file, over its C(.env).
   - Fails with one sentence for each thing that stands in the way, before anything is touched.
+extends_documentation_fragment: [clickhouse_compose]
 options:
-  project_dir:
-    description: Folder of the Compose project on this host.
-    type: path
-    required: true
-  files:
-    description: Compose files in that folder, when they have other names than Compose looks for.
-    type: list
-    elements: str
-    default: []
-  service:
-    description: The service that runs ClickHouse.
-    type: str
-    required: true
-  data_targets:
-    description: Paths in the container whose mounts are its state; the first one is ClickHouse's data folder.
-    type: list
-    elements: str
-    default: [/var/lib/clickhouse, /var/log/clickhouse-server]
   container:
     description: Name that the service's container is expected to have.
     type: str

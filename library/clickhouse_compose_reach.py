@@ -9,25 +9,8 @@ short_description: Prove that clients on the host and in the project's network r
 description:
   - A server that listens on loopback inside its container answers its own health check and nobody else.
   - Asks the published ports from the host, and the container's own ports from a second container on the network.
+extends_documentation_fragment: [clickhouse_compose]
 options:
-  project_dir:
-    description: Folder of the Compose project on this host.
-    type: path
-    required: true
-  files:
-    description: Compose files in that folder, when they have other names than Compose looks for.
-    type: list
-    elements: str
-    default: []
-  service:
-    description: The service that runs ClickHouse.
-    type: str
-    required: true
-  data_targets:
-    description: Paths in the container whose mounts are its state; the first one is ClickHouse's data folder.
-    type: list
-    elements: str
-    default: [/var/lib/clickhouse, /var/log/clickhouse-server]
   host:
     description: Address of the published ports.
     type: str
