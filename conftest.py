@@ -1,5 +1,6 @@
 """Import paths of the test suite: the code under test lives where Ansible and the images expect it."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -12,3 +13,9 @@ for folder in (ROOT, ROOT / "ingest"):
 
 # Modules import `ansible.module_utils.ingest_verify`, found through ansible.cfg; tests take the same name.
 ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than there are cores: a play waits for processes and sockets about half of its time."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores + 1

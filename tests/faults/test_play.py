@@ -115,7 +115,8 @@ def test_an_api_that_answers_401_is_named_as_the_source(site, healthy):
 
 
 def test_an_api_that_is_down_is_named(site, healthy):
-    played = site.play(playbook="playbooks/ingest.yml", qtickets_ingest_simulator=False)
+    few = {"qtickets_ingest_env": {"QTICKETS_ATTEMPTS": "2"}}
+    played = site.play(playbook="playbooks/ingest.yml", qtickets_ingest_simulator=False, **few)
     assert played.status != 0
     assert played.headline["cause"] in ("client_connection_refused", "source_unavailable")
     assert str(site.variables["qtickets_ingest_simulator_port"]) in str(played.headline)
