@@ -42,3 +42,8 @@ def login(engine: Engine) -> dict[str, object]:
         "login_user": engine.user,
         "login_password": engine.password,
     }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that play whole playbooks first: a worker that meets one last would keep the others waiting."""
+    items.sort(key=lambda item: not {"Site", "molecule", "shop_in"} & vars(getattr(item, "module", None)).keys())

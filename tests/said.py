@@ -33,27 +33,28 @@ def _of_finding(severity: str, cause: str, headline: str, effects: object) -> Wo
     return Word(cause, headline, {"error": 0 if effects else 1, "warning": 2, "info": 3}[severity])
 
 
-_SPEAKERS: list[tuple[type, str, Callable[[Any], list[Word | None]]]] = [
-    (Finding, "__post_init__", lambda f: [_of_finding(f.severity, f.cause, f.headline, f.effects)]),
-    (ProjectError, "__init__", lambda e: [Word(f"host_{e.kind}", str(e), 1)]),
-    (NotStarted, "__init__", lambda e: [Word(f"host_{e.kind}", str(e), 1)]),
-    (
-        Played,
-        "__init__",
-        lambda played: [
-            _of_finding(f["severity"], f["cause"], f["headline"], f.get("effects"))
-            for f in played.report.get("findings", [])
-        ],
-    ),
-]
+def _of_play(played: Played) -> list[Word | None]:
+    refused = re.search(r"fatal: .*?\n +msg: (.+?)\n\n", played.output, re.DOTALL)
+    if refused and not played.report:
+        return [Word("no run opened", " ".join(refused[1].split()), 1)]
+    return [
+        _of_finding(f["severity"], f["cause"], f["headline"], f.get("effects"))
+        for f in played.report.get("findings", [])
+    ]
 
 
-def _overheard(
-    method: Callable[..., None], heard: Callable[[Any], list[Word | None]], words: list[Word | None]
-) -> Callable[..., None]:
+_SPEAKERS: dict[type, tuple[str, Callable[[Any], list[Word | None]]]] = {
+    Finding: ("__post_init__", lambda f: [_of_finding(f.severity, f.cause, f.headline, f.effects)]),
+    ProjectError: ("__init__", lambda e: [Word(f"host_{e.kind}", str(e), 1)]),
+    NotStarted: ("__init__", lambda e: [Word(f"host_{e.kind}", str(e), 1)]),
+    Played: ("__init__", _of_play),
+}
+
+
+def _overheard(method: Callable[..., None], speakers: list[object]) -> Callable[..., None]:
     def noting(speaker: object, *arguments: object) -> None:
         method(speaker, *arguments)
-        words.extend(heard(speaker))
+        speakers.append(speaker)
 
     return noting
 
@@ -66,12 +67,14 @@ def said(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
         return
     database = _database(request)
-    words: list[Word | None] = []
+    speakers: list[object] = []
     # A context of its own: the test's `monkeypatch` must end before the fixtures that were set up ahead of it.
     with pytest.MonkeyPatch.context() as patch:
-        for kind, method, heard in _SPEAKERS:
-            patch.setattr(kind, method, _overheard(getattr(kind, method), heard, words))
+        for kind, (method, _) in _SPEAKERS.items():
+            patch.setattr(kind, method, _overheard(getattr(kind, method), speakers))
         yield
+    # Only now: a finding gets its effects, and a retry its last word, after it was made.
+    words = [word for speaker in speakers for word in _SPEAKERS[type(speaker)][1](speaker)]
     told = sorted((w for w in words if w and (w.cause == "noise_excluded") == (row == 53)), key=lambda word: word.rank)
     if told:
         entry = {"test": request.node.nodeid, "row": row, "cause": told[0].cause, "headline": told[0].text}
