@@ -10,7 +10,8 @@ import re
 import sys
 from pathlib import Path
 
-PAGE = Path(__file__).resolve().parent / "reference" / "faults.md"
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "reference" / "faults.md"
 NOTE = "<!-- Written by `python docs/faults.py` from a run of the tests that play the rows; change those instead. -->\n"
 
 ROWS = {
@@ -103,6 +104,8 @@ def plain(words: str, database: str) -> str:
     if database:
         words = words.replace(database, "zakaz")
     words = re.sub(r"\btest_[0-9a-f]{12}\b", "zakaz", words)
+    words = re.sub(r"\b(shop|t)[0-9a-f]{6,8}(?=[_-])", r"\1", words)
+    words = words.replace(f"{ROOT}/", "")
     words = re.sub(r"/tmp/[^\s:]*/", "", words)  # noqa: S108 - a text, not a file
     return re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1", words)
 

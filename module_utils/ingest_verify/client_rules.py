@@ -1125,9 +1125,13 @@ def _generic(error: ClientError, _: Context) -> Judged:
     return Judged("client_exception", headline, action, INGEST, generic=True)
 
 
+# An encoded filter is longer than the reason that stands behind it.
+_QUERY_STRING = re.compile(r"(https?://[^\s?'\"<>]+)\?[^\s'\"<>:,;)]+")
+
+
 def _first_line(text: str) -> str:
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
-    return lines[0][:300] if lines else ""
+    return _QUERY_STRING.sub(r"\1?...", lines[0])[:300] if lines else ""
 
 
 _RULES: tuple[Callable[[ClientError, Context], Judged | None], ...] = (

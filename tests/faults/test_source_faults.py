@@ -73,6 +73,7 @@ def test_25_an_answer_that_is_not_json_is_named(loaders: Loaders, simulator: Run
     finding = loaders.run(loader).cause
     assert finding.cause == "source_bad_payload"
     assert "curl" in (finding.next_step or "")
+    assert "where=" not in finding.headline
 
 
 def test_25_fields_of_another_type_are_named(loaders: Loaders, simulator: Running) -> None:
