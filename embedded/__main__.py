@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from embedded.config import LOG_TABLES, Layout, Options, User
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         elif args.command == "stop":
             result = launcher.stop(wait=args.wait)
         else:
-            users = _users(args.user) if args.user else None
+            users = _users(args.user, _passwords(args)) if args.user else None
             if args.extra_config:
                 _take_extra_config(layout, args.extra_config)
             if args.command == "run":
@@ -78,6 +78,11 @@ def _parser() -> argparse.ArgumentParser:
             metavar="NAME",
             help="a user with every right, password in EMBEDDED_PASSWORD_<NAME>; repeatable; replaces users.xml",
         )
+        command.add_argument(
+            "--passwords-stdin",
+            action="store_true",
+            help="read the passwords from standard input, a JSON object by user name, instead of the environment",
+        )
         command.add_argument("--timezone", help="the server's time zone (first start: UTC)")
         for table in ("query_log", "text_log"):
             command.add_argument(
@@ -104,16 +109,27 @@ def _options(args: argparse.Namespace, layout: Layout) -> Options:
     )
 
 
-def _users(names: Sequence[str]) -> list[User]:
+def _passwords(args: argparse.Namespace) -> Mapping[str, str] | None:
+    """Passwords by user name from standard input, None when they stand in the environment."""
+    if not args.passwords_stdin:
+        return None
+    try:
+        given = json.load(sys.stdin)
+    except ValueError:
+        given = None
+    if not isinstance(given, dict):
+        raise EmbeddedError("bad_argument", "--passwords-stdin expects a JSON object of user names and passwords.")
+    return given
+
+
+def _users(names: Sequence[str], given: Mapping[str, str] | None) -> list[User]:
     users = []
     for name in names:
         variable = f"EMBEDDED_PASSWORD_{name.upper()}"
-        password = os.environ.get(variable)
+        password = os.environ.get(variable) if given is None else given.get(name)
         if not password:
-            raise EmbeddedError(
-                "password_missing",
-                f"The password of user {name!r} was expected in the environment variable {variable}, which is not set.",
-            )
+            where = f"the environment variable {variable}, which is not set" if given is None else "standard input"
+            raise EmbeddedError("password_missing", f"The password of user {name!r} was expected in {where}.")
         users.append(User.with_password(name, password))
     return users
 

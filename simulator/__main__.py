@@ -76,6 +76,9 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     add("ready-file", Path, "", "file that gets the address once the simulator listens")
     add("pid-file", Path, "", "file that gets the process id")
     parser.add_argument(
+        "--token-stdin", action="store_true", help="read the token from standard input instead of SIMULATOR_TOKEN"
+    )
+    parser.add_argument(
         "--prebuilt",
         action="store_true",
         default=os.environ.get("SIMULATOR_PREBUILT", "").lower() in ("1", "true", "yes"),
@@ -110,7 +113,7 @@ def fail(text: str) -> int:
 def main() -> int:
     """Run until SIGTERM or SIGINT; 0 after a clean end, 2 when it cannot start."""
     given = options()
-    token = os.environ.get("SIMULATOR_TOKEN", "")
+    token = sys.stdin.readline().strip() if given.token_stdin else os.environ.get("SIMULATOR_TOKEN", "")
     if not token:
         return fail("SIMULATOR_TOKEN is not set; set it to the token that requests must carry")
     family = socket.AF_INET6 if ":" in given.host else socket.AF_INET

@@ -20,7 +20,7 @@ def shop(tmp_path_factory, server_image, base_image):
 @pytest.fixture(scope="module")
 def healthy(shop):
     """The healthy twin of every fault below: a first run on a host where nothing is there yet."""
-    played = shop.run()
+    played = shop.run("-vvv")
     assert played.status == 0, played.output[-8000:]
     return played
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 
 from tests.plays import ROOT, molecule
@@ -12,5 +13,9 @@ def test_the_docker_scenario_passes_also_where_an_earlier_clone_was_prepared(eng
     status, output = molecule("prepare", "-s", "docker", "--force", BASE_IMAGE=base_image)
     assert status == 0, output[-8000:]
     shutil.rmtree(ROOT / "var/molecule-docker")
-    status, output = molecule("test", "-s", "docker", BASE_IMAGE=base_image)
+    # This verbosity shows the shell's command lines, which `ps` shows to everybody.
+    status, output = molecule("test", "-s", "docker", BASE_IMAGE=base_image, ANSIBLE_VERBOSITY="3")
     assert status == 0, output[-8000:]
+    password = (ROOT / "var/molecule-docker/admin.password").read_text(encoding="utf-8").strip()
+    assert password not in output
+    assert hashlib.sha256(password.encode()).hexdigest() not in output

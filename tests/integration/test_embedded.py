@@ -42,6 +42,7 @@ def command(tmp_path: Path) -> Iterator[Command]:
             [sys.executable, "-m", "embedded", name, "--dir", str(directory), *arguments],
             cwd=ROOT,
             env=os.environ | {"EMBEDDED_PASSWORD_ADMIN": PASSWORD} | environment,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=60,
@@ -348,6 +349,7 @@ def test_data_of_a_newer_engine_are_left_alone(command: Command, tmp_path: Path)
     ("arguments", "kind", "said"),
     [
         (["--user", "nobody"], "password_missing", "EMBEDDED_PASSWORD_NOBODY"),
+        (["--user", "admin", "--passwords-stdin"], "bad_argument", "a JSON object"),
         (["--user", "admin", "--timezone", "Mars/Base"], "bad_argument", "Mars/Base"),
         (["--user", "admin", "--extra-config", "/no/such.xml"], "bad_argument", "/no/such.xml"),
     ],
