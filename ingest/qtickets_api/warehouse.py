@@ -262,8 +262,8 @@ class Warehouse:
         rows = self._select(
             f"looking for vanished orders in {ORDERS}",
             f"SELECT {_KNOWN_COLUMNS} FROM {ORDERS} FINAL WHERE _ver < {{ver:UInt64}}"
-            f" AND (tickets_sold > 0 OR revenue > 0) AND {_IN_WINDOW} AND match(order_id, '^[0-9]{{1,18}}$')"
-            " LIMIT {limit:UInt32}",
+            f" AND (tickets_sold > 0 OR revenue > 0) AND {_IN_WINDOW} AND match(order_id, '^[0-9]{{1,19}}$')"
+            " AND match(event_id, '^[0-9]{1,19}$') LIMIT {limit:UInt32}",
             zone=self._zone, ver=self.ver, start=window.start, end=window.end, limit=limit,
         )  # fmt: skip
         return [KnownOrder(*row) for row in rows]
@@ -360,8 +360,13 @@ class Warehouse:
         described = json.dumps(metrics, ensure_ascii=False)
 
         def insert() -> None:
-            present = "SELECT count() FROM meta_job_runs WHERE job = {job:String} AND run_id = {run:UUID}"
-            if not self._client.query(present, parameters={"job": self._s.job_name, "run": run_id}).result_rows[0][0]:
+            # With its start: a RUN_ID that an env file fixes is shared by runs, and each of them has its own outcome.
+            present = (
+                "SELECT count() FROM meta_job_runs WHERE job = {job:String} AND run_id = {run:UUID}"
+                " AND toUnixTimestamp(started_at) = {start:UInt32}"
+            )
+            same = {"job": self._s.job_name, "run": run_id, "start": started_at}
+            if not self._client.query(present, parameters=same).result_rows[0][0]:
                 self._client.insert(
                     RUNS,
                     [[self._s.job_name, run_id, started_at, finished_at, status, rows, message, described]],

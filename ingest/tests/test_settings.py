@@ -131,7 +131,7 @@ def test_windows() -> None:
 
 @pytest.mark.parametrize(
     ("start", "end"),
-    [("2026-11-02", "2026-11-01"), ("2027-01-01", "2027-02-01"), ("yesterday", None), (None, "1960-01-01")],
+    [("2026-11-02", "2026-11-01"), ("2027-01-01", "2027-02-01"), ("yesterday", None), ("", None), (None, "1960-01-01")],
 )
 def test_windows_that_cannot_be(start: str | None, end: str | None) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -145,6 +145,7 @@ def test_windows_that_cannot_be(start: str | None, end: str | None) -> None:
         (["--frobnicate"], "config_usage"),
         (["--since-hours", "many"], "config_invalid"),
         (["--from", "x"], "config_window"),
+        (["--from", "2026-11-01", "--since-hours", "5"], "config_usage"),
     ],
 )
 def test_every_configuration_error_has_an_outcome_line(
