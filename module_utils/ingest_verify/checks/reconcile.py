@@ -23,7 +23,7 @@ def reconciliation_needs(check: Check, context: Context) -> list[Need]:
     if reads_final(check, table):
         needs.append(Need("final", count(mine), True))
     if check.options["this_run"]["equals"] == "ver":
-        needs.append(Need("newer", count(f"{check.options['this_run']['column']} > {context.run.ver}")))
+        needs.append(Need("newer", count(f"{table.sql(check.options['this_run']['column'])} > {context.run.ver}")))
     for name, column in check.options["sums"].items():
         require(table, [column])
         needs.append(Need(f"sum {name}", f"toString({exact_sum(table, column, mine)})", reads_final(check, table)))
@@ -38,9 +38,10 @@ def reads_final(check: Check, table: Table) -> bool:
 
 def exact_sum(table: Table, column: str, condition: str) -> str:
     """A sum without float noise: floats are money in hundredths here, and cast from their shortest text."""
-    if column in table.columns and re.match(r"B?Float", table.bare_type(column)):
-        return aggregate("sum", f"toDecimal128(toString(round({column}, 2)), 2)", condition)
-    return aggregate("sum", column, condition)
+    sql = table.sql(column)
+    if re.match(r"B?Float", table.bare_type(column)):
+        return aggregate("sum", f"toDecimal128(toString(round({sql}, 2)), 2)", condition)
+    return aggregate("sum", sql, condition)
 
 
 def reconciliation(check: Check, context: Context, values: Values) -> Judged:
@@ -193,7 +194,7 @@ def _sum_differences(check: Check, context: Context, table: Table, values: Value
         final = " FINAL" if reads_final(check, table) else ""
         rows_sql = (
             f"SELECT {table.shown([column])} FROM {table.quoted}{final} WHERE {condition} "
-            f"ORDER BY {column} DESC LIMIT {context.rows_shown}"
+            f"ORDER BY {table.sql(column)} DESC LIMIT {context.rows_shown}"
         )
         problems.append(
             Problem(
@@ -227,7 +228,9 @@ def _sum_cause(difference: Decimal, rows: int) -> tuple[str, str]:
 
 
 def _number(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    """A whole number, whatever type another team's column or JSON gives it."""
+    number = None if isinstance(value, bool) else _decimal(value)
+    return int(number) if number is not None and number.is_finite() and number == int(number) else None
 
 
 def _decimal(value: Any) -> Decimal | None:
