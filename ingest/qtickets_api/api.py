@@ -22,6 +22,7 @@ from . import __version__
 from .errors import ApiError
 from .idset import IdSet
 from .model import Identified, One, Page, Paging, Refusal, Rejected, Seat
+from .settings import is_near
 
 log = logging.getLogger("qtickets_api.api")
 
@@ -171,8 +172,7 @@ class QticketsApi:
                 "User-Agent": f"qtickets_api/{__version__}",
             },
             timeout=None,  # noqa: S113 - `_attempt` limits the whole request
-            # A proxy of the environment leads out; it cannot reach this machine's own loopback.
-            trust_env=httpx.URL(base_url).host not in ("localhost", "127.0.0.1", "::1"),
+            trust_env=not is_near(httpx.URL(base_url).host),
             limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
         )
 

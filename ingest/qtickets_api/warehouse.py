@@ -17,11 +17,12 @@ from clickhouse_connect import common
 from clickhouse_connect.driver import exceptions as ch
 from clickhouse_connect.driver import options as driver_options
 from clickhouse_connect.driver.httpclient import HttpClient
+from clickhouse_connect.driver.httputil import get_pool_manager
 from urllib3.util import Timeout
 
 from . import __version__
 from .errors import ClickHouseError
-from .settings import Settings
+from .settings import Settings, is_near
 from .transform import OrderRow, Window, dedup_key
 
 log = logging.getLogger("qtickets_api.clickhouse")
@@ -164,6 +165,8 @@ class Warehouse:
             form_encode_query_params=True,  # thousands of keys would not pass as a URL through every proxy
             # On by default from 26.3: an asynchronous insert would be acknowledged before its rows can be read back.
             settings={"async_insert": 0},
+            # Left to itself the client takes the environment's proxy, to a container's name too.
+            pool_mgr=get_pool_manager(verify=s.clickhouse_verify_ssl) if is_near(s.clickhouse_host) else None,
         )  # fmt: skip
 
     def close(self) -> None:

@@ -420,6 +420,14 @@ def test_orders_of_a_deleted_event_take_its_city(api: Running, target: Target, l
     assert not target.query(f"SELECT 1 FROM fact_qtickets_inventory_latest WHERE event_id = '{deleted}'")
 
 
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy"])
+def test_a_proxy_of_the_environment_is_not_asked_for_what_is_near(
+    api: Running, target: Target, load: Load, name: str
+) -> None:
+    result = load(api, target, **{name: "http://127.0.0.1:1"})
+    assert result.status == 0, result.log
+
+
 def test_the_source_is_gone(target: Target, load: Load) -> None:
     result = load(None, target, QTICKETS_BASE_URL="http://127.0.0.1:1/api/rest/v1", QTICKETS_TOKEN="abc123")
     assert (result.status, result.outcome["cause"]) == (3, "api_unreachable")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from qtickets_api.__main__ import main, make_window
 from qtickets_api.errors import ConfigError
-from qtickets_api.settings import Settings, load_settings, read_env_file
+from qtickets_api.settings import Settings, is_near, load_settings, read_env_file
 
 GOOD = {"QTICKETS_TOKEN": "0123abcd", "ORG_NAME": "zakaz", "CLICKHOUSE_USER": "admin", "CLICKHOUSE_PASSWORD": "pw-1"}
 NOW = 1_795_000_000
@@ -118,6 +118,21 @@ def test_env_file_with_windows_line_ends_is_refused(tmp_path: Path) -> None:
 
 def settings(**more: str) -> Settings:
     return Settings(**{name.lower(): value for name, value in (GOOD | more).items()})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("host", "near"),
+    [
+        ("localhost", True),
+        ("127.0.0.2", True),
+        ("::1", True),
+        ("ch-zakaz", True),
+        ("10.0.0.5", False),
+        ("qtickets.ru", False),
+    ],
+)
+def test_hosts_that_no_proxy_leads_to(host: str, near: bool) -> None:
+    assert is_near(host) is near
 
 
 def test_windows() -> None:
