@@ -317,6 +317,36 @@ def test_a_column_to_show_that_is_not_there_is_refused_with_the_nearest(shop: Lo
     assert "the nearest name is sku" in only(shop.check([check]).findings, "data_missing_column").headline
 
 
+@pytest.mark.parametrize(
+    ("dropped", "causes"),
+    [
+        ({"bad": 1}, []),
+        ({"bad": "1", "other": None}, []),
+        (1, []),
+        ("1", []),
+        ({"bad": 2}, ["data_count_mismatch"]),
+        (0, ["data_count_mismatch"]),
+        (["?"], ["data_count_mismatch"]),
+    ],
+)
+def test_metrics_of_other_loaders_are_read_as_far_as_they_go(shop: Loaded, dropped: Any, causes: list[str]) -> None:
+    buy(shop, 3)
+    told = {"entities": {"bought": {"fetched": "4", "kept": 3.0, "dropped": dropped}}, "written": {"purchases": "3"}}
+    check = {**RECONCILED, "entity": "bought", "one_row_each": True}
+    outcome = shop.check([check], run=foreign(shop, metrics=told))
+    assert [finding.cause for finding in outcome.findings] == causes
+    assert (outcome.reconciliation[0]["served"], outcome.reconciliation[0]["claimed"]) == (4, 3)
+
+
+def test_history_that_is_no_history_does_not_matter(shop: Loaded) -> None:
+    buy(shop, 3)
+    at = datetime.now(UTC).strftime("%F %T")
+    history = [{"at": at, "ok": True, "figures": {"purchases.rows_of_run": value}} for value in ("x", None, 3)]
+    history += [{"at": at, "ok": True, "figures": None}, {"at": None}]
+    check = {"name": "t", "kind": "trend", "table": "purchases", "this_run": BY_WINDOW, "limits": {"min_runs": 1}}
+    assert status(shop.check([check], run=foreign(shop), history=history), "t") == "ok"
+
+
 def test_null_is_a_key_like_any_other(shop: Loaded) -> None:
     shop.query("CREATE TABLE t (a Nullable(String), b UInt8) ENGINE = MergeTree ORDER BY b")
     shop.query("INSERT INTO t VALUES ('x', 1), (NULL, 2), ('y', 3)")

@@ -11,6 +11,7 @@ from typing import Any
 from ..client import identifier, quote_string
 from .declarations import Check
 from .kinds import Context, Judged, Need, Problem, Values, both, count, require
+from .reconcile import decimal
 from .session import ScanError, Table
 
 # Less than this per group is what rounding leaves; a lost or doubled ticket costs more.
@@ -236,11 +237,9 @@ def trend(check: Check, context: Context, values: Values, figures: dict[str, Any
     current = figures.get(figure)
     factor, wanted = float(check.limits["max_factor"]), int(check.limits["min_runs"])
     weekday = now.strftime("%A")
-    past = [
-        float(entry["figures"][figure])
-        for entry in context.history
-        if entry.get("ok") and entry.get("figures", {}).get(figure) is not None and _weekday(entry.get("at")) == weekday
-    ]
+    same_day = [entry for entry in context.history if entry.get("ok") and _weekday(entry.get("at")) == weekday]
+    told = [entry["figures"].get(figure) for entry in same_day]
+    past = [float(number) for value in told if (number := decimal(value)) is not None]
     expected = f"{figure} within a factor of {factor:g} of the median of earlier {weekday}s"
     if current is None:
         return Judged(

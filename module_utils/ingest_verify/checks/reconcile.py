@@ -49,7 +49,7 @@ def reconciliation(check: Check, context: Context, values: Values) -> Judged:
     table = context.table(check)
     run, entity, allowed = context.run, check.options["entity"], int(check.limits["max_difference"])
     held = values.get("final", values.get("raw"))
-    dropped = run.metric("entities", entity, "dropped") if entity else None
+    dropped = _dropped(run.metric("entities", entity, "dropped")) if entity else None
     kept = _number(run.metric("entities", entity, "kept")) if entity else None
     sides: dict[str, int | None] = {
         "served": _number(run.metric("entities", entity, "fetched")) if entity else None,
@@ -62,7 +62,7 @@ def reconciliation(check: Check, context: Context, values: Values) -> Judged:
         "entity": entity or table.name,
         "table": f"{table.database}.{table.name}",
         **sides,
-        "dropped": dict(dropped) if isinstance(dropped, dict) else None,
+        "dropped": dropped,
         "held_raw": int(values["raw"]) if "raw" in values else None,
         "counts_as_processed": check.options["counts_as_processed"],
     }
@@ -95,7 +95,7 @@ def _differences(
     check: Check, context: Context, table: Table, row: dict[str, Any], newer: int, notes: list[str]
 ) -> list[Problem]:
     served, kept, claimed, written, held = (row[side] for side in ("served", "kept", "claimed", "written", "held"))
-    dropped = sum(int(value) for value in row["dropped"].values()) if row["dropped"] else 0
+    dropped = sum(row["dropped"].values()) if row["dropped"] else 0
     allowed = int(check.limits["max_difference"])
     problems: list[Problem] = []
 
@@ -185,7 +185,7 @@ def _sum_differences(check: Check, context: Context, table: Table, values: Value
     """Sums over this run's rows against the loader's own, exactly: counts agree here, so values were changed."""
     problems = []
     for name, column in check.options["sums"].items():
-        claimed, held = _decimal(context.run.metric("sums", name)), _decimal(values.get(f"sum {name}"))
+        claimed, held = decimal(context.run.metric("sums", name)), decimal(values.get(f"sum {name}"))
         if claimed is None or held is None or abs(claimed - held) <= allowed:
             continue
         cause, reason = _sum_cause(claimed - held, int(values.get("final", values.get("raw", 0))))
@@ -227,13 +227,21 @@ def _sum_cause(difference: Decimal, rows: int) -> tuple[str, str]:
     )
 
 
+def _dropped(told: Any) -> dict[str, int] | None:
+    """Records dropped by reason; a loader that counts them without reasons gives a plain number."""
+    reasons = told if isinstance(told, dict) else {"without a reason": told}
+    counts = {str(reason): number for reason, value in reasons.items() if (number := _number(value)) is not None}
+    return counts if counts or isinstance(told, dict) else None
+
+
 def _number(value: Any) -> int | None:
     """A whole number, whatever type another team's column or JSON gives it."""
-    number = None if isinstance(value, bool) else _decimal(value)
+    number = None if isinstance(value, bool) else decimal(value)
     return int(number) if number is not None and number.is_finite() and number == int(number) else None
 
 
-def _decimal(value: Any) -> Decimal | None:
+def decimal(value: Any) -> Decimal | None:
+    """A number as others write it, None for anything else."""
     try:
         return None if value is None else Decimal(str(value))
     except InvalidOperation:
