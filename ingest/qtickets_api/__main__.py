@@ -47,8 +47,13 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--since-hours", metavar="N", help="load orders paid in the last N hours (default: QTICKETS_SINCE_HOURS)")
-    add("--from", dest="start", metavar="TIME", help="start of the window, ISO 8601; without offset in REPORT_TZ")
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument(
+        "--since-hours", metavar="N", help="load orders paid in the last N hours (default: QTICKETS_SINCE_HOURS)"
+    )
+    start.add_argument(
+        "--from", dest="start", metavar="TIME", help="start of the window, ISO 8601; without offset in REPORT_TZ"
+    )
     add("--to", dest="end", metavar="TIME", help="end of the window, exclusive (default: now)")
     add("--dry-run", action="store_true", default=None, help="fetch and transform, print the metrics, write nothing")
     add("--env-file", type=Path, metavar="FILE", help="NAME=value lines, read as docker run --env-file does")
@@ -72,8 +77,8 @@ def make_window(settings: Settings, start: str | None, end: str | None, now: int
             wanted = "ISO 8601 such as 2026-11-23 or 2026-11-23T10:00:00+03:00"
             raise ConfigError(f"{option}: expected {wanted}, got {text!r}", "config_window") from None
 
-    until = moment("--to", end) if end else now
-    since = moment("--from", start) if start else until - int(settings.qtickets_since_hours * 3600)
+    until = now if end is None else moment("--to", end)
+    since = moment("--from", start) if start is not None else until - int(settings.qtickets_since_hours * 3600)
     if since >= until:
         raise ConfigError(f"the window is empty: {_iso(since)} is not before {_iso(until)}", "config_window")
     if since > now or not 0 <= since < until < 2**32:

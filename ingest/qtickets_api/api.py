@@ -22,10 +22,12 @@ from . import __version__
 from .errors import ApiError
 from .idset import IdSet
 from .model import Identified, One, Page, Paging, Refusal, Rejected, Seat
+from .settings import is_near
 
 log = logging.getLogger("qtickets_api.api")
 
 _PASSES = 10
+_DEFAULT_PAGE = 50
 _MAX_RETRY_AFTER = 60.0
 _MAX_PAGES = 1_000_000
 
@@ -99,9 +101,10 @@ class _ListDecoder(Generic[R]):
             return self._page.decode(body)
         except msgspec.ValidationError:
             raw = self._raw_page.decode(body)
-        return Page([self._one(item) for item in raw.data], raw.paging, raw.meta, raw.pagination)
+        return Page([self.one(item) for item in raw.data], raw.paging, raw.meta, raw.pagination)
 
-    def _one(self, raw: msgspec.Raw) -> R | Rejected:
+    def one(self, raw: msgspec.Raw) -> R | Rejected:
+        """One record, set aside when it is broken."""
         try:
             return self._record.decode(raw)
         except msgspec.ValidationError as error:
@@ -111,28 +114,30 @@ class _ListDecoder(Generic[R]):
             return Rejected(identity, str(error))
 
 
-_SEATS = msgspec.json.Decoder(One[dict[str, msgspec.Raw] | list[msgspec.Raw]], strict=False)
+_SEATS = msgspec.json.Decoder(One[msgspec.Raw], strict=False)
+_GROUP = msgspec.json.Decoder(dict[str, msgspec.Raw] | list[msgspec.Raw] | None, strict=False)
+_ENTRY = msgspec.json.Decoder(dict[str, msgspec.Raw] | None, strict=False)
 _SEAT = msgspec.json.Decoder(Seat, strict=False)
-_ZONE = msgspec.json.Decoder(dict[str, msgspec.Raw], strict=False)
-_SEAT_MAP = msgspec.json.Decoder(dict[str, Seat] | list[Seat], strict=False)
 
 
 def decode_seats(body: bytes) -> list[Seat]:
-    """Seats of one show, flat or grouped by zone; PHP writes an empty map as `[]`.
+    """Seats of one show, flat or grouped by zone, each group an object or, as PHP writes some, a list.
+
+    A null says nothing: it stands for a seat of which nothing is known.
 
     :raises msgspec.ValidationError: a seat or zone of another shape
     """
-    entries = _SEATS.decode(body).data
-    if isinstance(entries, list):
-        return [_SEAT.decode(entry) for entry in entries]
+    return _seats_of(_SEATS.decode(body).data)
+
+
+def _seats_of(raw: msgspec.Raw) -> list[Seat]:
+    group = _GROUP.decode(raw)
+    if group is None:
+        return [Seat()]
     seats: list[Seat] = []
-    for entry in entries.values():
-        zone = _ZONE.decode(entry)
-        if "seats" in zone:
-            inner = _SEAT_MAP.decode(zone["seats"])
-            seats.extend(inner.values() if isinstance(inner, dict) else inner)
-        else:
-            seats.append(_SEAT.decode(entry))
+    for entry in group.values() if isinstance(group, dict) else group:
+        fields = _ENTRY.decode(entry) or {}
+        seats += _seats_of(fields["seats"]) if "seats" in fields else [_SEAT.decode(entry) if fields else Seat()]
     return seats
 
 
@@ -167,8 +172,7 @@ class QticketsApi:
                 "User-Agent": f"qtickets_api/{__version__}",
             },
             timeout=None,  # noqa: S113 - `_attempt` limits the whole request
-            # A proxy of the environment leads out; it cannot reach this machine's own loopback.
-            trust_env=httpx.URL(base_url).host not in ("localhost", "127.0.0.1", "::1"),
+            trust_env=not is_near(httpx.URL(base_url).host),
             limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
         )
 
@@ -240,18 +244,18 @@ class QticketsApi:
             raise _RetryableError("api_server_error", f"status {status}", _retry_after(response))
         raise ApiError("api_not_found" if status == 404 else "api_http_error", f"GET {url}: status {status}")
 
-    async def find(self, path: str, record: type[T]) -> T | None:
-        """One record by its path, or None when the API knows none (404).
+    async def find(self, path: str, record: type[R]) -> R | Rejected | None:
+        """One record by its path, set aside when it is broken, or None when the API knows none (404).
 
-        :raises ApiError: also when the record has another shape
+        :raises ApiError: the source fails for good
         """
         try:
-            answer = await self.get(path, {}, msgspec.json.Decoder(One[record], strict=False).decode)  # type: ignore[valid-type]
+            answer = await self.get(path, {}, msgspec.json.Decoder(One[msgspec.Raw], strict=False).decode)
         except ApiError as error:
             if error.cause == "api_not_found":
                 return None
             raise
-        return answer.data  # type: ignore[no-any-return]
+        return _ListDecoder(record).one(answer.data)
 
     async def seats(self, show_id: int) -> list[Seat]:
         """Seats of one show; only the fields that are used are asked for, halls hold thousands of seats."""
@@ -264,8 +268,8 @@ class QticketsApi:
         """All records of a list, each once, page by page, ordered by id.
 
         The paging information is believed when it says that more is to come and checked when it says that all is
-        there: a list whose pages repeat or skip records is read again from its start, and only records not seen
-        before are yielded.
+        there: after a full page one more is asked for, a list whose pages repeat or skip records is read again from
+        its start, and only records not seen before are yielded.
 
         :param stats: counted into while reading
         :raises ApiError: `api_paging_unstable` when records that the API counts are still missing after all passes
@@ -275,7 +279,7 @@ class QticketsApi:
         seen = IdSet()
         why: str | None = None
         for number in range(1, _PASSES + 1):
-            reading = _Pass(seen, number)
+            reading = _Pass(seen, number, self._page_size)
             async with contextlib.aclosing(self._pages(path, params, decode, reading)) as pages:
                 async for page, fresh in pages:
                     stats.pages += 1
@@ -285,7 +289,7 @@ class QticketsApi:
                         yield fresh
             why = reading.doubt()
             # Without a total nothing proves completeness: a whole further pass without a new record is the best sign.
-            if why is None or (reading.total is None and number > 1 and not reading.new and not reading.cut):
+            if why is None or (not reading.counted and number > 1 and not reading.new and not reading.cut):
                 return
             log.warning("GET %s: %s; reading the list again from its start (pass %d)", path, why, number + 1)
         raise ApiError("api_paging_unstable", f"GET {self._base}{path}: {why}, after reading the list {_PASSES} times")
@@ -304,7 +308,13 @@ class QticketsApi:
                     asked += 1
                     query = {**params, "page": str(asked), "per_page": str(self._page_size)}
                     tasks.append(asyncio.create_task(self.get(path, query, decode)))
-                page = await tasks.popleft()
+                try:
+                    page = await tasks.popleft()
+                except ApiError as error:
+                    # Some servers refuse a page behind the last one instead of serving it empty.
+                    if number > 1 and not reading.more and error.cause in ("api_not_found", "api_http_error"):
+                        return
+                    raise
                 yield page, reading.take(page, number)
                 if reading.ended:
                     return
@@ -320,19 +330,21 @@ class _Pass:
 
     :param seen: ids of all passes, shared; added to here
     :param number: of the pass, from 1. Records too broken to have an id are taken in the first one only
+    :param page_size: records asked for per page
     """
 
-    def __init__(self, seen: IdSet, number: int) -> None:
+    def __init__(self, seen: IdSet, number: int, page_size: int) -> None:
         self._all = seen
         self._first = number == 1
         self._here = seen if self._first else IdSet()
-        self._records = self._nameless = 0
+        self._nameless = 0
+        self._page_size = min(page_size, _DEFAULT_PAGE)
         self._first_total: int | None = None
         self._overlap = False
         self.total: int | None = None
         self.last_page: int | None = None
         self.new = 0
-        self.ended = self.cut = False
+        self.more = self.ended = self.cut = False
 
     def take(self, page: Page[R | Rejected], number: int) -> list[R | Rejected]:
         """Take page ``number`` (from 1) into account and return the records of it that no pass had."""
@@ -349,7 +361,6 @@ class _Pass:
             if is_new and (self._first or self._all.add(record.id)):
                 fresh.append(record)
         self.new += len(fresh)
-        self._records += len(page.data)
         self._nameless += nameless
         named = len(page.data) - nameless
         repeats = bool(named) and not nameless and not new_here
@@ -366,19 +377,28 @@ class _Pass:
         elif self.total is not None and number == 1 and records:
             self.last_page = -(-self.total // records)  # by its true size: a server caps per_page silently
         if self.total is not None:
-            more = self._records < self.total
-        elif info.has_next is not None or self.last_page is not None:
-            more = bool(info.has_next) or number < (self.last_page or 0)
+            self.more = self._distinct < self.total
         else:
-            # No paging information: the end is an empty page, or the last one once more.
-            self.ended = repeats or not records
-            return
-        self.cut = more and (repeats or not records)
-        self.ended = self.cut or not more
+            self.more = bool(info.has_next) or number < (self.last_page or 0)
+        told = self.total is not None or info.has_next is not None or self.last_page is not None
+        full = records >= (info.perPage or info.per_page or self._page_size)
+        self.cut = self.more and (repeats or not records)
+        # Without paging information the end is an empty page, or the last one once more. So it is behind a full page
+        # whatever was announced: a total of one page's records would otherwise lose all others.
+        self.ended = repeats or not records or (told and not self.more and not full)
+
+    @property
+    def _distinct(self) -> int:
+        return len(self._here) + self._nameless
+
+    @property
+    def counted(self) -> bool:
+        """Whether the API tells how many records there are; a number that more than so many came belie does not."""
+        return self.total is not None and max(self.total, self._first_total or 0) >= self._distinct
 
     def doubt(self) -> str | None:
         """Why this reading may be incomplete, or None."""
-        if self.total is not None:
+        if self.total is not None and self.counted:
             missing = self.total - len(self._all) - self._nameless
             if missing > 0:
                 return f"{missing} of {self.total} records did not come"

@@ -41,7 +41,7 @@ class Order(msgspec.Struct, gc=False):
 class City(msgspec.Struct):
     """The object form of an event's city."""
 
-    id: int | None = None
+    id: int | str | None = None
     name: str | None = None
 
 
@@ -58,7 +58,7 @@ class Event(msgspec.Struct):
 
     id: Id
     name: str | None = None
-    city: str | City | None = None
+    city: str | int | City | None = None
     city_id: int | str | None = None
     shows: list[Show] | None = None
     deleted_at: str | None = None
@@ -70,7 +70,7 @@ class Seat(msgspec.Struct, gc=False):
     max_quantity: int | None = None
     free_quantity: int | None = None
     available: bool | None = None
-    disabled: bool = False
+    disabled: bool | None = None
 
 
 class Identified(msgspec.Struct):
@@ -94,13 +94,14 @@ class Page(msgspec.Struct, Generic[T]):
     """A list answer."""
 
     data: list[T]
-    paging: Paging | None = None
-    meta: Paging | None = None
-    pagination: Paging | None = None
+    paging: Paging | list[msgspec.Raw] | None = None  # PHP writes an empty object as `[]`
+    meta: Paging | list[msgspec.Raw] | None = None
+    pagination: Paging | list[msgspec.Raw] | None = None
 
     @property
     def info(self) -> Paging:
-        return self.paging or self.meta or self.pagination or Paging()
+        shapes = (self.paging, self.meta, self.pagination)
+        return next((shape for shape in shapes if isinstance(shape, Paging)), Paging())
 
 
 class One(msgspec.Struct, Generic[T]):

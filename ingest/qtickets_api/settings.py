@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import uuid
@@ -98,6 +99,17 @@ class Settings(BaseSettings):
     clickhouse_timeout: int = Field(300, ge=1)
     clickhouse_attempts: int = Field(4, ge=1, le=20)
     clickhouse_retry_wait: float = Field(0.5, ge=0)
+
+
+def is_near(host: str) -> bool:
+    """Whether ``host`` can only be reached directly: loopback, or a name without a domain such as a container's.
+
+    A proxy of the environment leads out of this network and knows neither.
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return "." not in host
 
 
 def read_env_file(path: Path) -> dict[str, str]:

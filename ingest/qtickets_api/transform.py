@@ -74,7 +74,7 @@ def sold(order: Order) -> tuple[int, Decimal]:
     """
     tickets, revenue = 0, _ZERO
     for basket in order.baskets:
-        if basket.deleted_at is None and basket.refunded_at is None:
+        if not basket.deleted_at and not basket.refunded_at:
             price, quantity = basket.price, basket.quantity
             if quantity < 0 or price.is_signed() or not price.is_finite():
                 raise InvalidRecordError("a basket has a negative quantity or no sane price")
@@ -100,10 +100,13 @@ def epoch(moment: datetime) -> int:
 
 def city_of(event: Event) -> str:
     """The event's city in lower case: its name where the API gives one, else the id as text, else empty."""
-    name = event.city.name if isinstance(event.city, City) else event.city
-    if name and name.strip():
-        return name.strip().lower()
-    number = event.city_id if event.city_id is not None else event.city.id if isinstance(event.city, City) else None
+    city = (
+        event.city if isinstance(event.city, City) else City(name=event.city) if isinstance(event.city, str) else None
+    )
+    if city and city.name and city.name.strip():
+        return city.name.strip().lower()
+    number = event.city if isinstance(event.city, int) else city.id if city else None
+    number = event.city_id if event.city_id is not None else number
     return "" if number is None else str(number).strip().lower()
 
 

@@ -17,11 +17,12 @@ from clickhouse_connect import common
 from clickhouse_connect.driver import exceptions as ch
 from clickhouse_connect.driver import options as driver_options
 from clickhouse_connect.driver.httpclient import HttpClient
+from clickhouse_connect.driver.httputil import get_pool_manager
 from urllib3.util import Timeout
 
 from . import __version__
 from .errors import ClickHouseError
-from .settings import Settings
+from .settings import Settings, is_near
 from .transform import OrderRow, Window, dedup_key
 
 log = logging.getLogger("qtickets_api.clickhouse")
@@ -164,6 +165,8 @@ class Warehouse:
             form_encode_query_params=True,  # thousands of keys would not pass as a URL through every proxy
             # On by default from 26.3: an asynchronous insert would be acknowledged before its rows can be read back.
             settings={"async_insert": 0},
+            # Left to itself the client takes the environment's proxy, to a container's name too.
+            pool_mgr=get_pool_manager(verify=s.clickhouse_verify_ssl) if is_near(s.clickhouse_host) else None,
         )  # fmt: skip
 
     def close(self) -> None:
@@ -262,8 +265,8 @@ class Warehouse:
         rows = self._select(
             f"looking for vanished orders in {ORDERS}",
             f"SELECT {_KNOWN_COLUMNS} FROM {ORDERS} FINAL WHERE _ver < {{ver:UInt64}}"
-            f" AND (tickets_sold > 0 OR revenue > 0) AND {_IN_WINDOW} AND match(order_id, '^[0-9]{{1,18}}$')"
-            " LIMIT {limit:UInt32}",
+            f" AND (tickets_sold > 0 OR revenue > 0) AND {_IN_WINDOW} AND match(order_id, '^[0-9]{{1,19}}$')"
+            " AND match(event_id, '^[0-9]{1,19}$') LIMIT {limit:UInt32}",
             zone=self._zone, ver=self.ver, start=window.start, end=window.end, limit=limit,
         )  # fmt: skip
         return [KnownOrder(*row) for row in rows]
@@ -360,8 +363,13 @@ class Warehouse:
         described = json.dumps(metrics, ensure_ascii=False)
 
         def insert() -> None:
-            present = "SELECT count() FROM meta_job_runs WHERE job = {job:String} AND run_id = {run:UUID}"
-            if not self._client.query(present, parameters={"job": self._s.job_name, "run": run_id}).result_rows[0][0]:
+            # With its start: a RUN_ID that an env file fixes is shared by runs, and each of them has its own outcome.
+            present = (
+                "SELECT count() FROM meta_job_runs WHERE job = {job:String} AND run_id = {run:UUID}"
+                " AND toUnixTimestamp(started_at) = {start:UInt32}"
+            )
+            same = {"job": self._s.job_name, "run": run_id, "start": started_at}
+            if not self._client.query(present, parameters=same).result_rows[0][0]:
                 self._client.insert(
                     RUNS,
                     [[self._s.job_name, run_id, started_at, finished_at, status, rows, message, described]],

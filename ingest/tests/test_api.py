@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -81,6 +82,75 @@ def test_unstable_pages_are_read_again_until_all_is_there(shaped: Running) -> No
         shaped.faults([])
     assert len({order.id for order in found}) == len(found) == in_window(shaped)
     assert stats.duplicate
+
+
+def order(number: int) -> dict[str, Any]:
+    paid = {"payed": 1, "payed_at": "2026-11-20T10:00:00+03:00"}
+    return {"id": number, "event_id": 1, "currency_id": "RUB", "baskets": [], **paid}
+
+
+def read_pages(monkeypatch: pytest.MonkeyPatch, serve: Callable[[int], dict[str, Any]]) -> tuple[set[int | None], int]:
+    """The ids read from a server whose page ``n`` is ``serve(n)``, and how many pages were asked for."""
+    asked = 0
+
+    async def get(_: QticketsApi, path: str, params: dict[str, str], decode: Callable[[bytes], Any]) -> Any:
+        nonlocal asked
+        asked += 1
+        return decode(json.dumps(serve(int(params["page"]))).encode())
+
+    async def work() -> set[int | None]:
+        source = QticketsApi(
+            "http://127.0.0.1:1", "t", page_size=200, concurrency=1, timeout=1, attempts=1, retry_wait=0
+        )
+        async with source:
+            return {item.id async for page in source.read("/orders", [], Order, ListStats()) for item in page}
+
+    monkeypatch.setattr(QticketsApi, "get", get)
+    return asyncio.run(work()), asked
+
+
+def pages_of(count: int, told: Callable[[int], dict[str, Any]], overlap: int = 0) -> Callable[[int], dict[str, Any]]:
+    """A server with pages of 50; ``told`` makes the paging information from the number of records on the page."""
+
+    def serve(number: int) -> dict[str, Any]:
+        first = (number - 1) * (50 - overlap)
+        data = [order(i) for i in range(1, count + 1)][first : first + 50]
+        return {"data": data, **told(len(data))}
+
+    return serve
+
+
+@pytest.mark.parametrize(
+    ("serve", "asked"),
+    [
+        (pages_of(121, lambda _: {"paging": {"perPage": 50, "total": 121}}), 3),  # the twin that tells the truth
+        (pages_of(121, lambda records: {"paging": {"perPage": 50, "total": records}}), 3),
+        (pages_of(121, lambda records: {"paging": {"total": min(records, 50)}}), 3),
+        (pages_of(100, lambda _: {"meta": {"has_next": False}}), 3),
+        (pages_of(121, lambda _: {"paging": []}), 4),
+        (pages_of(121, lambda _: {"paging": {"perPage": 50, "total": 121}}, overlap=20), 4),
+    ],
+)
+def test_paging_information_that_is_wrong_loses_no_record(
+    monkeypatch: pytest.MonkeyPatch, serve: Callable[[int], dict[str, Any]], asked: int
+) -> None:
+    found, requests = read_pages(monkeypatch, serve)
+    assert len(found) == (100 if requests == 3 and len(found) == 100 else 121)
+    assert requests == asked
+
+
+@pytest.mark.parametrize(("cause", "ends"), [("api_not_found", True), ("api_server_error", False)])
+def test_a_page_behind_the_last_may_be_refused(monkeypatch: pytest.MonkeyPatch, cause: str, ends: bool) -> None:
+    def serve(number: int) -> dict[str, Any]:
+        if number > 2:
+            raise ApiError(cause, "no such page")
+        return pages_of(100, lambda _: {"paging": {"perPage": 50, "total": 100}})(number)
+
+    if ends:
+        assert len(read_pages(monkeypatch, serve)[0]) == 100
+    else:
+        with pytest.raises(ApiError):
+            read_pages(monkeypatch, serve)
 
 
 def test_a_list_that_never_gets_complete_is_an_error(api: Running) -> None:
@@ -178,7 +248,7 @@ def test_one_broken_record_is_set_aside(api: Running) -> None:
 
 
 def test_find_one_or_none(api: Running) -> None:
-    async def work() -> tuple[Event | None, Event | None, list[Seat]]:
+    async def work() -> tuple[Event | Rejected | None, Event | Rejected | None, list[Seat]]:
         async with client(api) as source:
             return (
                 await source.find("/events/33700", Event),
@@ -187,7 +257,7 @@ def test_find_one_or_none(api: Running) -> None:
             )
 
     event, nothing, seats = asyncio.run(work())
-    assert event is not None
+    assert isinstance(event, Event)
     assert event.id == 33700
     assert nothing is None
     truth = next(e for e in api.truth()["events"] if e["event_id"] == 33700)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+import time
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -262,6 +263,43 @@ def test_an_api_that_hides_its_orders_does_not_zero_the_facts(api: Running, targ
     assert target.query(SALES) == before
 
 
+def test_an_ignored_filter_on_ids_leaves_asking_one_by_one(api: Running, target: Target, load: Load) -> None:
+    target.query(STRAY.format(3))
+    api.faults([{"fault": "ignore_filter", "path": "/orders", "column": "id"}])
+    result = load(api, target)
+    assert result.status == 0, result.log
+    assert normal(target.query(SALES)) == expected_sales(api.truth(FROM, TO))
+    assert result.orders["corrected"] == 3
+    assert result.orders["kept"] + sum(result.orders["dropped"].values()) == result.orders["fetched"]
+
+
+def test_an_order_moved_to_another_event_counts_there_alone(api: Running, target: Target, load: Load) -> None:
+    sums = "SELECT sum(tickets_sold), sum(revenue) FROM fact_qtickets_sales_daily FINAL"
+    load(api, target)
+    before = target.query(sums)
+    api.faults([{"fault": "set_field", "path": "/orders", "field": "event_id", "value": 33735, "records": 1}])
+    result = load(api, target)
+    assert result.status == 0, result.log
+    assert result.orders["corrected"] == 1
+    assert target.query(sums) == before
+
+
+def test_rows_of_another_loader_are_left_alone(api: Running, target: Target, load: Load) -> None:
+    target.query(STRAY.format(1).replace("'33700'", "''"))
+    assert load(api, target).status == 0
+    assert target.query("SELECT count() FROM stg_qtickets_api_orders_raw FINAL WHERE event_id = ''") == [(1,)]
+
+
+def test_runs_that_share_a_fixed_run_id_are_each_recorded(api: Running, target: Target, load: Load) -> None:
+    fixed = "11111111-1111-1111-1111-111111111111"
+    api.faults([{"fault": "html", "path": "/orders"}])
+    assert load(api, target, RUN_ID=fixed).status == 3
+    api.faults([])
+    time.sleep(1.1)  # started_at holds whole seconds
+    assert load(api, target, RUN_ID=fixed).status == 0
+    assert target.statuses() == {"failed": 1, "ok": 1}
+
+
 def test_a_clock_that_went_back_does_not_lose_the_run(api: Running, target: Target, load: Load) -> None:
     load(api, target)
     target.query(
@@ -334,6 +372,28 @@ def test_broken_orders_are_set_aside_up_to_a_limit(
         assert target.statuses() == {"failed": 1}
 
 
+def test_repeated_pages_do_not_hide_that_most_orders_are_broken(target: Target, load: Load, tmp_path: Path) -> None:
+    with start_simulator(tmp_path, orders=2, events=1, now=NOW, paging="none") as small:
+        small.faults(
+            [
+                {"fault": "drop_field", "path": "/orders", "field": "baskets"},
+                {"fault": "repeat_page", "path": "/orders", "page": 1},
+            ]
+        )
+        result = load(small, target)
+    assert (result.status, result.outcome["cause"]) == (5, "too_many_invalid")
+
+
+def test_orders_of_a_broken_event_are_loaded(api: Running, target: Target, load: Load) -> None:
+    api.faults([{"fault": "set_field", "path": "/events.*", "field": "shows", "value": "none", "records": 1}])
+    result = load(api, target)
+    assert result.status == 0, result.log
+    assert result.metrics["entities"]["events"]["dropped"]["invalid"] == 1
+    assert result.orders["kept"] == len(api.truth(FROM, TO)["orders"])
+    known = "SELECT event_id FROM dim_events"
+    assert not target.query(f"SELECT event_id FROM stg_qtickets_api_orders_raw WHERE event_id NOT IN ({known})")
+
+
 def test_one_show_whose_seats_fail_fails_the_run(api: Running, target: Target, load: Load) -> None:
     api.faults([{"fault": "status", "path": "/shows/41010/seats", "status": 500}])
     result = load(api, target)
@@ -358,6 +418,14 @@ def test_orders_of_a_deleted_event_take_its_city(api: Running, target: Target, l
     assert_exact(target, api.truth(FROM, TO))
     assert len(target.query(f"SELECT 1 FROM dim_events FINAL WHERE event_id = '{deleted}' AND city != ''")) == 1
     assert not target.query(f"SELECT 1 FROM fact_qtickets_inventory_latest WHERE event_id = '{deleted}'")
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy"])
+def test_a_proxy_of_the_environment_is_not_asked_for_what_is_near(
+    api: Running, target: Target, load: Load, name: str
+) -> None:
+    result = load(api, target, **{name: "http://127.0.0.1:1"})
+    assert result.status == 0, result.log
 
 
 def test_the_source_is_gone(target: Target, load: Load) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from qtickets_api.__main__ import main, make_window
 from qtickets_api.errors import ConfigError
-from qtickets_api.settings import Settings, load_settings, read_env_file
+from qtickets_api.settings import Settings, is_near, load_settings, read_env_file
 
 GOOD = {"QTICKETS_TOKEN": "0123abcd", "ORG_NAME": "zakaz", "CLICKHOUSE_USER": "admin", "CLICKHOUSE_PASSWORD": "pw-1"}
 NOW = 1_795_000_000
@@ -120,6 +120,21 @@ def settings(**more: str) -> Settings:
     return Settings(**{name.lower(): value for name, value in (GOOD | more).items()})  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("host", "near"),
+    [
+        ("localhost", True),
+        ("127.0.0.2", True),
+        ("::1", True),
+        ("ch-zakaz", True),
+        ("10.0.0.5", False),
+        ("qtickets.ru", False),
+    ],
+)
+def test_hosts_that_no_proxy_leads_to(host: str, near: bool) -> None:
+    assert is_near(host) is near
+
+
 def test_windows() -> None:
     window = make_window(settings(), None, None, NOW)
     assert (window.start, window.end) == (NOW - 24 * 3600, NOW)
@@ -131,7 +146,7 @@ def test_windows() -> None:
 
 @pytest.mark.parametrize(
     ("start", "end"),
-    [("2026-11-02", "2026-11-01"), ("2027-01-01", "2027-02-01"), ("yesterday", None), (None, "1960-01-01")],
+    [("2026-11-02", "2026-11-01"), ("2027-01-01", "2027-02-01"), ("yesterday", None), ("", None), (None, "1960-01-01")],
 )
 def test_windows_that_cannot_be(start: str | None, end: str | None) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -145,6 +160,7 @@ def test_windows_that_cannot_be(start: str | None, end: str | None) -> None:
         (["--frobnicate"], "config_usage"),
         (["--since-hours", "many"], "config_invalid"),
         (["--from", "x"], "config_window"),
+        (["--from", "2026-11-01", "--since-hours", "5"], "config_usage"),
     ],
 )
 def test_every_configuration_error_has_an_outcome_line(

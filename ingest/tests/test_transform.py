@@ -19,7 +19,7 @@ from qtickets_api.idset import IdSet
 from qtickets_api.model import Basket, City, Event, Order, Rejected, Seat, Show
 
 KOPECKS = st.integers(0, 10**9)
-STAMPS = st.none() | st.just("2026-11-20T10:00:00+03:00")
+STAMPS = st.sampled_from([None, "", "2026-11-20T10:00:00+03:00"])
 ZONES = st.sampled_from(["Europe/Moscow", "UTC", "America/New_York", "Europe/Berlin", "Asia/Kolkata"])
 
 
@@ -28,7 +28,7 @@ def baskets(draw: st.DrawFn) -> tuple[dict[str, Any], int, int]:
     """A basket as JSON, with the tickets and kopecks it counts for."""
     kopecks, quantity = draw(KOPECKS), draw(st.integers(0, 50))
     deleted, refunded = draw(STAMPS), draw(STAMPS)
-    counts = deleted is None and refunded is None
+    counts = not deleted and not refunded
     body = {
         "id": 1, "barcode": "pii-1", "price": kopecks / 100, "quantity": quantity, "client_email": "pii-@x.invalid",
         "deleted_at": deleted, "refunded_at": refunded,
@@ -162,6 +162,8 @@ def test_dedup_key_is_32_hex_digits_and_takes_both_ids_apart(order_id: int, even
         ({"city": "Нижний НОВГОРОД "}, "нижний новгород"),
         ({"city": {"id": 2, "name": "Казань"}, "city_id": 2}, "казань"),
         ({"city": {"id": 2}}, "2"),
+        ({"city": {"id": "msk"}}, "msk"),
+        ({"city": 902}, "902"),
         ({"city": "", "city_id": 902}, "902"),
         ({"city": None, "city_id": "902"}, "902"),
         ({}, ""),
@@ -237,10 +239,16 @@ SEAT = {"max_quantity": 1, "free_quantity": 1, "available": True, "disabled": Fa
         {"A": {"zone_id": "A", "name": "A", "seats": {"A-1;1": SEAT}}, "B": {"seats": {"B-1;1": SEAT}}},
         {"A": {"seats": [SEAT, SEAT]}, "B": {"seats": []}},
         [SEAT, SEAT],
+        [{"zone_id": "A", "seats": {"A-1;1": SEAT}}, {"zone_id": "B", "seats": [SEAT]}],
     ],
 )
 def test_seats_flat_or_grouped(data: object) -> None:
     assert decode_seats(json.dumps({"data": data}).encode()) == [Seat(1, 1, True, False)] * 2
+
+
+@pytest.mark.parametrize("data", [None, {"A-1;1": None}, {"A": {"seats": None}}, {"A-1;1": {"disabled": None}}])
+def test_seats_of_which_nothing_is_said_are_unknown(data: object) -> None:
+    assert transform.seat_totals(decode_seats(json.dumps({"data": data}).encode())) == (None, None)
 
 
 def test_no_seats_and_broken_seats() -> None:

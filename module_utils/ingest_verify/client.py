@@ -15,6 +15,13 @@ from .findings import Finding
 MINIMUM_VERSION = (24, 8)
 
 _STACK_TRACE = re.compile(r"[.,]?\s*Stack trace:.*", re.DOTALL)
+# Not the words that the parser takes for something else than a column where an expression may stand.
+_PLAIN_NAME = re.compile(
+    r"(?!(?:all|and|array|as|between|case|cast|distinct|div|else|end|except|exists|false|final|format|from|group|having"
+    r"|ilike|in|interval|into|is|join|like|limit|mod|not|null|offset|on|or|order|over|prewhere|sample|select|settings"
+    r"|then|true|union|using|when|where|window|with)\Z)[a-z_][a-z0-9_]*",
+    re.IGNORECASE | re.ASCII,
+)
 _DB_EXCEPTION = re.compile(r"^(?:Code: \d+\.\s*)?DB::Exception:\s*")
 
 
@@ -176,6 +183,11 @@ def query(
         rows, columns = client.execute(sql, params, with_column_types=True, settings=settings)
     except errors.ServerException as error:
         raise ServerError(error.code, clean_exception(error.message), sql) from error
+    except errors.UnknownTypeError as error:
+        client.disconnect()  # the rest of the answer is still in the socket
+        raise ServerError(
+            error.code, f"{error.message}: cast the column to a type that the client reads", sql
+        ) from error
     except (errors.Error, OSError, EOFError) as error:
         raise ConnectError("lost", f"The connection to ClickHouse broke: {type(error).__name__}: {error}") from error
     names = [name for name, _ in columns]
@@ -213,6 +225,11 @@ def quote_identifier(name: str) -> str:
     if not name or "\0" in name:
         raise ValueError(f"not a usable identifier: {name!r}")
     return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+
+
+def identifier(name: str) -> str:
+    """`name` as it stands where it needs no quotes, else in backquotes."""
+    return name if _PLAIN_NAME.fullmatch(name) else quote_identifier(name)
 
 
 def quote_string(value: str) -> str:

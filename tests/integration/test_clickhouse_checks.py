@@ -268,6 +268,218 @@ def test_a_wall_clock_without_a_zone_in_its_type_is_read_in_the_declared_one(sho
     assert problems(shop.check([{**check, "time_zone": "Asia/Tokyo"}], run=foreign(shop))) == []
 
 
+# Tables of every kind -----------------------------------------------------------------------------------------------
+
+
+def found(shop: Loaded, **check: Any) -> list[str]:
+    """The causes that one check over the shop finds."""
+    outcome = shop.check([{"name": "c", **check}], run=foreign(shop))
+    return [finding.cause for finding in outcome.findings]
+
+
+def test_names_that_need_quotes_get_them(shop: Loaded) -> None:
+    """Dashes, dots, spaces, words of the grammar, letters beyond ASCII; each check once on good rows, once on bad."""
+    shop.query(
+        "CREATE TABLE `my.orders` (`order-id` UInt64, `created.at` DateTime DEFAULT now(), `имя` String, "
+        "`from` Decimal(9, 2)) ENGINE = ReplacingMergeTree ORDER BY (`order-id`, `created.at`)"
+    )
+    shop.query("CREATE TABLE `by-name` (`имя` String, `from` Decimal(38, 2)) ENGINE = MergeTree ORDER BY `имя`")
+    shop.query("INSERT INTO `my.orders` (`order-id`, `имя`, `from`) VALUES (1, 'a', 5), (2, 'b', 6)")
+    shop.query("INSERT INTO `by-name` VALUES ('a', 5), ('b', 6)")
+    mine = {"column": "created.at", "within": "window"}
+    checks = [
+        {"kind": "volume", "this_run": mine},
+        {"kind": "freshness", "column": "created.at", "limits": {"error_age_minutes": 5}, "this_run": mine},
+        {"kind": "duplicates", "key": "order-id", "show": "имя"},
+        {"kind": "values", "not_empty": "имя", "not_epoch": "created.at", "ranges": {"from": {"max": 10}}},
+        {"kind": "referential", "column": "имя", "references": "by-name.имя"},
+        {"kind": "reconciliation", "this_run": mine},
+        {"kind": "existence", "columns": ["order-id", "имя"]},
+    ]
+    rebuilt = {"kind": "consistency", "table": "by-name", "source": "`my.orders`", "key": "имя"}
+    declared = [{"name": f"c{i}", "table": "`my.orders`", **check} for i, check in enumerate(checks)]
+    declared.append({"name": "rebuilt", **rebuilt, "values": {"from": "sum(`from`)"}})
+    assert problems(shop.check(declared, run={})) == []
+
+    shop.query("INSERT INTO `my.orders` VALUES (1, now() - 3, '', 50)")
+    outcome = shop.check(declared, run={})
+    assert {finding.cause for finding in outcome.findings} == {
+        "data_duplicates", "data_empty_key", "data_out_of_range", "data_missing_reference",
+    }  # fmt: skip
+    assert [effect for finding in outcome.findings for effect in finding.effects if "check 'rebuilt'" in effect]
+    assert all(finding.evidence.get("rows") for finding in outcome.findings)
+    assert only(outcome.findings, "data_duplicates").evidence["rows"][0]["order-id"] == 1
+
+
+def test_a_column_to_show_that_is_not_there_is_refused_with_the_nearest(shop: Loaded) -> None:
+    buy(shop, 3)
+    check = {"name": "c", "kind": "values", "table": "purchases", "not_empty": "sku", "show": ["skus"]}
+    assert "the nearest name is sku" in only(shop.check([check]).findings, "data_missing_column").headline
+
+
+@pytest.mark.parametrize(
+    ("dropped", "causes"),
+    [
+        ({"bad": 1}, []),
+        ({"bad": "1", "other": None}, []),
+        (1, []),
+        ("1", []),
+        ({"bad": 2}, ["data_count_mismatch"]),
+        (0, ["data_count_mismatch"]),
+        (["?"], ["data_count_mismatch"]),
+    ],
+)
+def test_metrics_of_other_loaders_are_read_as_far_as_they_go(shop: Loaded, dropped: Any, causes: list[str]) -> None:
+    buy(shop, 3)
+    told = {"entities": {"bought": {"fetched": "4", "kept": 3.0, "dropped": dropped}}, "written": {"purchases": "3"}}
+    check = {**RECONCILED, "entity": "bought", "one_row_each": True}
+    outcome = shop.check([check], run=foreign(shop, metrics=told))
+    assert [finding.cause for finding in outcome.findings] == causes
+    assert (outcome.reconciliation[0]["served"], outcome.reconciliation[0]["claimed"]) == (4, 3)
+
+
+def test_history_that_is_no_history_does_not_matter(shop: Loaded) -> None:
+    buy(shop, 3)
+    at = datetime.now(UTC).strftime("%F %T")
+    history = [{"at": at, "ok": True, "figures": {"purchases.rows_of_run": value}} for value in ("x", None, 3)]
+    history += [{"at": at, "ok": True, "figures": None}, {"at": None}]
+    check = {"name": "t", "kind": "trend", "table": "purchases", "this_run": BY_WINDOW, "limits": {"min_runs": 1}}
+    assert status(shop.check([check], run=foreign(shop), history=history), "t") == "ok"
+
+
+def test_null_is_a_key_like_any_other(shop: Loaded) -> None:
+    shop.query("CREATE TABLE t (a Nullable(String), b UInt8) ENGINE = MergeTree ORDER BY b")
+    shop.query("INSERT INTO t VALUES ('x', 1), (NULL, 2), ('y', 3)")
+    assert found(shop, kind="duplicates", table="t", key="a") == []
+    assert found(shop, kind="duplicates", table="t", key=["a", "b"]) == []
+    shop.query("INSERT INTO t VALUES ('x', 4)")
+    outcome = shop.check([{"name": "c", "kind": "duplicates", "table": "t", "key": "a", "show": "b"}])
+    assert only(outcome.findings, "data_duplicates").actual == "4 row(s), 3 different key(s), 1 repeated row(s)"
+    [row] = outcome.findings[0].evidence["rows"]
+    assert (row["a"], row["copies"], sorted(row["b_of_copies"])) == ("x", 2, [1, 4])
+
+
+def test_a_table_in_front_of_one_that_merges_is_read_with_final_too(shop: Loaded) -> None:
+    shop.query(
+        "CREATE MATERIALIZED VIEW newest ENGINE = ReplacingMergeTree(loaded_at) ORDER BY id AS SELECT * FROM purchases"
+    )
+    shop.query("CREATE MATERIALIZED VIEW every ENGINE = MergeTree ORDER BY id AS SELECT * FROM purchases")
+    buy(shop, 3)
+    buy(shop, 3)
+    assert found(shop, kind="duplicates", table="newest", key="id") == []
+    assert found(shop, kind="duplicates", table="every", key="id") == ["data_duplicates"]
+
+
+def test_a_row_that_was_deleted_since_is_no_reference(shop: Loaded) -> None:
+    shop.query("CREATE TABLE skus (sku String, v UInt8, gone UInt8) ENGINE = ReplacingMergeTree(v, gone) ORDER BY sku")
+    shop.query("INSERT INTO skus VALUES ('0', 1, 0), ('1', 1, 0), ('2', 1, 0)")
+    buy(shop, 3)
+    check = {"kind": "referential", "table": "purchases", "column": "sku", "references": "skus.sku"}
+    assert found(shop, **check) == []
+    shop.query("INSERT INTO skus VALUES ('2', 2, 1)")
+    finding = only(shop.check([{"name": "c", **check, "show": "id"}]).findings, "data_missing_reference")
+    assert finding.evidence["rows"] == [{"sku": "2", "rows": 1, "id_of_rows": [2]}]
+
+
+def test_not_a_number_is_no_value_and_noise_of_a_sum_no_difference(shop: Loaded) -> None:
+    shop.query("CREATE TABLE f (k UInt8, m Float64) ENGINE = MergeTree ORDER BY k")
+    shop.query("CREATE TABLE sums (k UInt8, m Float64) ENGINE = MergeTree ORDER BY k")
+    shop.query("INSERT INTO f VALUES (1, 0.1), (1, 0.2)")
+    shop.query("INSERT INTO sums VALUES (1, 0.3)")
+    in_range = {"kind": "values", "table": "f", "ranges": {"m": {"min": 0, "max": 10}}}
+    rebuilt = {"kind": "consistency", "table": "sums", "source": "f", "key": "k", "values": {"m": "sum(m)"}}
+    for check in (in_range, {"kind": "values", "table": "f", "whole_cents": "m"}, rebuilt):
+        assert found(shop, **check) == []
+    shop.query("INSERT INTO f VALUES (1, 0.01), (2, nan)")
+    assert found(shop, **in_range) == ["data_out_of_range"]
+    assert found(shop, kind="values", table="f", whole_cents="m") == ["data_money_rounding"]
+    finding = only(shop.check([{"name": "c", **rebuilt}]).findings, "data_aggregate_mismatch")
+    assert finding.evidence["rows"][1]["m_expected"] == "nan"
+    assert "2 of 2 group(s)" in finding.headline
+
+
+def test_defects_of_different_columns_are_findings_of_their_own(shop: Loaded) -> None:
+    shop.query("CREATE TABLE t (id UInt8, m Float64, w UInt8) ENGINE = MergeTree ORDER BY id")
+    shop.query("INSERT INTO t VALUES (1, 1.005, 1), (2, 2.5, 250)")
+    check = {"kind": "values", "table": "t", "whole_cents": "m", "not_wrapped": "w"}
+    assert sorted(found(shop, **check)) == ["data_money_rounding", "data_wrapped_integer"]
+
+
+def test_the_epoch_is_known_west_of_greenwich(shop: Loaded) -> None:
+    shop.query("CREATE TABLE t (id UInt8, at DateTime('America/New_York')) ENGINE = MergeTree ORDER BY id")
+    shop.query("INSERT INTO t VALUES (1, 0)")
+    assert found(shop, kind="values", table="t", not_epoch="at") == ["data_epoch"]
+    assert found(shop, kind="freshness", table="t", column="at", limits={"error_age_minutes": 5}) == ["data_epoch"]
+
+
+@pytest.mark.parametrize("column_type", ["Date", "Date32", "Nullable(Date)", "DateTime", "DateTime64(6, 'Asia/Tokyo')"])
+def test_rows_within_the_window_by_a_column_of_any_type(shop: Loaded, column_type: str) -> None:
+    shop.query(f"CREATE TABLE t (id UInt8, at {column_type}) ENGINE = MergeTree ORDER BY id")
+    check = {"kind": "volume", "table": "t", "this_run": {"column": "at", "within": "window"}}
+    shop.start = ""
+    shop.query("INSERT INTO t VALUES (1, now() - INTERVAL 3 DAY)")
+    assert found(shop, **check) == ["data_not_from_this_run"]
+    shop.query("INSERT INTO t VALUES (2, now())")
+    assert found(shop, **check) == []
+
+
+def test_no_row_that_a_condition_lets_through_is_not_called_an_empty_table(shop: Loaded) -> None:
+    buy(shop, 3)
+    check = {"name": "c", "kind": "volume", "table": "purchases", "where": "id > 5"}
+    assert only(shop.check([check]).findings, "data_empty").actual == "0 rows for which id > 5"
+
+
+def test_defaults_and_types_of_every_spelling(shop: Loaded) -> None:
+    shop.query(
+        "CREATE TABLE t (id UUID, e Enum8('it\\'s' = 1, 'b' = 2), at DateTime('UTC'), d Decimal(18, 2)) "
+        "ENGINE = MergeTree ORDER BY id"
+    )
+    shop.query("INSERT INTO t SELECT generateUUIDv4(), 'b', now(), 1")
+    rule = {"kind": "values", "table": "t", "not_default": ["id", "e", "at"]}
+    same = {"kind": "existence", "table": "t", "columns": {"d": "Decimal64(2)", "at": "DateTime('UTC')"}}
+    assert found(shop, **rule) == found(shop, **same) == []
+    shop.query("INSERT INTO t (d) VALUES (1)")
+    assert found(shop, **rule) == ["data_null_as_default"] * 3
+    assert found(shop, kind="existence", table="t", columns={"d": "Decimal64(4)"}) == ["data_column_type"]
+
+
+def test_a_run_record_of_another_shape(shop: Loaded) -> None:
+    shop.query(
+        "CREATE TABLE jobs (`job-id` String, began DateTime64(3), ended Nullable(DateTime64(3)), "
+        "state Enum8('running' = 1, 'success' = 2), n Nullable(Float64)) ENGINE = MergeTree ORDER BY began"
+    )
+    columns = {"run_id": "job-id", "started_at": "began", "finished_at": "ended", "status": "state"}
+    record = {"name": "c", "kind": "run_record", "table": "jobs", "ok": "success"}
+    record["columns"] = {**columns, "rows_processed": "n"}
+    shop.query("INSERT INTO jobs VALUES ('a', now64(3), now64(3), 'success', 5)")
+    assert problems(shop.check([record], run={"loader_run_id": "a"})) == []
+    few = {**record, "limits": {"min_rows_processed": 6}}
+    assert (
+        "with 5 rows processed"
+        in only(shop.check([few], run={"loader_run_id": "a"}).findings, "data_run_record").headline
+    )
+    shop.query("INSERT INTO jobs VALUES ('b', now64(3), NULL, 'running', NULL)")
+    assert "recorded as 'running'" in errors(shop.check([record], run={"loader_run_id": "b"}))[0].headline
+
+
+def test_a_type_that_the_client_cannot_read_is_named_and_the_others_still_run(shop: Loaded) -> None:
+    buy(shop, 3)
+    odd = {"name": "odd", "kind": "sql", "query": "SELECT countState() AS s FROM purchases"}
+    outcome = shop.check([odd, {"name": "rows", "kind": "volume", "table": "purchases"}])
+    finding = only(outcome.findings, "data_check_failed", check="odd")
+    assert "Unknown type AggregateFunction" in finding.headline
+    assert "connection" not in finding.headline
+    assert status(outcome, "rows") == "ok"
+
+
+def test_an_expected_table_is_not_covered_by_its_namesake_elsewhere(shop: Loaded) -> None:
+    buy(shop, 3)
+    here = f"{shop.database}.purchases"
+    assert problems(shop.check([VOLUME], run=foreign(shop, expected_tables=[here]))) == []
+    outcome = shop.check([VOLUME], run=foreign(shop, expected_tables=["elsewhere.purchases"]))
+    assert only(outcome.findings, "data_missing_table").object == "elsewhere.purchases"
+
+
 def test_a_group_that_stands_twice_in_a_table_that_never_merges_is_told(shop: Loaded) -> None:
     buy(shop, 6)
     shop.query("CREATE TABLE totals (sku String, n UInt64, amount Float64) ENGINE = MergeTree ORDER BY sku")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from ..client import identifier, quote_string
 from .declarations import Check
 from .kinds import Context, Judged, Need, Problem, Values, both, count, require
-from .session import Table
+from .reconcile import decimal
+from .session import ScanError, Table
 
 # Less than this per group is what rounding leaves; a lost or doubled ticket costs more.
 _ROUNDING = 1
@@ -38,7 +41,7 @@ def existence(check: Check, context: Context) -> Judged:
                     f"ALTER TABLE {table.quoted} ADD COLUMN {name} {expected_type or '<type>'}",
                 )
             )
-        elif expected_type and _same(actual) != _same(expected_type):
+        elif expected_type and not _same(actual, expected_type, check, context):
             problems.append(
                 Problem(
                     "data_column_type",
@@ -55,8 +58,15 @@ def existence(check: Check, context: Context) -> Judged:
     )
 
 
-def _same(column_type: str) -> str:
-    return column_type.replace(" ", "")
+def _same(actual: str, declared: str, check: Check, context: Context) -> bool:
+    """Whether two spellings name one type; the server knows its aliases, such as Decimal64(2) or text."""
+    if actual.replace(" ", "") == declared.replace(" ", ""):
+        return True
+    spelled = f"SELECT toTypeName(defaultValueOfTypeName({quote_string(declared)})) AS type"
+    try:
+        return bool(context.session.read(spelled, check.seconds, check.name)[0]["type"] == actual)
+    except ScanError:
+        return False
 
 
 def consistency(check: Check, context: Context) -> Judged:
@@ -82,9 +92,11 @@ def consistency(check: Check, context: Context) -> Judged:
         return judged
     reasons = ", ".join(f"{found[f'{flag}_']} {text}" for flag, text in _DIFFERENCES.items() if found[f"{flag}_"])
     only_rounding = found["_rounded_"] == wrong
-    shown = [f"_k{i} AS {name}" for i, name in enumerate(keys)]
+    shown = [f"_k{i} AS {identifier(name)}" for i, name in enumerate(keys)]
     for i, name in enumerate(measures):
-        shown += [f"_s{i} AS {name}_expected", f"_t{i} AS {name}_actual"]
+        shown += [
+            f"_{side}{i} AS {identifier(f'{name}_{word}')}" for side, word in (("s", "expected"), ("t", "actual"))
+        ]
     rows_sql = (
         f"SELECT {', '.join(shown)}, _in_table AS rows_in_table FROM ({compared}) "
         f"WHERE {' OR '.join(_DIFFERENCES)} ORDER BY {_numbered('_k', keys)}"
@@ -120,7 +132,7 @@ def _touched(check: Check, context: Context, source: Table) -> tuple[str | None,
     mine = context.run.condition(check.options["this_run"], source.columns)
     if not mine:
         return None, "all of them, since this run's rows cannot be told"
-    expression = check.options["key"][name]
+    expression = source.sql(check.options["key"][name])
     return f"SELECT {expression} FROM {source.quoted} WHERE {mine}", f"those whose {name} this run touched"
 
 
@@ -137,16 +149,19 @@ def _compared(check: Check, source: Table, table: Table, touched: str | None) ->
     )
     parts = []
     for side, (read, key_sql, value_sql, where, group) in enumerate(sides):
-        columns = [f"{key_sql[name]} AS _k{i}" for i, name in enumerate(keys)]
-        columns += [f"{_exact(check, name, value_sql[name])} AS _v{i}" for i, name in enumerate(measures)]
-        condition = both(where, f"{key_sql[options['touched_key']]} IN ({touched})" if touched else None)
+        columns = [f"{read.sql(key_sql[name])} AS _k{i}" for i, name in enumerate(keys)]
+        columns += [f"{_exact(check, name, read.sql(value_sql[name]))} AS _v{i}" for i, name in enumerate(measures)]
+        condition = both(where, f"{read.sql(key_sql[options['touched_key']])} IN ({touched})" if touched else None)
         parts.append(
             f"SELECT {', '.join(columns)}, {side} AS _side FROM {read.quoted}{' FINAL' if read.collapses else ''}"
             f"{f' WHERE {condition}' if condition else ''}{group}"
         )
     picked = [f"anyIf(_v{i}, _side = {side}) AS _{'st'[side]}{i}" for i in range(len(measures)) for side in (0, 1)]
     zero = options["absent_as_zero"]
-    differs = [_differ(i, zero=zero) for i in range(len(measures))]
+    differs = [
+        _differ(i, zero=zero, noise=None if name in options["money"] else _noise(table.bare_type(name)))
+        for i, name in enumerate(measures)
+    ]
     # A difference below one unit in money alone, everything else being equal, is rounding.
     money = [i for i, name in enumerate(measures) if name in options["money"]]
     rounded = [f"abs(ifNull(_s{i} - _t{i}, {_ROUNDING})) < {_ROUNDING}" for i in money]
@@ -163,10 +178,18 @@ def _compared(check: Check, source: Table, table: Table, touched: str | None) ->
     )
 
 
-def _differ(i: int, *, zero: bool) -> str:
-    if zero:
-        return f"(ifNull(_s{i}, 0) != ifNull(_t{i}, 0))"
-    return f"(isNull(_s{i}) != isNull(_t{i}) OR ifNull(_s{i} != _t{i}, 0))"
+def _noise(column_type: str) -> str | None:
+    """The share by which two sums of one set of floats may differ, since their order is not fixed; None if exact."""
+    bits = re.match(r"B?Float(\d+)$", column_type)
+    return None if not bits else "1e-12" if bits[1] == "64" else "1e-6"
+
+
+def _differ(i: int, *, zero: bool, noise: str | None) -> str:
+    source, table = (f"ifNull(_{side}{i}, 0)" if zero else f"_{side}{i}" for side in "st")
+    # NOT, because every comparison with NaN is false.
+    near = f"NOT (abs({source} - {table}) <= {noise} * (abs({source}) + abs({table})))"
+    unequal = near if noise else f"{source} != {table}"
+    return f"({unequal})" if zero else f"(isNull(_s{i}) != isNull(_t{i}) OR ifNull({unequal}, 0))"
 
 
 def _exact(check: Check, name: str, sql: str) -> str:
@@ -214,11 +237,9 @@ def trend(check: Check, context: Context, values: Values, figures: dict[str, Any
     current = figures.get(figure)
     factor, wanted = float(check.limits["max_factor"]), int(check.limits["min_runs"])
     weekday = now.strftime("%A")
-    past = [
-        float(entry["figures"][figure])
-        for entry in context.history
-        if entry.get("ok") and entry.get("figures", {}).get(figure) is not None and _weekday(entry.get("at")) == weekday
-    ]
+    same_day = [entry for entry in context.history if entry.get("ok") and _weekday(entry.get("at")) == weekday]
+    told = [entry["figures"].get(figure) for entry in same_day]
+    past = [float(number) for value in told if (number := decimal(value)) is not None]
     expected = f"{figure} within a factor of {factor:g} of the median of earlier {weekday}s"
     if current is None:
         return Judged(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import zoneinfo
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any
 from ..findings import Finding
 
 SEVERITIES = ("error", "warning")
+_NAMES = re.compile(r"`[^`.]*\.[^`]*`|[^.`\"]+")
 DEFAULT_SECONDS = 30.0
 
 
@@ -109,6 +111,27 @@ def _positive(place: str, value: Any) -> Decimal:
     return number
 
 
+def _whole(place: str, value: Any) -> Decimal:
+    number = _not_negative(place, value)
+    if number != int(number):
+        raise DeclarationError(place, f"expected a whole number, found {_shown(value)}")
+    return number
+
+
+def _at_least_one(place: str, value: Any) -> Decimal:
+    number = _number(place, value)
+    if number < 1:
+        raise DeclarationError(place, f"expected a number of at least 1, found {_shown(value)}")
+    return number
+
+
+def _share(place: str, value: Any) -> Decimal:
+    number = _not_negative(place, value)
+    if number > 1:
+        raise DeclarationError(place, f"expected a share between 0 and 1, such as 0.9, found {_shown(value)}")
+    return number
+
+
 def _texts(place: str, value: Any) -> list[str]:
     """A list of names or expressions; a single one may stand without its list."""
     values = [value] if isinstance(value, str) else value
@@ -133,21 +156,26 @@ def _columns(place: str, value: Any) -> dict[str, str | None]:
     return dict.fromkeys(_texts(place, value))
 
 
-def _table(place: str, value: Any) -> tuple[str | None, str]:
-    """`table` or `database.table`, without quotes."""
+def _names(place: str, value: Any, expected: str, *lengths: int) -> list[str]:
+    """Names between dots; one that holds a dot itself stands in backquotes."""
     text = _text(place, value)
-    database, _, table = text.rpartition(".")
-    if not table or "`" in text or '"' in text or "\0" in text or database.count("."):
-        raise DeclarationError(place, f"expected table or database.table without quotes, found {_shown(value)}")
-    return database or None, table
+    if len(parts := _NAMES.findall(text)) not in lengths or ".".join(parts) != text or "\0" in text:
+        raise DeclarationError(
+            place, f"expected {expected} without quotes (a name that holds a dot in backquotes), found {_shown(value)}"
+        )
+    return [part.strip("`") for part in parts]
+
+
+def _table(place: str, value: Any) -> tuple[str | None, str]:
+    """`table` or `database.table`."""
+    *database, table = _names(place, value, "table or database.table", 1, 2)
+    return (database[0] if database else None), table
 
 
 def _reference(place: str, value: Any) -> tuple[str | None, str, str]:
     """`table.column` or `database.table.column`."""
-    parts = _text(place, value).split(".")
-    if len(parts) not in (2, 3) or not all(parts):
-        raise DeclarationError(place, f"expected table.column or database.table.column, found {_shown(value)}")
-    return (parts[0] if len(parts) == 3 else None), parts[-2], parts[-1]
+    *database, table, column = _names(place, value, "table.column or database.table.column", 2, 3)
+    return (database[0] if database else None), table, column
 
 
 def _choice(*allowed: str) -> Reader:
@@ -183,7 +211,15 @@ def _ranges(place: str, value: Any) -> dict[str, dict[str, Decimal]]:
         ranges[_text(place, column)] = {key: number for key, number in read.items() if number is not None}
         if not ranges[column]:
             raise DeclarationError(f"{place}.{column}", "expected min, max or both, found neither")
+        _in_order(f"{place}.{column}", ranges[column], "min", "max")
     return ranges
+
+
+def _in_order(place: str, limits: Mapping[str, Any], low: str, high: str) -> None:
+    """Two limits that no value could keep, or of which one could never speak, are a mistake."""
+    least, most = limits.get(low), limits.get(high)
+    if least is not None and most is not None and least > most:
+        raise DeclarationError(f"{place}.{high}", f"expected at least {low} ({least}), found {most}")
 
 
 def _this_run(place: str, value: Any) -> dict[str, str | None]:
@@ -221,7 +257,7 @@ KINDS: dict[str, _Kind] = {
     "existence": _Kind(options={"columns": _Field(_columns, {})}),
     "volume": _Kind(
         options={**_WHERE, **_THIS_RUN, **_FINAL},
-        limits={"min_rows": _Field(_not_negative, Decimal(1)), "max_rows": _Field(_not_negative)},
+        limits={"min_rows": _Field(_whole, Decimal(1)), "max_rows": _Field(_whole)},
     ),
     "freshness": _Kind(
         options={"column": _Field(_text, required=True), "time_zone": _Field(_time_zone), **_WHERE, **_THIS_RUN},
@@ -233,7 +269,7 @@ KINDS: dict[str, _Kind] = {
     ),
     "duplicates": _Kind(
         options={"key": _Field(_texts, required=True), **_WHERE, **_SHOW},
-        limits={"max_duplicates": _Field(_not_negative, Decimal(0)), "max_unmerged_share": _Field(_not_negative)},
+        limits={"max_duplicates": _Field(_whole, Decimal(0)), "max_unmerged_share": _Field(_share)},
     ),
     "reconciliation": _Kind(
         options={
@@ -244,7 +280,7 @@ KINDS: dict[str, _Kind] = {
             "final": _Field(_flag),
             **_THIS_RUN,
         },
-        limits={"max_difference": _Field(_not_negative, Decimal(0))},
+        limits={"max_difference": _Field(_whole, Decimal(0))},
     ),
     "consistency": _Kind(
         options={
@@ -252,14 +288,14 @@ KINDS: dict[str, _Kind] = {
             "key": _Field(_mapping, required=True),
             "values": _Field(_mapping, required=True),
             "money": _Field(_texts, []),
-            "scale": _Field(_not_negative, Decimal(2)),
+            "scale": _Field(_whole, Decimal(2)),
             "touched_key": _Field(_text),
             "absent_as_zero": _Field(_flag, False),
             "source_where": _Field(_text),
             **_WHERE,
             **_THIS_RUN,
         },
-        limits={"max_rows": _Field(_not_negative, Decimal(0))},
+        limits={"max_rows": _Field(_whole, Decimal(0))},
     ),
     "values": _Kind(
         options={
@@ -275,7 +311,7 @@ KINDS: dict[str, _Kind] = {
             **_SHOW,
             **_FINAL,
         },
-        limits={"max_rows": _Field(_not_negative, Decimal(0))},
+        limits={"max_rows": _Field(_whole, Decimal(0))},
     ),
     "referential": _Kind(
         options={
@@ -285,7 +321,7 @@ KINDS: dict[str, _Kind] = {
             **_SHOW,
             **_FINAL,
         },
-        limits={"max_rows": _Field(_not_negative, Decimal(0))},
+        limits={"max_rows": _Field(_whole, Decimal(0))},
     ),
     "run_record": _Kind(
         options={
@@ -293,15 +329,15 @@ KINDS: dict[str, _Kind] = {
             "ok": _Field(_texts, ["ok"]),
             "closed": _Field(_texts, ["ok", "failed"]),
         },
-        limits={"min_rows_processed": _Field(_not_negative, Decimal(1))},
+        limits={"min_rows_processed": _Field(_whole, Decimal(1))},
     ),
     "trend": _Kind(
         options={"figure": _Field(_text, "rows_of_run"), **_THIS_RUN},
-        limits={"max_factor": _Field(_positive, Decimal(3)), "min_runs": _Field(_positive, Decimal(4))},
+        limits={"max_factor": _Field(_at_least_one, Decimal(3)), "min_runs": _Field(_at_least_one, Decimal(4))},
     ),
     "sql": _Kind(
         options={"query": _Field(_text, required=True)},
-        limits={"max_rows": _Field(_not_negative, Decimal(0))},
+        limits={"max_rows": _Field(_whole, Decimal(0))},
         table=False,
     ),
 }
@@ -371,6 +407,11 @@ def _parse_check(place: str, declaration: Any, seconds: float) -> Check:
         )
     if kind_name == "consistency" and options["touched_key"] not in (None, *options["key"]):
         raise DeclarationError(f"{place}.touched_key", f"expected {_one_of(tuple(options['key']))}")
+    for name in options["money"] if kind_name == "consistency" else []:
+        _choice(*options["values"])(f"{place}.money", name)
+    limits = _read_fields(f"{place}.limits", declaration.get("limits") or {}, kind.limits)
+    _in_order(f"{place}.limits", limits, "min_rows", "max_rows")
+    _in_order(f"{place}.limits", limits, "warn_age_minutes", "error_age_minutes")
     return Check(
         name=_text(f"{place}.name", declaration["name"]),
         kind=kind_name,
@@ -378,7 +419,7 @@ def _parse_check(place: str, declaration: Any, seconds: float) -> Check:
         database=database,
         severity=severity,
         seconds=float(_positive(f"{place}.time_limit_seconds", declaration.get("time_limit_seconds", seconds))),
-        limits=_read_fields(f"{place}.limits", declaration.get("limits") or {}, kind.limits),
+        limits=limits,
         options=options,
     )
 

@@ -59,7 +59,9 @@ def _follows(finding: Finding, root: Finding, checks: Mapping[str, Check], datab
         counted = same or check.kind == "run_record"
         return counted and root.cause in {*_NOTHING, "data_duplicates", "data_count_mismatch"} and root is not finding
     if finding.cause in _CHANGED:
-        return same and root.cause in {*_CHANGED, "data_out_of_range", "data_epoch"}
+        columns, others = (set(item.evidence.get("columns", ())) for item in (finding, root))
+        apart = columns and others and not columns & others
+        return same and not apart and root.cause in {*_CHANGED, "data_out_of_range", "data_epoch"}
     if finding.cause == "data_aggregate_mismatch":
         return above and root.cause in {*_NOTHING, *_CHANGED, "data_count_mismatch", "data_out_of_range"}
     if finding.cause == "data_missing_reference":

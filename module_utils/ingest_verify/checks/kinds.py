@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..client import quote_table
+from ..client import identifier, quote_string, quote_table
 from .declarations import Check
 from .run import Run, Written
 from .session import Catalog, ScanError, Session, Table
@@ -72,6 +72,7 @@ class Problem:
     rows: list[dict[str, Any]] = field(default_factory=list)
     severity: str | None = None
     sql: str | None = None
+    columns: tuple[str, ...] = ()
 
 
 @dataclass
@@ -118,9 +119,16 @@ def require(table: Table, columns: list[str]) -> None:
 def rows_query(check: Check, table: Table, condition: str, columns: list[str], *, final: bool, limit: int) -> str:
     """The offending rows: the table's key and the columns in question, unless the check says what to show."""
     show = check.options.get("show")
-    shown = ", ".join(show) if show else table.shown(columns)
+    shown = ", ".join(map(table.sql, show)) if show else table.shown(columns)
     where = both(check.options.get("where"), condition)
     return f"SELECT {shown} FROM {table.quoted}{' FINAL' if final else ''} WHERE {where} LIMIT {limit}"
+
+
+def _nothing(check: Check, table: Table) -> tuple[str, str]:
+    """What to say of a table without rows, or without any that count."""
+    if where := check.options["where"]:
+        return f"has no row for which {where}", f"0 rows for which {where}"
+    return "is empty", "0 rows, the table is empty"
 
 
 def _title(check: Check, table: Table) -> str:
@@ -172,12 +180,13 @@ def volume(check: Check, context: Context, values: Values) -> Judged:
         found = found_or_none
         judged = Judged(expected, f"{found} row(s) of this run ({how}), {rows} in all", found)
     if rows == 0 and low > 0:
+        said, actual = _nothing(check, table)
         judged.problems.append(
             Problem(
                 "data_empty",
-                f"{title} is empty: this run and every earlier one left no row there.",
+                f"{title} {said}: this run and every earlier one left none there.",
                 expected,
-                "0 rows, the table is empty",
+                actual,
                 f"See what the ingest fetched and wrote: its log, and {_record_hint(context)}",
             )
         )
@@ -245,7 +254,8 @@ def _newest_rows(check: Check, table: Table, context: Context) -> str | None:
     column = check.options["this_run"]["column"]
     if column not in table.columns:
         return None
-    return f"SELECT {table.shown([column])} FROM {table.quoted} ORDER BY {column} DESC LIMIT {context.rows_shown}"
+    shown, newest = table.shown([column]), table.sql(column)
+    return f"SELECT {shown} FROM {table.quoted} ORDER BY {newest} DESC LIMIT {context.rows_shown}"
 
 
 # freshness ----------------------------------------------------------------------------------------------------------
@@ -255,6 +265,7 @@ def freshness_needs(check: Check, context: Context) -> list[Need]:
     table = context.table(check)
     column, where, zone = (check.options[key] for key in ("column", "where", "time_zone"))
     require(table, [column])
+    column = table.sql(column)
     future = f"now() + INTERVAL {int(check.limits['max_future_minutes'] * 60)} SECOND"
     newest = aggregate("max", column, where)
     moment = _instant(newest, zone)
@@ -298,9 +309,9 @@ def freshness(check: Check, context: Context, values: Values) -> Judged:
         judged.problems.append(
             Problem(
                 "data_empty",
-                f"{table.database}.{table.name} is empty, so it has no newest {column}.",
+                f"{table.database}.{table.name} {_nothing(check, table)[0]}, so it has no newest {column}.",
                 expected,
-                "0 rows, the table is empty",
+                _nothing(check, table)[1],
                 f"See what the ingest fetched and wrote: its log, and {_record_hint(context)}",
             )
         )
@@ -310,8 +321,10 @@ def freshness(check: Check, context: Context, values: Values) -> Judged:
     newest = f"{values['newest']} {zone} ({values['newest_utc']} UTC)"
     clock = f"server clock {values['now']} UTC"
     judged = Judged(expected, f"newest {newest}, {_age(age)}, {clock}", rows)
-    look = f"SELECT max({column}), count() FROM {table.quoted}"
-    if age is None or str(values["newest"]).startswith("1970-01-0"):
+    sql = table.sql(column)
+    look = f"SELECT max({sql}), count() FROM {table.quoted}"
+    # West of Greenwich the epoch shows as a time of 1969.
+    if age is None or any(str(values[name]).startswith("1970-01-0") for name in ("newest", "newest_utc")):
         judged.problems.append(
             Problem(
                 "data_epoch",
@@ -333,7 +346,7 @@ def freshness(check: Check, context: Context, values: Values) -> Judged:
                 rows_sql=rows_query(
                     check,
                     table,
-                    f"{_instant(column, check.options['time_zone'])} > now() + INTERVAL "
+                    f"{_instant(sql, check.options['time_zone'])} > now() + INTERVAL "
                     f"{int(check.limits['max_future_minutes'] * 60)} SECOND",
                     [column],
                     final=False,
@@ -351,7 +364,7 @@ def freshness(check: Check, context: Context, values: Values) -> Judged:
                 judged.actual,
                 f"See whether the source has newer rows, and what window the ingest asked for. {look}",
                 severity=None if error else "warning",
-                rows_sql=f"SELECT max({column}) AS newest, count() AS rows FROM {table.quoted}",
+                rows_sql=f"SELECT max({sql}) AS newest, count() AS rows FROM {table.quoted}",
             )
         )
     elif check.options["this_run"] is not None:
@@ -405,12 +418,14 @@ def _age(seconds: int | None) -> str:
 def duplicates_needs(check: Check, context: Context) -> list[Need]:
     table = context.table(check)
     where, key = check.options["where"], check.options["key"]
-    require(table, key)
+    require(table, [*key, *(check.options["show"] or [])])
     needs = [Need("raw", count(where))]
     if table.collapses:
         needs.append(Need("final", count(where), True))
     if not _sorted_by(table, key):
-        needs.append(Need("keys", aggregate("uniqExact", ", ".join(key), where), table.collapses))
+        # In a tuple: of its own, NULL would not be counted at all.
+        keys = f"tuple({', '.join(map(table.sql, key))})"
+        needs.append(Need("keys", aggregate("uniqExact", keys, where), table.collapses))
     return needs
 
 
@@ -423,7 +438,7 @@ def _sorted_by(table: Table, key: list[str]) -> bool:
 
 def duplicates(check: Check, context: Context, values: Values) -> Judged:
     table = context.table(check)
-    key = ", ".join(check.options["key"])
+    key = ", ".join(map(table.sql, check.options["key"]))
     raw, final = int(values["raw"]), int(values.get("final", values["raw"]))
     keys = int(values.get("keys", final))
     doubled = final - keys
@@ -440,9 +455,11 @@ def duplicates(check: Check, context: Context, values: Values) -> Judged:
     final_word = " FINAL" if table.collapses else ""
     if doubled > allowed:
         where = check.options["where"]
-        names = ", ".join(dict.fromkeys([*check.options["key"], *(check.options["show"] or [])]))
         version = next((name for name in ("_ver", "_version", "version") if name in table.columns), None)
         extra = f", arraySort(groupArray(5)({version})) AS versions" if version else ""
+        for name in dict.fromkeys(check.options["show"] or []):
+            if name not in check.options["key"]:
+                extra += f", groupArray(5)({table.sql(name)}) AS {identifier(f'{name}_of_copies')}"
         judged.problems.append(
             Problem(
                 "data_duplicates",
@@ -452,8 +469,8 @@ def duplicates(check: Check, context: Context, values: Values) -> Judged:
                 f"Sort the table by ({key}) or let the ingest derive its deduplication key from ({key}) alone, never "
                 f"from values that change; then remove the extra rows: SELECT {key}, count() "
                 f"FROM {table.quoted}{final_word} GROUP BY {key} HAVING count() > 1",
-                rows_sql=f"SELECT {names}, count() AS copies{extra} FROM {table.quoted}{final_word} "
-                f"{f'WHERE {where} ' if where else ''}GROUP BY {names} HAVING copies > 1 ORDER BY copies DESC "
+                rows_sql=f"SELECT {key}, count() AS copies{extra} FROM {table.quoted}{final_word} "
+                f"{f'WHERE {where} ' if where else ''}GROUP BY {key} HAVING copies > 1 ORDER BY copies DESC "
                 f"LIMIT {context.rows_shown}",
             )
         )
@@ -485,20 +502,29 @@ class _Rule:
 
 
 def _rules(check: Check, table: Table) -> list[_Rule]:
-    options = check.options
+    options, sql = check.options, table.sql
     rules = [
-        _Rule("data_null", (c,), f"isNull({c})", f"{c} is never NULL", "Let the ingest refuse or fill rows without it.")
+        _Rule(
+            "data_null",
+            (c,),
+            f"isNull({sql(c)})",
+            f"{c} is never NULL",
+            "Let the ingest refuse or fill rows without it.",
+        )
         for c in options["not_null"]
     ]
     rules += [
-        _Rule("data_empty_key", (c,), f"empty({c})", f"{c} is never empty", "Let the ingest refuse rows without it.")
+        _Rule(
+            "data_empty_key", (c,), f"empty({sql(c)})", f"{c} is never empty", "Let the ingest refuse rows without it."
+        )
         for c in options["not_empty"]
     ]
     rules += [
         _Rule(
             "data_epoch",
             (c,),
-            f"toDate32({c}) BETWEEN toDate32('1970-01-01') AND toDate32('1970-01-02')",
+            # West of Greenwich the epoch is still the day before.
+            f"toDate32({sql(c)}) BETWEEN toDate32('1969-12-31') AND toDate32('1970-01-02')",
             f"{c} is a real time, never 1970-01-01",
             "A missing time was stored as the type's default: let the ingest refuse the row, or make it Nullable.",
         )
@@ -509,7 +535,7 @@ def _rules(check: Check, table: Table) -> list[_Rule]:
             _Rule(
                 "data_null_as_default",
                 (c,),
-                f"ifNull({c} = defaultValueOfTypeName('{table.bare_type(c)}'), 0)".replace("\\", "\\\\"),
+                f"ifNull({sql(c)} = defaultValueOfTypeName({quote_string(table.bare_type(c))}), 0)",
                 f"{c} is NULL or a real value, never the type's default",
                 "A NULL was stored as a default (input_format_null_as_default, or a column that is not Nullable): "
                 "make the column Nullable and let the ingest send NULL.",
@@ -518,12 +544,13 @@ def _rules(check: Check, table: Table) -> list[_Rule]:
     for c in options["not_wrapped"]:
         bits = _UNSIGNED.match(table.bare_type(c))
         if not bits:
-            raise ScanError(f"not_wrapped needs an unsigned integer column, {c} is {table.columns[c]}", "")
+            found = table.columns.get(c, "an expression")
+            raise ScanError(f"not_wrapped needs an unsigned integer column, {c} is {found}", "")
         rules.append(
             _Rule(
                 "data_wrapped_integer",
                 (c,),
-                f"{c} >= {2 ** (int(bits[1]) - 1)}",
+                f"{sql(c)} >= {2 ** (int(bits[1]) - 1)}",
                 f"{c} below 2^{int(bits[1]) - 1}: more is what a negative number becomes in {table.bare_type(c)}",
                 "A negative or too large number wrapped on its way into the column: check it before the insert, or "
                 "widen the type.",
@@ -533,16 +560,19 @@ def _rules(check: Check, table: Table) -> list[_Rule]:
         _Rule(
             "data_money_rounding",
             (c,),
-            f"abs(toFloat64({c}) - round(toFloat64({c}), 2)) > {_CENT_NOISE}"
+            # NOT, because every comparison with NaN is false.
+            f"NOT (abs(toFloat64({sql(c)}) - round(toFloat64({sql(c)}), 2)) <= {_CENT_NOISE})"
             if _FLOAT.match(table.bare_type(c))
-            else f"{c} != round({c}, 2)",
+            else f"{sql(c)} != round({sql(c)}, 2)",
             f"{c} in whole hundredths",
             "Money went through a binary float: carry it as Decimal from the source into a Decimal(18, 2) column.",
         )
         for c in options["whole_cents"]
     ]
     for c, limits in options["ranges"].items():
-        outside = [f"{c} {sign} {limits[end]:f}" for end, sign in (("min", "<"), ("max", ">")) if end in limits]
+        outside = [f"{sql(c)} {sign} {limits[end]:f}" for end, sign in (("min", "<"), ("max", ">")) if end in limits]
+        if _FLOAT.match(table.bare_type(c)):
+            outside.append(f"isNaN({sql(c)})")
         inside = " and ".join(
             f"{c} {sign} {limits[end]:f}" for end, sign in (("min", ">="), ("max", "<=")) if end in limits
         )
@@ -572,7 +602,8 @@ def _rules(check: Check, table: Table) -> list[_Rule]:
 def values_needs(check: Check, context: Context) -> list[Need]:
     table = context.table(check)
     plain = ("not_null", "not_empty", "not_epoch", "not_default", "not_wrapped", "whole_cents")
-    require(table, [column for rule in plain for column in check.options[rule]] + list(check.options["ranges"]))
+    columns = [column for rule in plain for column in check.options[rule]]
+    require(table, [*columns, *check.options["ranges"], *(check.options["show"] or [])])
     where, final = check.options["where"], check.options["final"] and table.collapses
     needs = [Need("rows", count(where), final)]
     needs += [
@@ -599,6 +630,7 @@ def values(check: Check, context: Context, values: Values) -> Judged:
                 f"{broken} row(s) against it" + (f", {allowed} allowed" if allowed else ""),
                 f"{rule.next_step} All of them: {re.sub(r' LIMIT [0-9]+$', '', rows_sql)}",
                 rows_sql=rows_sql,
+                columns=rule.columns,
             )
         )
     judged.actual = (
@@ -612,7 +644,7 @@ def values(check: Check, context: Context, values: Values) -> Judged:
 
 def referential_needs(check: Check, context: Context) -> list[Need]:
     table = context.table(check)
-    require(table, [check.options["column"]])
+    require(table, [check.options["column"], *(check.options["show"] or [])])
     final = check.options["final"] and table.collapses
     where = check.options["where"]
     return [Need("rows", count(where), final), Need("orphans", count(where, _orphan(check, context)), final)]
@@ -622,7 +654,9 @@ def _orphan(check: Check, context: Context) -> str:
     database, name, column = check.options["references"]
     other = context.find(database or context.database, name, check)
     require(other, [column])
-    return f"{check.options['column']} NOT IN (SELECT {column} FROM {other.quoted})"
+    # With FINAL: a row that was deleted since is not there to be named.
+    known = f"SELECT {other.sql(column)} FROM {other.quoted}{' FINAL' if other.collapses else ''}"
+    return f"{context.table(check).sql(check.options['column'])} NOT IN ({known})"
 
 
 def referential(check: Check, context: Context, values: Values) -> Judged:
@@ -634,10 +668,15 @@ def referential(check: Check, context: Context, values: Values) -> Judged:
     judged = Judged(expected, f"{orphans} of {values['rows']} row(s) have none", int(values["rows"]))
     if orphans > allowed:
         final = " FINAL" if check.options["final"] and table.collapses else ""
-        orphan = both(check.options["where"], _orphan(check, context))
+        orphan, sql = both(check.options["where"], _orphan(check, context)), table.sql(column)
+        shown = "".join(
+            f", groupArray(5)({table.sql(name)}) AS {identifier(f'{name}_of_rows')}"
+            for name in dict.fromkeys(check.options["show"] or [])
+            if name != column
+        )
         missing = (
-            f"SELECT {column}, count() AS rows FROM {table.quoted}{final} WHERE {orphan} "
-            f"GROUP BY {column} ORDER BY rows DESC"
+            f"SELECT {sql}, count() AS rows{shown} FROM {table.quoted}{final} WHERE {orphan} "
+            f"GROUP BY {sql} ORDER BY rows DESC"
         )
         judged.problems.append(
             Problem(

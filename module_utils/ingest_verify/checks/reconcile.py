@@ -23,7 +23,7 @@ def reconciliation_needs(check: Check, context: Context) -> list[Need]:
     if reads_final(check, table):
         needs.append(Need("final", count(mine), True))
     if check.options["this_run"]["equals"] == "ver":
-        needs.append(Need("newer", count(f"{check.options['this_run']['column']} > {context.run.ver}")))
+        needs.append(Need("newer", count(f"{table.sql(check.options['this_run']['column'])} > {context.run.ver}")))
     for name, column in check.options["sums"].items():
         require(table, [column])
         needs.append(Need(f"sum {name}", f"toString({exact_sum(table, column, mine)})", reads_final(check, table)))
@@ -38,9 +38,10 @@ def reads_final(check: Check, table: Table) -> bool:
 
 def exact_sum(table: Table, column: str, condition: str) -> str:
     """A sum without float noise: floats are money in hundredths here, and cast from their shortest text."""
-    if column in table.columns and re.match(r"B?Float", table.bare_type(column)):
-        return aggregate("sum", f"toDecimal128(toString(round({column}, 2)), 2)", condition)
-    return aggregate("sum", column, condition)
+    sql = table.sql(column)
+    if re.match(r"B?Float", table.bare_type(column)):
+        return aggregate("sum", f"toDecimal128(toString(round({sql}, 2)), 2)", condition)
+    return aggregate("sum", sql, condition)
 
 
 def reconciliation(check: Check, context: Context, values: Values) -> Judged:
@@ -48,7 +49,7 @@ def reconciliation(check: Check, context: Context, values: Values) -> Judged:
     table = context.table(check)
     run, entity, allowed = context.run, check.options["entity"], int(check.limits["max_difference"])
     held = values.get("final", values.get("raw"))
-    dropped = run.metric("entities", entity, "dropped") if entity else None
+    dropped = _dropped(run.metric("entities", entity, "dropped")) if entity else None
     kept = _number(run.metric("entities", entity, "kept")) if entity else None
     sides: dict[str, int | None] = {
         "served": _number(run.metric("entities", entity, "fetched")) if entity else None,
@@ -61,7 +62,7 @@ def reconciliation(check: Check, context: Context, values: Values) -> Judged:
         "entity": entity or table.name,
         "table": f"{table.database}.{table.name}",
         **sides,
-        "dropped": dict(dropped) if isinstance(dropped, dict) else None,
+        "dropped": dropped,
         "held_raw": int(values["raw"]) if "raw" in values else None,
         "counts_as_processed": check.options["counts_as_processed"],
     }
@@ -94,7 +95,7 @@ def _differences(
     check: Check, context: Context, table: Table, row: dict[str, Any], newer: int, notes: list[str]
 ) -> list[Problem]:
     served, kept, claimed, written, held = (row[side] for side in ("served", "kept", "claimed", "written", "held"))
-    dropped = sum(int(value) for value in row["dropped"].values()) if row["dropped"] else 0
+    dropped = sum(row["dropped"].values()) if row["dropped"] else 0
     allowed = int(check.limits["max_difference"])
     problems: list[Problem] = []
 
@@ -184,7 +185,7 @@ def _sum_differences(check: Check, context: Context, table: Table, values: Value
     """Sums over this run's rows against the loader's own, exactly: counts agree here, so values were changed."""
     problems = []
     for name, column in check.options["sums"].items():
-        claimed, held = _decimal(context.run.metric("sums", name)), _decimal(values.get(f"sum {name}"))
+        claimed, held = decimal(context.run.metric("sums", name)), decimal(values.get(f"sum {name}"))
         if claimed is None or held is None or abs(claimed - held) <= allowed:
             continue
         cause, reason = _sum_cause(claimed - held, int(values.get("final", values.get("raw", 0))))
@@ -193,7 +194,7 @@ def _sum_differences(check: Check, context: Context, table: Table, values: Value
         final = " FINAL" if reads_final(check, table) else ""
         rows_sql = (
             f"SELECT {table.shown([column])} FROM {table.quoted}{final} WHERE {condition} "
-            f"ORDER BY {column} DESC LIMIT {context.rows_shown}"
+            f"ORDER BY {table.sql(column)} DESC LIMIT {context.rows_shown}"
         )
         problems.append(
             Problem(
@@ -226,11 +227,21 @@ def _sum_cause(difference: Decimal, rows: int) -> tuple[str, str]:
     )
 
 
+def _dropped(told: Any) -> dict[str, int] | None:
+    """Records dropped by reason; a loader that counts them without reasons gives a plain number."""
+    reasons = told if isinstance(told, dict) else {"without a reason": told}
+    counts = {str(reason): number for reason, value in reasons.items() if (number := _number(value)) is not None}
+    return counts if counts or isinstance(told, dict) else None
+
+
 def _number(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    """A whole number, whatever type another team's column or JSON gives it."""
+    number = None if isinstance(value, bool) else decimal(value)
+    return int(number) if number is not None and number.is_finite() and number == int(number) else None
 
 
-def _decimal(value: Any) -> Decimal | None:
+def decimal(value: Any) -> Decimal | None:
+    """A number as others write it, None for anything else."""
     try:
         return None if value is None else Decimal(str(value))
     except InvalidOperation:

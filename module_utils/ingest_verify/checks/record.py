@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from ..client import quote_string
+from ..client import identifier, quote_string
 from .declarations import Check
 from .kinds import Context, Judged, Problem, require
 from .reconcile import _number
@@ -39,6 +39,7 @@ def read_records(check: Check, context: Context) -> list[dict[str, Any]]:
                 cause="data_missing_column",
             )
     run = context.run
+    names = {name: identifier(column) for name, column in names.items()}
     started, finished = names["started_at"], names.get("finished_at")
     in_window = run.window_sql(started)
     if finished and run.looked_back:
@@ -48,8 +49,8 @@ def read_records(check: Check, context: Context) -> list[dict[str, Any]]:
     mine = in_window
     if run.loader_run_id and "run_id" in names:
         mine = f"toString({names['run_id']}) = {quote_string(run.loader_run_id)}"
-    closed = ", ".join(quote_string(status) for status in check.options["closed"])
-    unfinished = f"{names['status']} NOT IN ({closed})"
+    closed = ", ".join(quote_string(status) for status in (*check.options["closed"], *check.options["ok"]))
+    unfinished = f"ifNull(toString({names['status']}), '') NOT IN ({closed})"
     if finished:
         # A loader that never sets it leaves the type's default, 1970-01-01.
         unfinished = f"({unfinished} OR isNull({finished}) OR toYear({finished}) <= 1970)"
@@ -102,7 +103,7 @@ def run_record(check: Check, context: Context, records: list[dict[str, Any]], to
     )
     judged = Judged(expected, f"{len(mine)} row(s)" + "".join(f"; {_line(row)}" for row in mine[:3]), len(mine))
     names = columns_of(check, table)
-    look = f"SELECT * FROM {table.quoted} ORDER BY {names['started_at']} DESC LIMIT 5"
+    look = f"SELECT * FROM {table.quoted} ORDER BY {identifier(names['started_at'])} DESC LIMIT 5"
 
     def report(
         cause: str,

@@ -57,6 +57,7 @@ def read_request(params: Mapping[str, Any]) -> Request:
     history = [dict(entry) for entry in params.get("history") or []]
     if params.get("history_file"):
         history.extend(read_history(Path(params["history_file"])))
+    history = [entry for entry in history if isinstance(entry.get("figures"), Mapping)]
     checks = parse_checks(params["checks"], seconds=limits.seconds)
     extra = params.get("extra_checks") or []
     checks += parse_checks(extra, place="verify_data_extra_checks", seconds=limits.seconds, beside=checks)

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..client import quote_string
 from .declarations import DeclarationError
-from .session import TOOL, ScanError, Session
+from .session import TOOL, ScanError, Session, column_sql
 
 # Different INSERT texts of one run; a loader has a handful.
 _STATEMENTS = 1000
@@ -93,10 +93,15 @@ class Run:
 
     def window_sql(self, column: str, column_type: str = "") -> str:
         """Condition for a time column to lie within the window, exactly where its type has fractions of a second."""
+        first, last = self.bounds()
+        if re.search(r"\bDate(?:32)?\b", column_type):
+            # A date tells no more than the day, by the server's clock as everything else here.
+            return (
+                f"({column} BETWEEN toDate(toTimeZone({first}, timezone())) AND toDate(toTimeZone({last}, timezone())))"
+            )
         if "DateTime64" in column_type:
             return f"({column} BETWEEN {_literal(self.start, 6)} AND {_literal(self.end, 6)})"
         # DateTime columns drop the fraction of the second that the window's ends carry, so whole seconds are compared.
-        first, last = self.bounds()
         return f"({column} >= {first} AND {column} <= {last})"
 
     def bounds(self) -> tuple[str, str]:
@@ -113,11 +118,12 @@ class Run:
         column = this_run["column"] if this_run else None
         if not this_run or not column:
             return None
+        sql = column_sql(column, columns)
         if this_run["within"]:
-            return self.window_sql(column, columns.get(column, ""))
+            return self.window_sql(sql, columns.get(column, ""))
         if this_run["equals"] == "ver":
-            return None if self.ver is None else f"({column} = {self.ver})"
-        return None if self.loader_run_id is None else f"(toString({column}) = {quote_string(self.loader_run_id)})"
+            return None if self.ver is None else f"({sql} = {self.ver})"
+        return None if self.loader_run_id is None else f"(toString({sql}) = {quote_string(self.loader_run_id)})"
 
     def metric(self, *path: str) -> Any:
         """A value of the metrics by its path, None where it is missing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -80,7 +81,7 @@ def run_checks(client: Client, request: Request) -> Outcome:
     )[0]
     now = server["now"].replace(tzinfo=UTC)
     run.close_window(now, limits.look_back_minutes)
-    checks = [*request.checks, *_expected(request.expected_tables, request.checks, limits)]
+    checks = [*request.checks, *_expected(request.expected_tables, request.checks, limits, database)]
     catalog = Catalog(session, _tables(checks, database), limits.seconds)
     context = Context(session, catalog, run, Written(), database, limits.rows_shown, request.history)
 
@@ -125,27 +126,28 @@ def run_checks(client: Client, request: Request) -> Outcome:
     return outcome
 
 
-def _expected(tables: Sequence[str], checks: Sequence[Check], limits: Limits) -> list[Check]:
+def _expected(tables: Sequence[str], checks: Sequence[Check], limits: Limits, database: str) -> list[Check]:
     """Volume checks by query_log for expected tables that no declared volume check of this run covers."""
     covered = {
-        check.table
+        (check.database or database, check.table)
         for check in checks
         if check.kind == "run_record" or (check.kind == "volume" and check.options["this_run"])
     }
     by_log = {"where": None, "final": False, "this_run": {"column": None, "equals": None, "within": None}}
+    named = {name: (name.rpartition(".")[0] or database, name.rpartition(".")[2]) for name in tables}
     return [
         Check(
             name=f"rows of this run in {name}",
             kind="volume",
-            table=name.rpartition(".")[2],
-            database=name.rpartition(".")[0] or None,
+            table=table,
+            database=owner,
             severity="error",
             seconds=limits.seconds,
             limits={"min_rows": Decimal(1), "max_rows": None},
             options=by_log,
         )
-        for name in tables
-        if name.rpartition(".")[2] not in covered
+        for name, (owner, table) in named.items()
+        if (owner, table) not in covered
     ]
 
 
@@ -323,6 +325,8 @@ def _refused(check: Check, table: str | None, error: ScanError, user: str) -> Fi
 def _finding(check: Check, table: str | None, problem: Problem, context: Context) -> Finding:
     rows = [{key: plain(value) for key, value in row.items()} for row in problem.rows]
     evidence: dict[str, Any] = {"check": check.name}
+    if problem.columns:
+        evidence["columns"] = list(problem.columns)
     if problem.rows_sql:
         evidence["rows_sql"] = problem.rows_sql
         try:
@@ -366,6 +370,8 @@ def _overview(session: Session, queries: Sequence[Mapping[str, str]], seconds: f
 
 def plain(value: Any) -> Any:
     """A value as JSON takes it; times, decimals and ids as text."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # JSON has no NaN
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, (list, tuple)):

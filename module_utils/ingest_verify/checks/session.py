@@ -12,7 +12,7 @@ from typing import Any
 
 from clickhouse_driver import Client
 
-from ..client import ConnectError, ServerError, query, quote_string, quote_table
+from ..client import ConnectError, ServerError, identifier, query, quote_string, quote_table
 
 TOOL = "clickhouse-ingest-verify"
 
@@ -30,6 +30,8 @@ _CAUSES = {
 }
 # The analyzer repeats the whole query, which the finding shows anyway.
 _SCOPE = re.compile(r"\.?\s+[Ii]n scope .*?(?=\. Maybe you meant|$)", re.DOTALL)
+# Tables that hand a query on to others, which may merge by key.
+_FRONTS = frozenset({"Distributed", "MaterializedView", "Merge", "Buffer", "Alias"})
 _COLLAPSING = re.compile(r"(Replacing|Summing|Aggregating|Collapsing|Graphite|Coalescing)\w*MergeTree$")
 
 
@@ -108,13 +110,15 @@ class Session:
 
 @dataclass(frozen=True)
 class Table:
-    """What the catalog says about one table; `columns` maps names to types, in order."""
+    """What the catalog says about one table; `columns` maps names to types, in order. `front` says that the table hands
+    queries on to others and takes FINAL for them."""
 
     database: str
     name: str
     engine: str
     sorting_key: tuple[str, ...]
     columns: Mapping[str, str] = field(default_factory=dict)
+    front: bool = False
 
     @property
     def quoted(self) -> str:
@@ -123,11 +127,15 @@ class Table:
     @property
     def collapses(self) -> bool:
         """Whether a merge may put rows of one key together, so that FINAL reads other rows than a plain SELECT."""
-        return bool(_COLLAPSING.search(self.engine))
+        return self.front or bool(_COLLAPSING.search(self.engine))
+
+    def sql(self, name: str) -> str:
+        """A declared column or expression as SQL: a column whose name needs quotes gets them."""
+        return column_sql(name, self.columns)
 
     def bare_type(self, column: str) -> str:
-        """The column's type without Nullable and LowCardinality."""
-        bare = self.columns[column]
+        """The column's type without Nullable and LowCardinality; empty for an expression."""
+        bare = self.columns.get(column, "")
         while wrapped := re.fullmatch(r"(?:LowCardinality|Nullable)\((.*)\)", bare):
             bare = wrapped[1]
         return bare
@@ -137,7 +145,7 @@ class Table:
         key = [name for name in self.sorting_key if not self.columns.get(name, "FixedString").startswith("FixedString")]
         ids = [name for name in self.columns if name == "id" or name.endswith("_id")] if not key else []
         names = dict.fromkeys(name for name in [*key, *ids, *columns] if name in self.columns)
-        return ", ".join(names) or "*"
+        return ", ".join(map(identifier, names)) or "*"
 
     def missing(self, columns: Iterable[str]) -> list[str]:
         """Those of `columns` that are plain names and not columns of the table."""
@@ -146,6 +154,11 @@ class Table:
     def nearest(self, column: str) -> str:
         near = difflib.get_close_matches(column, self.columns, n=1, cutoff=0.5)
         return f"; the nearest name is {near[0]}" if near else ""
+
+
+def column_sql(name: str, columns: Mapping[str, str]) -> str:
+    """`name` quoted where it is one of `columns` and needs it; anything else is an expression and stays."""
+    return identifier(name) if name in columns else name
 
 
 class Catalog:
@@ -175,8 +188,9 @@ class Catalog:
             key = (row["database"], row["name"])
             self._visible.setdefault(row["database"], []).append(row["name"])
             if key in names:
-                sorting = tuple(part.strip() for part in row["sorting_key"].split(",") if part.strip())
-                self._tables[key] = Table(*key, row["engine"], sorting, columns.get(key, {}))
+                sorting = tuple(part.strip(" `") for part in row["sorting_key"].split(",") if part.strip())
+                front = row["engine"] in _FRONTS and _takes_final(session, *key, seconds)
+                self._tables[key] = Table(*key, row["engine"], sorting, columns.get(key, {}), front)
 
     def get(self, database: str, table: str) -> Table | None:
         """None when the table is absent or the user may not see it."""
@@ -185,3 +199,12 @@ class Catalog:
     def nearest(self, database: str, table: str) -> str:
         near = difflib.get_close_matches(table, self._visible.get(database, []), n=1)
         return f"; the nearest name is {near[0]}" if near else ""
+
+
+def _takes_final(session: Session, database: str, table: str, seconds: float) -> bool:
+    """Whether the tables behind this one merge by key: the others refuse FINAL."""
+    try:
+        session.read(f"SELECT 1 FROM {quote_table(database, table)} FINAL LIMIT 1", seconds, "catalog")
+    except ScanError:
+        return False
+    return True
