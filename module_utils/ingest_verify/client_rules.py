@@ -99,7 +99,7 @@ _NO_MODULE = re.compile(
     r"No module named '?([\w.]+)|Cannot find (?:module|package) '([^']+)'"
     r"|(?:ClassNotFoundException|NoClassDefFoundError): ([\w./$]+)"
     r"|Could not load file or assembly '([\w.]+)|(\S+\.so[.\d]*): cannot open shared object file"
-    r"|version `(GLIBC_[\d.]+)' not found|cannot load such file -- (\S+)"
+    r"|version `(GLIBC_[\d.]+)' not found|cannot load such file -- (\S+)|Can't locate (\S+)\.pm in @INC"
 )
 _NO_TIME_ZONES = re.compile(r"ZoneInfoNotFoundError|No time zone found with key (\S+)|unknown time zone (\S+)")
 
@@ -436,12 +436,12 @@ _UNKNOWN_HOST = re.compile(
     r"Name or service not known|Temporary failure in name resolution|getaddrinfo|nodename nor servname|gaierror"
     r"|No address associated with hostname|NameResolutionError|\bENOTFOUND\b|EAI_AGAIN|UnknownHost|no such host"
     r"|Not found address of host|\bhost not found|Имя или служба не известны"
-    r"|Could not resolve host|Failed to resolve|Name does not resolve|getaddrinfo failed|DNS_ERROR",
+    r"|(?:Could not|unable to) resolve host|Failed to resolve|Name does not resolve|getaddrinfo failed|DNS_ERROR",
     re.IGNORECASE,
 )
 _REFUSED = re.compile(
     r"Connection refused|Couldn't connect to server|ECONNREFUSED|ConnectionRefused|actively refused"
-    r"|\bConnectException\b(?!.*timed out)"
+    r"|(?<!connect\.errors\.)\bConnectException\b(?!.*timed out)"
     r"|Errno 111\b|Connect call failed"
     r"|Errno 61\b|No route to host|Network is unreachable|EHOSTUNREACH|All connection attempts failed"
     r"|соединение отклонено|в соединении отказано|Verbindungsaufbau abgelehnt",
@@ -456,7 +456,7 @@ _READ_TIMEOUT = re.compile(
     re.IGNORECASE,
 )
 _LOST = re.compile(
-    r"Connection reset|ECONNRESET|Broken ?pipe|\bEPIPE\b|Empty reply from server|premature close|: EOF$"
+    r"Connection reset|ECONNRESET|Broken ?pipe|\bEPIPE\b|Empty reply from server|premature close|[]:] EOF$"
     r"|RemoteDisconnected|RemoteProtocolError|Connection aborted|EOFError"
     r"|unexpected EOF|Unexpected EOF|IncompleteRead|ChunkedEncodingError|server (?:closed|disconnected)|socket hang up"
     r"|Connection (?:was )?closed|peer closed connection|closed the connection",
@@ -904,6 +904,9 @@ def _told(error: ClientError) -> str:
 def _payload(error: ClientError, context: Context) -> Judged | None:
     # A catch-all that calls every failure "ClickHouse error" is no proof; a ClickHouse client on the stack is.
     if not _JSON.search(error.text) or any(library.startswith("clickhouse") for library in error.libraries):
+        return None
+    if error.frame and re.search(r"\bopen\(|config|settings", f"{error.frame.function} {error.frame.code}", re.I):
+        # A file of the ingest's own.
         return None
     html = re.search(r"text/html|<!DOCTYPE|<html|HTML|line 1 column 1 \(char 0\)", error.text, re.IGNORECASE)
     return bad_payload(error.message, place(error), context, html=html is not None)

@@ -125,6 +125,24 @@ OTHER_TEAMS = [
     (FILE.replace('open("/app/config.yml")', 'os.environ["TOKEN"]') + "KeyError: 'TOKEN'", "config_env_file", "TOKEN"),
     (FILE.replace('open("/app/config.yml")', 'row["SKU_ID"]') + "KeyError: 'SKU_ID'", "client_key_error", "SKU_ID"),
     (FILE + "KeyError: \"['b'] not in index\"", "client_key_error", "b"),
+    (FILE.replace('open("', 'json.load(open("') + "json.decoder.JSONDecodeError: Expecting value: line 1 column 1",
+     "client_exception", None),
+    # An announcement, with the error itself on the next line.
+    ("Encountered an error:\nCompilation Error in model orders", "client_exception", None),
+    ("Error while loading:\nKeyError: 'sku'", "client_key_error", "sku"),
+    # What Python raises while it clears objects away ends nothing.
+    (TRACEBACK + "KeyError: 'a'\nException ignored in: <function Client.__del__ at 0x7f>\n"
+     + FILE + "AttributeError: 'NoneType' object has no attribute 'close'", "client_key_error", "a"),
+    # zap's console, with its own stack.
+    ("2026-11-23T04:00:00Z\tERROR\tl/main.go:31\tload failed\t{\"error\": \"'sku'\"}", "client_key_error", "sku"),
+    # log4j's place of a record is no address.
+    ("ERROR Task threw (org.apache.kafka.connect.runtime.WorkerTask:212)\norg.apache.kafka.connect.errors."
+     "ConnectException: Tolerance exceeded\n\tat org.apache.kafka.X.y(X.java:1)\nCaused by: com.fasterxml.jackson.core."
+     "JsonParseException: Unrecognized token 'abc'\n\tat com.fasterxml.X.y(X.java:2)", "source_bad_payload", None),
+    ("2026/11/23 04:00:01 read tcp 172.18.0.3:5000->172.18.0.2:9000: i/o timeout", "client_socket_timeout", None),
+    ("2026/11/23 04:00:01 clickhouse: [ping] EOF", "client_connection_lost", None),
+    ("Can't locate DBI.pm in @INC (you may need to install the DBI module)", "client_missing_module", "DBI"),
+    ("wget: unable to resolve host address 'ch-zakaz'", "client_unknown_host", "ch-zakaz"),
     # Records that do not fit a model.
     ("decode: json: cannot unmarshal string into Go struct field Order.price of type float64", "source_bad_payload",
      "Order.price"),
@@ -154,6 +172,62 @@ def test_logs_of_other_teams_name_cause_and_object(tmp_path: Path, log: str, exp
     assert finding.next_step
 
 
+PLACE = "/app/l.py:12"
+FRAMES = [{"filename": "/app/l.py", "lineno": 12, "function": "load"}]
+JSON_RECORDS: list[dict[str, Any]] = [
+    {"text": "x\n", "record": {"level": {"name": "ERROR", "no": 40}, "message": "load failed: 'sku'",
+                               "exception": None, "time": {"repr": "2026-11-23 04:00:00"}}},
+    {"record": {"level": {"name": "ERROR"}, "message": "failed", "exception": {"type": "KeyError", "value": "'sku'"}}},
+    {"timestamp": "2026-11-23T04:00:00Z", "level": "ERROR", "fields": {"message": "load failed: 'sku'"}},
+    {"version": "1.1", "short_message": "load failed: 'sku'", "level": 3},
+    {"MESSAGE": "load failed: 'sku'", "PRIORITY": "3"},
+    {"LogLevel": "Error", "Category": "Loader", "Message": "load failed: 'sku'", "State": {}},
+    {"Level": "Error", "MessageTemplate": "load failed: {Key}", "RenderedMessage": "load failed: 'sku'"},
+    {"severity": "ERROR", "jsonPayload": {"message": "load failed: 'sku'"}},
+    {"severity": "ERROR", "textPayload": "load failed: 'sku'"},
+    {"SeverityText": "ERROR", "SeverityNumber": 17, "Body": "load failed: 'sku'"},
+    {"severityText": "ERROR", "body": {"stringValue": "load failed: 'sku'"}},
+    {"message": "load failed: 'sku'", "level": 400, "level_name": "ERROR", "channel": "app"},
+    {"msg": "load failed", "err": "'sku'"},
+    {"status": "error", "message": "load failed: 'sku'", "rows": 0},
+    {"success": False, "message": "load failed: 'sku'"},
+    {"errorType": "KeyError", "errorMessage": "'sku'", "stackTrace": ['  File "/app/l.py", line 12, in load\n    x']},
+    {"level": "error", "message": "failed", "exception": {"type": "KeyError", "value": "'sku'",
+                                                          "stacktrace": {"frames": FRAMES}}},
+    {"level": "error", "message": "failed", "exception": {"values": [{"type": "KeyError", "value": "'sku'",
+                                                                     "stacktrace": {"frames": FRAMES}}]}},
+    {"level": "ERROR", "message": "failed", "thrown": {"name": "app.KeyError", "message": "'sku'", "extendedStackTrace":
+        [{"class": "app.Load", "method": "row", "file": "/app/l.py", "line": 12}]}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("record", JSON_RECORDS)
+def test_json_records_of_other_loggers_are_read(tmp_path: Path, record: dict[str, Any]) -> None:
+    text = json.dumps(record)
+    finding = cause(tmp_path, f"start\n{text}\n")
+    assert (finding.cause, finding.object) == ("client_key_error", "sku")
+    if "/app/l.py" in text:
+        assert finding.evidence["location"].startswith(PLACE)
+
+
+QUIET_RECORDS: list[dict[str, Any]] = [
+    {"text": "0 failed\n", "record": {"level": {"name": "INFO", "no": 20}, "message": "error table loaded"}},
+    {"timestamp": "2026-11-23T04:00:00Z", "level": "INFO", "fields": {"message": "failed rows: 0"}},
+    {"version": "1.1", "short_message": "table failed_orders loaded", "level": 6},
+    {"MESSAGE": "table failed_orders loaded", "PRIORITY": "6"},
+    {"LogLevel": "Information", "Message": "table failed_orders loaded"},
+    {"message": "table failed_orders loaded", "level": 200, "level_name": "INFO", "channel": "app"},
+    {"msg": "done", "err": None}, {"msg": "done", "error": "none"}, {"success": True, "message": "ok"},
+    {"SeverityText": "INFO", "Body": "no failure"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("record", QUIET_RECORDS)
+def test_healthy_json_records_of_other_loggers_are_no_finding(tmp_path: Path, record: dict[str, Any]) -> None:
+    for code in (0, None):
+        assert findings(tmp_path, f"start\n{json.dumps(record)}\n", exit_code=code) == []
+
+
 def test_the_text_of_a_well_known_exception_is_explained(tmp_path: Path) -> None:
     finding = cause(tmp_path, "ERROR list index out of range\n")
     assert "IndexError" in finding.headline
@@ -178,6 +252,8 @@ def test_an_exception_that_nobody_caught_explains_its_abort(tmp_path: Path) -> N
     dump = 'Fatal Python error: Segmentation fault\n\nCurrent thread:\n  File "/a.py", line 3 in x\n'
     assert "/a.py:3 in x" in cause(tmp_path, dump, exit_code=139).headline
     assert cause(tmp_path, "INFO x\n", exit_code=-9).cause == "client_killed"
+    aborted = "terminate called after throwing an instance of 'std::out_of_range'\n  what():  map::at\n"
+    assert "map::at" in cause(tmp_path, aborted, exit_code=134).headline
     heap = "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory\n"
     assert cause(tmp_path, heap, exit_code=134).cause == "client_killed_memory"
     shell = "/app/run.sh: line 2: clickhouse-client: command not found\n"
@@ -187,6 +263,7 @@ def test_an_exception_that_nobody_caught_explains_its_abort(tmp_path: Path) -> N
 HEALTHY = [
     "show 'Cannot Stop' loaded: 5 seats", "loaded customer: Failure Ltd", "Fatal Attraction: 12 tickets",
     "SELECT count() FROM events WHERE type = 'exception'", "event 12 not found in dim_events, inserting",
+    "event 'Traceback (most recent call last)' loaded", "Errors:\nnone",
     "retry_on_error=true", "open /app/src/errors.py", "error handling enabled", "Completed with 0 errors",
 ]  # fmt: skip
 
