@@ -43,6 +43,9 @@ _BEFORE_DATA_CODES = frozenset({8, 10, 16, 20, 46, 47, 50, 56, 60, 62, 81, 115, 
 
 _MISSING_TABLE = {60, 218, 390}
 _MISSING_DATABASE = {81}
+# What a statement would make is there already (15 DUPLICATE_COLUMN), and what it names is not.
+EXISTS_CODES = frozenset({15, 57, 82})
+MISSING_CODES = frozenset(_MISSING_TABLE | _MISSING_DATABASE)
 _MISSING_COLUMN = {8, 10, 16, 47}
 _COLUMN_COUNT = {7, 20, 122}
 _TYPE_NAMES = re.compile(

@@ -12,6 +12,8 @@ from .attribution import Attribution, attribute, target_of, touches
 from .catalog import Catalog
 from .classify import (
     ABORT_CODES,
+    EXISTS_CODES,
+    MISSING_CODES,
     STAGE,
     UNLOGGED_ABORT_CODES,
     Cause,
@@ -26,7 +28,7 @@ from .client_log import ClientError, ClientLog, client_findings, read_client_log
 from .client_rules import OWN_CODE
 from .evidence import Evidence, Query, StatementGroup, parse_time
 from .findings import Finding, render_failure, verdict
-from .sql_text import statement_target
+from .sql_text import has_select, statement_target
 
 # Findings of the client's side that an ingest also writes when it merely passes the server's refusal on.
 _REPORTING_CAUSES = {"client_exception", "client_key_error", "client_failed", "client_serialization"}
@@ -389,7 +391,7 @@ class _Diagnoser:
                 continue
             refusal = self._refusal(group, names, views)
             cause = classify(refusal, self.catalog)
-            recovered = is_recoverable(group.code) and not refusal.view and self._recovered(group, attribution)
+            recovered = None if refusal.view else self._recovered(group, attribution)
             finding = to_finding(cause, refusal, "warning" if recovered else "error")
             finding.evidence.update(
                 count=group.count,
@@ -402,20 +404,30 @@ class _Diagnoser:
             if any(group.hosts) and self.request.cluster:
                 finding.evidence["hosts"] = group.hosts
             if recovered:
-                finding.headline = f"Failed {group.count} time(s) and succeeded on retry: {finding.headline}"
-                finding.next_step = f"Nothing has to be done for this run. To avoid the retries: {finding.next_step}"
+                finding.headline = f"Failed {group.count} time(s) and {recovered}: {finding.headline}"
+                finding.next_step = f"Nothing has to be done for this run. To avoid the failure: {finding.next_step}"
             _collapse(warnings if recovered else errors, finding)
         return errors, warnings, aborted
 
-    def _recovered(self, group: StatementGroup, attribution: Attribution) -> bool:
+    def _recovered(self, group: StatementGroup, attribution: Attribution) -> str | None:
+        """Why a failure did no harm, in words: a later try succeeded, or what the statement asked for was there."""
         target = target_of(group)
-        return any(
-            other.code == 0
-            and other.outcome == "finished"
-            and other.last > group.last
-            and (other.hash == group.hash or (target.name and target_of(other) == target))
-            for other in attribution.run
-        )
+        later = [g for g in attribution.run if not g.code and g.outcome == "finished" and g.last > group.last]
+        if is_recoverable(group.code):
+            for other in later:
+                if other.hash == group.hash or (target.name and target_of(other) == target):
+                    return "succeeded on retry"
+        used = [target_of(other) for other in later if target.name and target_of(other).name == target.name]
+        if group.code in EXISTS_CODES and target.verb in ("CREATE", "ALTER"):
+            # A CREATE TABLE ... AS SELECT would have brought rows.
+            done = used if target.kind == "TABLE" and not has_select(group.query) else target.kind != "TABLE" and later
+            return "the run went on with what was there" if done else None
+        if group.code in MISSING_CODES and target.verb == "DROP":
+            return "there was nothing to drop" if later else None
+        if group.code in MISSING_CODES and target.verb in ("SELECT", "DESCRIBE", "SHOW", "CHECK"):
+            made = any(other.verb in ("CREATE", "INSERT") for other in used)
+            return "the run then made what it had looked for" if made else None
+        return None
 
     def _async_findings(self, attribution: Attribution) -> list[Finding]:
         rows = self.evidence.async_failures(self.window)

@@ -134,6 +134,43 @@ def test_a_swallowed_batch_is_not_taken_for_a_retry(orders: Stage) -> None:
     assert headline(said).cause == "server_type_mismatch"
 
 
+HARMLESS = {
+    "a look for a table that the run then makes": [
+        "!SELECT 1 FROM runs LIMIT 1", "CREATE TABLE runs (id UInt8) ENGINE = Memory", "INSERT INTO runs VALUES (1)",
+    ],
+    "a table that was there": ["!CREATE TABLE orders (id UInt8) ENGINE = Memory"],
+    "a column that was there": ["!ALTER TABLE orders ADD COLUMN tickets UInt32"],
+    "a view that was there": [
+        "CREATE VIEW shown AS SELECT * FROM orders", "!CREATE VIEW shown AS SELECT order_id FROM orders",
+    ],
+    "nothing to drop": ["!DROP TABLE orders_tmp"],
+}  # fmt: skip
+
+
+def _play(orders: Stage, statements: list[str]) -> None:
+    for sql in statements:
+        orders.refused(sql[1:]) if sql.startswith("!") else orders.send(sql)
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_a_refusal_that_leaves_what_was_asked_for_is_a_warning(orders: Stage, name: str) -> None:
+    _play(orders, [*HARMLESS[name], "INSERT INTO orders (order_id) VALUES ('a')"])
+    said = orders.judge(ingest={"exit_code": 0}, targets=["orders"])
+    assert said.verdict == "PASS", said.message(5)
+    assert [finding.severity for finding in said.findings if finding.cause.startswith("server_")] == ["warning"]
+    if not HARMLESS[name][0].startswith("!SELECT"):
+        # The same as the last thing that the run did.
+        again = Stage(orders.engine, orders.database)
+        _play(again, [sql for sql in HARMLESS[name] if sql.startswith("!")])
+        assert headline(again.judge(ingest={"exit_code": 1}, targets=["orders"])).severity == "error"
+
+
+def test_rows_that_a_table_which_exists_kept_out_are_a_failure(orders: Stage) -> None:
+    orders.refused("CREATE TABLE orders ENGINE = Memory AS SELECT 'a' AS order_id")
+    orders.send("INSERT INTO orders (order_id) VALUES ('a')")
+    assert headline(orders.judge(ingest={"exit_code": 0}, targets=["orders"])).cause == "server_object_exists"
+
+
 def test_row_55_a_retry_that_succeeds_is_a_warning_with_the_count(stage: Stage) -> None:
     for _ in range(3):
         stage.refused("INSERT INTO orders (order_id) VALUES ('a')")
