@@ -338,6 +338,8 @@ class _Diagnoser:
         attribution = attribute(
             groups,
             narrowed=narrowed,
+            # A log_comment that was asked for by name; a loader may leave its run id out.
+            marked=bool(request.log_comment),
             targets=request.targets,
             active_before=active,
             client_text=self.client_text,
@@ -800,7 +802,9 @@ class _Diagnoser:
         if not attribution.run:
             if not judged and not self.request.filters and not self.request.marks:
                 return []
-            who = ", ".join(self.request.users) or self.request.log_comment or "the ingest"
+            who = ", ".join(self.request.users) or "the ingest"
+            if self.request.log_comment:
+                who += f" with log_comment {self.request.log_comment}"
             claimed = _claimed_rows(self.ingest, self.log)
             words = f"query_log holds no statement of {who} between {self.window.since} and {self.window.until} (UTC)"
             if claimed:

@@ -128,7 +128,7 @@ _COUNTERS = re.compile(
     r"|\b(?:errors|failures|failed|fails)[\"']?\s*[:=]\s*0\b|(?:\b|_)error_?(?:s|_?count|_?rate)?[\"']?=0\b|\bошибок:?\s*0\b"
     r"|(?:\b|_)(?:errors?|exceptions?)[\"']?\s*[:=]\s*(?:None|null|nil|false|no|\[\]|\{\}|\"\"|'')(?=\s*(?:$|[,;)}\]|]))"
     r"|error=$"
-    r"|\b(?:errors|failures|exceptions|timed out|refused|denied|(?:error|failure) (?:rate|count|ratio))\b[\w ]{0,20}"
+    r"|\b(?:errors|failures|exceptions|timed out|refused|denied|(?:error|failure) (?:rate|count|ratio))\b[\w |]{0,20}"
     r"[:=]? ?0(?:[.,]0+)?(?: ?%|\b(?![.,]?\d))|\b\w+Warning: ",
     re.IGNORECASE,
 )

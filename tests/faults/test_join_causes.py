@@ -171,6 +171,14 @@ def test_rows_that_a_table_which_exists_kept_out_are_a_failure(orders: Stage) ->
     assert headline(orders.judge(ingest={"exit_code": 0}, targets=["orders"])).cause == "server_object_exists"
 
 
+def test_a_log_comment_that_no_statement_carries_blames_no_other_run(orders: Stage) -> None:
+    orders.refused("INSERT INTO orders (nope) VALUES ('a')", log_comment="run 1")
+    said = orders.judge(log_comment="run 2")
+    assert said.verdict == "INCONCLUSIVE", said.message(5)
+    assert "log_comment run 2" in said.message(5)
+    assert headline(orders.judge(log_comment="run 1")).cause == "server_missing_column"
+
+
 def test_row_55_a_retry_that_succeeds_is_a_warning_with_the_count(stage: Stage) -> None:
     for _ in range(3):
         stage.refused("INSERT INTO orders (order_id) VALUES ('a')")
