@@ -149,7 +149,7 @@ def _cause(
         others = [c for c in candidates if c.error is not error]
     else:
         chosen = _elect(candidates, served)
-        ended = _by_end(log, ingest, context, outcome, chosen)
+        ended = _by_end(log, ingest, context, outcome, chosen, told=bool(served))
         if ended is not None:
             finding, others = _finding(ended, None), candidates
             finding.evidence.update(_tail(log))
@@ -211,8 +211,11 @@ def _by_end(
     context: Context,
     outcome: Mapping[str, Any],
     chosen: _Candidate | None,
+    *,
+    told: bool,
 ) -> Judged | None:
-    """The cause that lies in how the process ended, None where the log knows better."""
+    """The cause that lies in how the process ended, None where the log knows better; `told` when the log has an answer
+    of the server."""
     code = ingest.get("exit_code")
     if isinstance(code, int) and -64 < code < 0:
         # As Python counts a signal.
@@ -245,7 +248,7 @@ def _by_end(
         }
         name = names.get(code, f"signal {code - 128}")
         if code in (139, 134, 135, 132, 133):
-            if chosen is not None and (chosen.error.traceback or not chosen.judged.generic):
+            if told or (chosen is not None and (chosen.error.traceback or not chosen.judged.generic)):
                 # .NET, Rust and Node abort after an error that nobody caught, and have printed it.
                 return None
             return Judged(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -933,9 +934,14 @@ _WRAPPERS = ("record", "fields", "jsonpayload")
 _FAILED = ("error", "failed", "failure", "fatal")
 
 
+@functools.lru_cache(maxsize=4096)
+def _plain_key(key: str) -> str:
+    return re.sub(r"[^a-z.@]", "", key.lower())
+
+
 def _plain_keys(record: Mapping[str, Any]) -> dict[str, Any]:
     """The record by lower-case keys without separators but dots and signs, with the fields of its wrappers."""
-    plain = {re.sub(r"[^a-z.@]", "", key.lower()): value for key, value in record.items()}
+    plain = {_plain_key(key): value for key, value in record.items()}
     for name in _WRAPPERS:
         if isinstance(plain.get(name), Mapping):
             plain = {**plain, **_plain_keys(plain[name])}

@@ -154,6 +154,17 @@ OTHER_TEAMS = [
     ("ERROR clickhouse [AppendRow]: (tickets_sold UInt32) converting int64 to UInt32 is unsupported",
      "client_serialization", "tickets_sold"),
     ("FATAL [handshake] unexpected packet [72] from server", "client_wrong_protocol", "ch-zakaz:8123"),
+    # A missing key as other languages put it, and words before a quoted value that say something themselves.
+    ("ERROR Unexpected ClickHouse error: key not found: \"sku\"", "client_key_error", "sku"),
+    ("ERROR Unexpected ClickHouse error: The given key 'sku' was not present in the dictionary.", "client_key_error",
+     "sku"),
+    ("ERROR insert failed: Undefined array key \"sku\"", "client_key_error", "sku"),
+    ("ERROR load failed: orders: 'sku'", "client_key_error", "sku"),
+    ("ERROR insert failed: Invalid isoformat string: '2026-13-01'", "client_exception", None),
+    ("ERROR insert failed: For input string: \"12,5\"", "client_exception", None),
+    ("ProxyError: HTTPSConnectionPool(host='shop.example', port=443): Max retries exceeded with url: /api (Caused by "
+     "ProxyError('Unable to connect to proxy', OSError('Tunnel connection failed: 407 Proxy Authentication')))",
+     "client_unreachable", "HTTPS_PROXY"),
     # Addresses that are neither the API nor ClickHouse.
     ("ERROR HTTPSConnectionPool(host='hooks.slack.com', port=443): [Errno 111] Connection refused",
      "client_unreachable", "hooks.slack.com"),
@@ -234,6 +245,27 @@ def test_the_text_of_a_well_known_exception_is_explained(tmp_path: Path) -> None
     assert "fewer elements" in (finding.next_step or "")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Index 3 out of bounds for length 3", "runtime error: index out of range [3] with length 3",
+        "index out of bounds: the len is 3 but the index is 3", "Index was outside the bounds of the array.",
+        "runtime error: invalid memory address or nil pointer dereference", "assignment to entry in nil map",
+        "undefined method `[]' for nil:NilClass", "Object reference not set to an instance of an object.",
+        "called `Option::unwrap()` on a `None` value", 'Cannot invoke "String.length()" because "s" is null',
+        'Attempt to read property "id" on null', "No value present", 'For input string: "12,5"',
+        "Input string was not in a correct format.", 'strconv.Atoi: parsing "x": invalid syntax',
+        "invalid digit found in string", "cannot convert float NaN to integer",
+        "object of type 'NoneType' has no len()", "Invalid isoformat string: '2026-13-01'",
+    ],
+)  # fmt: skip
+def test_the_code_is_blamed_for_its_own_exception_under_any_wrapper(tmp_path: Path, text: str) -> None:
+    for wrapper in ("Unexpected ClickHouse error", "DB error", "insert failed"):
+        finding = cause(tmp_path, f"INFO start\nERROR {wrapper}: {text}\n")
+        assert finding.cause == "client_exception"
+        assert "own code failed" in finding.headline
+
+
 def test_an_ingest_with_other_names_for_its_variables_is_told_its_own(tmp_path: Path) -> None:
     env = {"WAREHOUSE_URL": "http://shop-db:8123", "SHOP_API_URL": "https://shop.example/api"}
     refused = cause(tmp_path, "ERROR connect ECONNREFUSED shop-db:8123\n", env=env)
@@ -310,6 +342,11 @@ def test_what_the_server_reported_silences_the_echo_of_it(tmp_path: Path) -> Non
         "ERROR Code: 60.\nDB::Exception: Table zakaz.x does not exist. Stack trace:\n\n0. ? @ 0x1\nERROR job failed\n"
     )
     assert findings(tmp_path, text) == []
+
+
+def test_an_abort_after_an_answer_of_the_server_is_no_crash(tmp_path: Path) -> None:
+    text = "Unhandled exception. ServerException: Code: 60. DB::Exception: Table zakaz.x does not exist.\n"
+    assert findings(tmp_path, text + "   at P.Main() in /src/P.cs:line 5\n", exit_code=134) == []
 
 
 def test_a_docker_logs_copy_reads_the_same(tmp_path: Path) -> None:
