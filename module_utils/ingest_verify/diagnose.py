@@ -9,7 +9,7 @@ from typing import Any
 
 from . import findings as verdicts
 from .attribution import Attribution, attribute, target_of, touches
-from .catalog import Catalog
+from .catalog import Catalog, mentions
 from .classify import (
     ABORT_CODES,
     EXISTS_CODES,
@@ -39,6 +39,8 @@ _SQL_TOLD = re.compile(
     r"\(in query: (.+?)\)\.? \(?[A-Z]|\[SQL: (.+?)\](?:\n|$)|for SQL \[(.+?)\]; SQL state", re.DOTALL
 )
 _MAKES_TEMPORARY = re.compile(r"(?i)\s*CREATE\s+(?:OR\s+REPLACE\s+)?TEMPORARY\s")
+# An ALTER that changes rows, and no columns.
+_CHANGES_ROWS = re.compile(r"(?i)\b(?:PARTITION|PART|UPDATE|DELETE)\b")
 _EXTRACT_ROWS = 500
 NO_LOG = ClientLog(errors=[], outcome=None, lines=0, bytes=0, encoding="utf-8", truncated=False)
 
@@ -834,6 +836,7 @@ class _Diagnoser:
                 )
             ]
         wrote = any(entry["insert_finished"] for entry in self.result.statements_by_target.values())
+        wrote = wrote or self._reached_otherwise(attribution)
         if self.request.targets and attribution.run and not wrote and self.result.proven:
             last = max(attribution.run, key=lambda group: group.last)
             return [
@@ -852,6 +855,30 @@ class _Diagnoser:
                 )
             ]
         return []
+
+    def _reached_otherwise(self, attribution: Attribution) -> bool:
+        """Whether a target was changed by other means than an INSERT that names it: a table or partition put in its
+        place, rows brought by a CREATE, or pushed by a view or an engine (Buffer, Distributed) behind another table."""
+        names = [name.rpartition(".")[2] for name in self.request.targets]
+        for group in attribution.run:
+            target = target_of(group)
+            texts: list[str] = []
+            if group.code or group.outcome != "finished":
+                continue
+            if target.verb == "INSERT":
+                owners = [(target.database, target.table)]
+                owners += [(view.rpartition(".")[0], view.rpartition(".")[2]) for view in group.views]
+                facts = [self.catalog.table_facts(*owner) for owner in owners]
+                texts = [str(known["create_table_query"]) for known in facts if known]
+            elif target.verb in ("EXCHANGE", "RENAME") or (
+                target.verb == "ALTER" and _CHANGES_ROWS.search(group.query)
+            ):
+                texts = [group.query]
+            elif target.verb in ("DELETE", "UPDATE") or (target.verb == "CREATE" and has_select(group.query)):
+                texts = [target.table or ""]
+            if any(mentions(text, name) for text in texts for name in names):
+                return True
+        return False
 
     # Around the statements ---------------------------------------------------------------------------------------
 

@@ -446,6 +446,45 @@ def test_exit_code_0_without_any_insert_is_not_a_pass(orders: Stage) -> None:
     assert "DESCRIBE TABLE orders" in found.actual
 
 
+_TMP = ["CREATE TABLE orders_tmp AS orders", "INSERT INTO orders_tmp (order_id) VALUES ('a')"]
+OTHER_WAYS = {
+    "a swap": [*_TMP, "EXCHANGE TABLES orders_tmp AND orders"],
+    "a new name": [*_TMP, "RENAME TABLE orders TO orders_old, orders_tmp TO orders"],
+    "a partition": [*_TMP, "ALTER TABLE orders_tmp MOVE PARTITION tuple() TO TABLE orders"],
+    "a new table": ["CREATE OR REPLACE TABLE orders ENGINE = Memory AS SELECT 'a' AS order_id, 1 AS tickets"],
+    "an update": ["ALTER TABLE orders UPDATE tickets = 1 WHERE 1"],
+    "a view": [
+        "CREATE TABLE stream (order_id String) ENGINE = Null",
+        "CREATE MATERIALIZED VIEW mv TO orders AS SELECT order_id, toUInt32(1) AS tickets FROM stream",
+        "INSERT INTO stream VALUES ('a')",
+    ],
+    "a buffer": [
+        "CREATE TABLE buffered AS orders ENGINE = Buffer(currentDatabase(), orders, 1, 1, 1, 1, 1, 1, 1)",
+        "INSERT INTO buffered (order_id) VALUES ('a')",
+    ],
+}
+
+
+@pytest.mark.parametrize("way", OTHER_WAYS)
+def test_rows_that_reach_a_target_by_another_way_than_its_insert_are_a_pass(orders: Stage, way: str) -> None:
+    _play(orders, OTHER_WAYS[way])
+    said = orders.judge(ingest={"exit_code": 0}, targets=["orders"])
+    assert said.verdict == "PASS", said.message(5)
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        _TMP,
+        ["ALTER TABLE orders ADD COLUMN city String"],
+        ["CREATE TABLE IF NOT EXISTS orders (a Int8) ENGINE = Memory"],
+    ],
+)
+def test_rows_that_stay_elsewhere_are_no_insert(orders: Stage, statements: list[str]) -> None:
+    _play(orders, statements)
+    assert headline(orders.judge(ingest={"exit_code": 0}, targets=["orders"])).cause == "client_no_insert"
+
+
 def test_row_14_an_asynchronous_insert_that_failed_later(server, orders: Stage) -> None:
     """The embedded engine inserts synchronously: the rows that a server would log are written into its log table."""
     orders.send("INSERT INTO orders (order_id) VALUES ('a')")
