@@ -55,6 +55,8 @@ _LEVEL = re.compile(
     r"|^(?P<glog>[IWEF])\d{4} \d\d:\d\d:\d\d\.\d+ )",
     re.IGNORECASE,
 )
+# `Log level: ERROR`, `LOG_LEVEL=error`: what is logged, and nothing that went wrong.
+_LEVEL_SET = re.compile(r"log[\w ]?level\W{1,4}\w+\W*$", re.IGNORECASE)
 _GLOG = {"I": 1, "W": 2, "E": 3, "F": 3}
 
 _TYPE = r"(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*"
@@ -418,6 +420,8 @@ class ErrorParser:
             block.parts = [_Part([Frame(match["file"], int(match["line"]), "<module>")])]
             return
         level, message = _level_of(text)
+        if _LEVEL_SET.search(text):
+            return
         if text.startswith("Exception ignored "):
             # Raised while an object was cleared away: it ends nothing.
             level = _WARNING

@@ -295,7 +295,8 @@ def test_an_exception_that_nobody_caught_explains_its_abort(tmp_path: Path) -> N
 HEALTHY = [
     "show 'Cannot Stop' loaded: 5 seats", "loaded customer: Failure Ltd", "Fatal Attraction: 12 tickets",
     "SELECT count() FROM events WHERE type = 'exception'", "event 12 not found in dim_events, inserting",
-    "event 'Traceback (most recent call last)' loaded", "Errors:\nnone", "| errors | 0 |",
+    "event 'Traceback (most recent call last)' loaded", "Errors:\nnone", "| errors | 0 |", "Log level: ERROR",
+    "LOG_LEVEL=error",
     "retry_on_error=true", "open /app/src/errors.py", "error handling enabled", "Completed with 0 errors",
 ]  # fmt: skip
 
