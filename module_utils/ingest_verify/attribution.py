@@ -47,18 +47,19 @@ def attribute(
     groups: Sequence[StatementGroup],
     *,
     narrowed: bool,
+    marked: bool = False,
     targets: Sequence[str],
     active_before: set[Program],
     client_text: str,
 ) -> Attribution:
     """Tell the run's statements from those of other programs that share its user.
 
-    With a mark (`in_run`) only marked statements count. Without any filter (`narrowed` false) all do. Otherwise tools
-    that show data and wrote nothing are left out, and one program is the run; of several, in this order: those whose
-    failure the client's own log reports, those that write to `targets`, those that write at all; of several writers,
-    those that were not active before the window already.
+    With a mark (`in_run`) only marked statements count, and so they do where the run is known to be `marked`. Without
+    any filter (`narrowed` false) all do. Otherwise tools that show data and wrote nothing are left out, and one program
+    is the run; of several, in this order: those whose failure the client's own log reports, those that write to
+    `targets`, those that write at all; of several writers, those that were not active before the window already.
     """
-    if any(group.in_run for group in groups):
+    if marked or any(group.in_run for group in groups):
         run = [group for group in groups if group.in_run]
         others = [("no log_comment of this run", group) for group in groups if not group.in_run]
         return Attribution(run, others, "log_comment", certain=True)

@@ -73,15 +73,16 @@ class Catalog:
         name in the view's definition, or at least (a chain of views) by their common database."""
         direct, chained = [], []
         for owner, name, definition in self.evidence.views_naming(table):
-            if _names(definition, table):
-                if source.table and _names(definition, source.table):
+            if mentions(definition, table):
+                if source.table and mentions(definition, source.table):
                     direct.append(f"{owner}.{name}")
                 elif owner == source.database:
                     chained.append(f"{owner}.{name}")
         return next(iter(direct + chained), None)
 
 
-def _names(definition: str, name: str) -> bool:
+def mentions(definition: str, name: str) -> bool:
+    """Whether a text of SQL holds this name as a word of its own."""
     return re.search(rf"(?<![\w$]){re.escape(name)}(?![\w$])", definition) is not None
 
 

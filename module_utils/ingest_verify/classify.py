@@ -15,7 +15,7 @@ from .catalog import Catalog, nearest
 from .client import clean_exception, quote_identifier, quote_table
 from .findings import Finding
 from .refusal_rules import RULES
-from .sql_text import Target, source_tables, statement_target
+from .sql_text import Target, has_select, source_tables, statement_target
 
 STAGE = "qtickets_ingest"
 
@@ -41,8 +41,11 @@ _BEFORE_DATA_CODES = frozenset({8, 10, 16, 20, 46, 47, 50, 56, 60, 62, 81, 115, 
     195,
 }
 
-_MISSING_TABLE = {60, 218}
+_MISSING_TABLE = {60, 218, 390}
 _MISSING_DATABASE = {81}
+# What a statement would make is there already (15 DUPLICATE_COLUMN), and what it names is not.
+EXISTS_CODES = frozenset({15, 57, 82})
+MISSING_CODES = frozenset(_MISSING_TABLE | _MISSING_DATABASE)
 _MISSING_COLUMN = {8, 10, 16, 47}
 _COLUMN_COUNT = {7, 20, 122}
 _TYPE_NAMES = re.compile(
@@ -234,7 +237,9 @@ def _missing_table(refusal: Refusal, catalog: Catalog) -> Cause:
     step = f"SHOW TABLES FROM {quote_identifier(database)};" if database else "SHOW TABLES;"
     side = "schema"
     # Sent without a database, on a connection to one that is not the table's.
-    astray = near and not near.startswith(f"{database}.") and database == refusal.current_database
+    astray = (
+        near and not near.startswith(f"{database}.") and database == refusal.current_database and table in named_by_it
+    )
     if table in refusal.temporary:
         actual = f"{table} was made as a temporary table, which lives in the session that made it, and not in this one"
         action = (
@@ -319,12 +324,32 @@ def _tables_of(refusal: Refusal) -> list[tuple[str | None, str]]:
     return tables
 
 
+# The SELECT whose names the server looked up: the statement's own, one within it, or a view's that it reads.
+_SCOPE = re.compile(r"[Ii]n scope (.+)|while processing query: '(.+)'", re.DOTALL)
+_RESOLVED_FROM = re.compile(r"cannot be resolved from table with name ([\w.`]+)(?: \(an alias of ([\w.`]+)\))?")
+
+
+def _looked_up_in(refusal: Refusal, catalog: Catalog) -> list[tuple[str | None, str]]:
+    """The tables that a name was looked up in, the likeliest first; the statement's target where it only reads."""
+    if refusal.code not in (10, 47):
+        return _tables_of(refusal)
+    if found := _RESOLVED_FROM.search(refusal.text):
+        database, _, table = (found[2] or found[1]).replace("`", "").rstrip(".").rpartition(".")
+        return [(database or refusal.current_database or None, table)]
+    scope = _SCOPE.search(refusal.text)
+    sources = source_tables(next(filter(None, scope.groups())), refusal.current_database) if scope else []
+    sources = [table for table in sources if catalog.columns(*table)]
+    if sources or refusal.target.verb not in ("INSERT", "CREATE"):
+        return sources or _tables_of(refusal)
+    return source_tables(refusal.sql, refusal.current_database)
+
+
 def _missing_column(refusal: Refusal, catalog: Catalog) -> Cause | None:
-    tables = _tables_of(refusal)
+    tables = _looked_up_in(refusal, catalog)
     target = refusal.target
     known_of = {table: catalog.columns(*table) for table in tables}
     column, table = None, tables[0] if tables else None
-    if target.verb == "INSERT" and target.columns and table:
+    if target.verb == "INSERT" and target.columns and table == (target.database, target.table):
         column = next((name for name in target.columns if known_of[table] and name not in known_of[table]), None)
         computed = catalog.computed(*table)
         if filled := next((name for name in target.columns if name in computed), None):
@@ -332,14 +357,13 @@ def _missing_column(refusal: Refusal, catalog: Catalog) -> Cause | None:
     if column is None:
         every = {name for columns in known_of.values() for name in columns}
         column = next((name for name in _column_names_in(refusal.text) if name not in every), None)
-        # SELECT part of an INSERT: the column is one of the source, unless no source is known.
-        if refusal.code in (47, 10) and target.verb == "INSERT" and len(tables) > 1:
-            table = tables[1]
-    if column is None:
+        # Of several tables the one that has a name like it.
+        table = next((one for one in tables if column and nearest(column.rpartition(".")[2], known_of[one])), table)
+    if column is None or table is None:
         return None
     if "." in column and column.rpartition(".")[2]:
         column = column.rpartition(".")[2]
-    database, name = table if table else (None, "?")
+    database, name = table
     known = known_of.get((database, name), {})
     # A name that the statement uses as well cannot be what it meant.
     near = nearest(column, [name for name in known if name not in (target.columns or ())])
@@ -358,6 +382,12 @@ def _missing_column(refusal: Refusal, catalog: Catalog) -> Cause | None:
         step += f" -- type as in {elsewhere[0]}"
     if near:
         step += f"\nIf the ingest is wrong: it should send {quote_identifier(near)}."
+    if (
+        refusal.code == 47
+        and target.verb in ("INSERT", "SELECT")
+        and table not in source_tables(refusal.sql, refusal.current_database)
+    ):
+        step += "\nThe statement does not name that table: a view that it reads does, and may have to be made anew."
     if re.search(r"(?i)\bto (?:drop|clear|rename|modify|comment)\b", refusal.text):
         step = f"Write COLUMN IF EXISTS {quote_identifier(column)} in the ingest's ALTER."
     return Cause(
@@ -412,6 +442,7 @@ def _column_count(refusal: Refusal, catalog: Catalog) -> Cause | None:
     wanted = int(counts.group(2)) if counts else len(listed)
     actual = f"{counts.group(1)} values per row" if counts else refusal.brief
     names = ", ".join(f"{name} {columns.get(name, '')}".strip() for name in listed)
+    separated = not counts and re.search(r"(?i)\bFORMAT\s+C(?:SV|ustom)", refusal.sql)
     return Cause(
         "server_column_count",
         f"Number or order of columns does not match {target.name}: "
@@ -420,7 +451,12 @@ def _column_count(refusal: Refusal, catalog: Catalog) -> Cause | None:
         expected=f"{wanted} values per row, in this order: {names}" if listed else None,
         actual=actual,
         next_step="Name the columns in the statement, in the order of the values: "
-        f"INSERT INTO {target.name} ({', '.join(quote_identifier(name) for name in listed) or '...'}) ...",
+        f"INSERT INTO {target.name} ({', '.join(quote_identifier(name) for name in listed) or '...'}) ..."
+        + (
+            "\nA CSV with another delimiter reads as one column: SETTINGS format_csv_delimiter = ';'."
+            if separated
+            else ""
+        ),
         fix_side="the ingest: a column list that is written out survives changes of the table",
     )
 
@@ -448,11 +484,15 @@ def _values_syntax(refusal: Refusal, catalog: Catalog) -> Cause | None:
                 "with parameters), or send them as FORMAT JSONEachRow.",
                 fix_side="the ingest",
             )
-        short = re.search(r"Expected '(?:,|\))' after the value of column `?([^`\s]+)`?", refusal.text) or re.search(
-            r"Cannot parse expression of type \S+ here: \S+\)", refusal.text
+        stopped = re.search(
+            r"(?:after the value of column \S+ of type .+?|Cannot parse expression of type .+?) here: "
+            r"('(?:[^'\\]|\\.)*'|[^\s'(),{[]+(?:\([^()]*\))?)(\s*[,)]?)([^,()]*)",
+            refusal.text,
         )
-        if short:
+        if stopped and stopped[2].strip():
             return _column_count(refusal, catalog)
+        if stopped and not stopped[1].startswith("'"):
+            return _without_quotes(refusal, "".join(stopped.groups()).strip())
         if listed:
             return _type_mismatch(refusal, catalog)
     if target.verb in ("CREATE", "ALTER", "DROP"):
@@ -487,7 +527,9 @@ def _type_mismatch(refusal: Refusal, catalog: Catalog) -> Cause | None:
         if found:
             return found
     target = refusal.target
-    if target.verb == "SELECT" or not target.table or target.kind == "FUNCTION":
+    if target.verb == "SELECT":
+        return _conversion_in_select(refusal)
+    if not target.table or target.kind == "FUNCTION":
         return None
     if _OTHER_LENGTH.search(text):
         return _column_count(refusal, catalog)
@@ -499,6 +541,8 @@ def _type_mismatch(refusal: Refusal, catalog: Catalog) -> Cause | None:
     if column is None and listed and re.search(r"[Ee]xpected end of line", text):
         column, expected = listed[-1], types[listed[-1]]
         also = f", or more values in the row than the {len(listed)} columns"
+    if column is None and has_select(refusal.sql):
+        return _conversion_in_select(refusal)
     if column is None:
         kind = _type_in(text) or _TYPE_BY_CODE.get(refusal.code)
         wanted = [name for name in listed if kind and kind in (types[name], _plain_type(types[name]))]
@@ -515,7 +559,9 @@ def _type_mismatch(refusal: Refusal, catalog: Catalog) -> Cause | None:
     table = quote_table(target.database, target.table) if target.database else quote_identifier(target.table)
     suggested = _type_for(value)
     if is_null:
-        modify = f"ALTER TABLE {table} MODIFY COLUMN {quoted} Nullable({expected or '<type>'});"
+        low = re.fullmatch(r"LowCardinality\((.+)\)", expected or "")
+        kind = f"LowCardinality(Nullable({low[1]}))" if low else f"Nullable({expected or '<type>'})"
+        modify = f"ALTER TABLE {table} MODIFY COLUMN {quoted} {kind};"
         step = f"Send a value, or let the column take NULL: {modify}"
     else:
         step = f"Convert the value in the ingest before it is sent{_FORMS.get(_base_type(expected or ''), '')}."
@@ -545,6 +591,20 @@ def _type_mismatch(refusal: Refusal, catalog: Catalog) -> Cause | None:
     )
 
 
+def _conversion_in_select(refusal: Refusal) -> Cause:
+    """A conversion or comparison that the statement itself asks for: no column of the target has a part in it."""
+    return Cause(
+        "server_type_mismatch",
+        f"A value that {_what(refusal.target)} itself converts or compares does not fit: {refusal.brief}.",
+        object=refusal.target.name,
+        expected="literals and rows of the source that fit the types in the statement's SELECT",
+        actual=refusal.brief,
+        next_step="Correct the literal or the expression that the exception names; where single rows of the source may "
+        "not fit, use the function's OrNull form (toUInt32OrNull, parseDateTimeBestEffortOrNull).",
+        fix_side="the ingest: the statement that it builds, or the source's rows",
+    )
+
+
 def _column_in(text: str, types: dict[str, str]) -> str | None:
     for pattern in (
         r"value of (?:key|column)\s+[`'\"]?([^`'\"):,\s]+)",
@@ -556,8 +616,8 @@ def _column_in(text: str, types: dict[str, str]) -> str | None:
         r"[Cc]olumn\s+([\w.]+)",
     ):
         for name in re.findall(pattern, text):
-            if name.strip() in types:
-                return str(name.strip())
+            if (name := name.strip().rstrip(".")) in types:
+                return str(name)
     error_at = text.find("ERROR:")
     if error_at > 0:
         names = re.findall(r"[Cc]olumn \d+,\s+name: ([^,]+),", text[:error_at])
@@ -582,6 +642,9 @@ def _type_in(text: str) -> str | None:
     cast = re.search(r"_CAST\([^,]+, '((?:[^'\\]|\\.)+)'\)", text)
     if cast:
         return cast.group(1).replace("\\'", "'")
+    named = re.search(r"column of type '((?:[^'\\]|\\.)+)'|Expected: (.+?)\. Got: ", text)
+    if named:
+        return str(named[1] or named[2]).replace("\\'", "'")
     for pattern in (
         rf"(?:as|for type|of type|for|to type|to) [`'\"]?({_TYPE_WORD}\w*(?:\([^()]*\))?)",
         rf"[Cc]annot parse ({_TYPE_WORD}\w*) from String",
@@ -608,12 +671,16 @@ def _value_in(text: str) -> str | None:
     # The diagnostics of the text formats list the row's columns; the one that failed comes last, before ERROR.
     row = re.search(r'parsed text: ("[^"]*"|<EMPTY>)\s*ERROR', text)
     if row:
-        return None if row[1] == "<EMPTY>" else row[1]
+        # Where the parser stopped in mid-value, the rest of it follows.
+        rest = re.search(r"before: '([^\s\\,;'\"\]}]+)", text)
+        if row[1] in ("<EMPTY>", '"<DOUBLE QUOTE>"'):
+            return f"near '{rest[1]}'" if rest else None
+        return f'{row[1][:-1]}{rest[1]}"' if rest else row[1]
     for pattern in (
         r"[Cc]annot parse string ('(?:[^'\\]|\\.)*')",
         r"[Cc]annot convert (?:field |value |string )?('[^']*'|\S+) (?:to|from)",
         r"here: ('(?:[^'\\]|\\.)*'|[^\s,)]+)",
-        r"unexpected (?:date|time|word)\w*: ([^\s,)]+)",
+        r"unexpected (?:date|time|word)\w*: ([^\s,()]+)",
         r"[Vv]alue ('[^']*'|-?[\d.]+)",
         r"[Uu]nknown element ('[^']*')",
         r"[Cc]annot parse uuid (\S+):",
@@ -828,6 +895,10 @@ def _bare_word(refusal: Refusal, catalog: Catalog) -> Cause | None:
         return None
     found = re.search(r"(?:identifier|columns):? [`']?(\w+)", refusal.text)
     word = found[1] if found else "that is no literal"
+    return _without_quotes(refusal, word)
+
+
+def _without_quotes(refusal: Refusal, word: str) -> Cause:
     python = word in ("None", "nan", "NaN", "NaT", "inf", "undefined", "True", "False")
     return Cause(
         "server_type_mismatch",
@@ -848,9 +919,10 @@ def _other_format(refusal: Refusal) -> Cause | None:
     target = refusal.target
     named = re.search(r"(?i)\bFORMAT\s+(\w+)\s*$|\bFORMAT\s+(\w+)", refusal.sql)
     begins = re.search(r"expected '[{\[]' before: '(\s*[^{\[\s'][^\n]{0,80})", refusal.text)
+    unquoted = re.search(r"JSON string: expected opening quote", refusal.text)
     if target.verb != "INSERT" or refusal.code not in (26, 27, 117) or "reading the value of key" in refusal.text:
         return None
-    if not (begins or re.search(r"[Nn]ot an? \w+ file|wrong magic|[Ii]nvalid \w+ file", refusal.text)):
+    if not (begins or unquoted or re.search(r"[Nn]ot an? \w+ file|wrong magic|[Ii]nvalid \w+ file", refusal.text)):
         return None
     kind = next((name for name in (named.groups() if named else ()) if name), "the format that it announces")
     seen = begins[1].partition("': ")[0] if begins else refusal.brief
@@ -862,7 +934,8 @@ def _other_format(refusal: Refusal) -> Cause | None:
         actual=seen,
         next_step="Look at what the ingest sends as the body of this INSERT. A page or an error text of its source, "
         "passed on unread, begins with < or with words: check the source's answer (status, content type) before it is "
-        "inserted.",
+        "inserted."
+        + (" A key without double quotes is how str() of a dictionary prints: json.dumps it." if unquoted else ""),
         fix_side="the ingest",
     )
 

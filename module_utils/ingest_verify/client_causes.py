@@ -99,7 +99,12 @@ def _last_words(log: ClientLog, known: Sequence[_Candidate], context: Context) -
         kind, _ = typed_message(message)
         error = ClientError(kind, message, text=text, http_status=http_status(text), weak=True)
         found.append(_Candidate(error, judge(error, context)))
-    specific = [c for c in found if not c.judged.generic or rules.OWN_CODE in c.judged.headline]
+    # A cause of its own, or the text of a well-known exception.
+    specific = [
+        c
+        for c in found
+        if c.judged.cause != "client_exception" or not c.judged.generic or rules.OWN_CODE in c.judged.headline
+    ]
     # A number alone may count something; a text in quotes is the name of a key.
     return [c for c in specific if c.judged.cause != "client_key_error" or not c.error.message.strip().isdigit()][:1]
 
@@ -144,7 +149,7 @@ def _cause(
         others = [c for c in candidates if c.error is not error]
     else:
         chosen = _elect(candidates, served)
-        ended = _by_end(log, ingest, context, outcome, chosen)
+        ended = _by_end(log, ingest, context, outcome, chosen, told=bool(served))
         if ended is not None:
             finding, others = _finding(ended, None), candidates
             finding.evidence.update(_tail(log))
@@ -206,8 +211,11 @@ def _by_end(
     context: Context,
     outcome: Mapping[str, Any],
     chosen: _Candidate | None,
+    *,
+    told: bool,
 ) -> Judged | None:
-    """The cause that lies in how the process ended, None where the log knows better."""
+    """The cause that lies in how the process ended, None where the log knows better; `told` when the log has an answer
+    of the server."""
     code = ingest.get("exit_code")
     if isinstance(code, int) and -64 < code < 0:
         # As Python counts a signal.
@@ -236,10 +244,11 @@ def _by_end(
             129: "SIGHUP",
             135: "SIGBUS",
             132: "SIGILL",
+            133: "SIGTRAP",
         }
         name = names.get(code, f"signal {code - 128}")
-        if code in (139, 134, 135, 132):
-            if chosen is not None and (chosen.error.traceback or not chosen.judged.generic):
+        if code in (139, 134, 135, 132, 133):
+            if told or (chosen is not None and (chosen.error.traceback or not chosen.judged.generic)):
                 # .NET, Rust and Node abort after an error that nobody caught, and have printed it.
                 return None
             return Judged(
@@ -268,7 +277,11 @@ _NOT_EXECUTED = re.compile(
 
 
 def _crash_place(log: ClientLog) -> str:
-    """The innermost frame of Python's faulthandler, which prints them the other way round than a traceback."""
+    """The innermost frame of Python's faulthandler, which prints them the other way round than a traceback; C++'s own
+    words."""
+    said = re.search(r"terminate called after .*?'(.+)'(?:\n\s*what\(\): +(.+))?", "\n".join(log.tail))
+    if said:
+        return f" It said: {': '.join(filter(None, said.groups()))}."
     match = re.search(r"File \"([^\"]+)\", line (\d+) in (\S+)", "\n".join(log.tail))
     return f" It was at {match[1]}:{match[2]} in {match[3]}." if match else ""
 

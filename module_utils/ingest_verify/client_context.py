@@ -137,8 +137,10 @@ def _endpoint(url: str) -> tuple[str, int | None]:
 URL = re.compile(r"\bhttps?://[^\s'\"<>)]+")
 _HOST_PORT = (
     re.compile(r"host='([^']+)', port='?(\d+)"),
-    # A driver's `(host:port)`, which a Java frame `(Main.java:12)` looks like.
-    re.compile(r"\(((?!\w+\.(?:java|kt|scala|go|[cm]?[jt]sx?|py|cs|c|cc|cpp|h|rs|rb|php):)[\w.-]+):(\d{1,5})[),]"),
+    # A driver's `(host:port)`, which a Java frame `(Main.java:12)` and log4j's `(org.a.Task:12)` look like.
+    re.compile(
+        r"\(((?!(?:\w+\.)+[A-Z]\w*:)(?!\w+\.(?:java|kt|scala|go|[cm]?[jt]sx?|py|cs|c|cc|cpp|h|rs|rb|php):)[\w.-]+):(\d{1,5})[),]"
+    ),
     re.compile(r"\bto ([\w.-]+) port (\d{1,5})\b"),
     re.compile(
         r"\b(?:to|from|at|server|host|tcp|connect|E[A-Z]{5,})\s+'?([A-Za-z][\w.-]*|\d+\.\d+\.\d+\.\d+):(\d{2,5})\b"

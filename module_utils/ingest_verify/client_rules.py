@@ -99,7 +99,7 @@ _NO_MODULE = re.compile(
     r"No module named '?([\w.]+)|Cannot find (?:module|package) '([^']+)'"
     r"|(?:ClassNotFoundException|NoClassDefFoundError): ([\w./$]+)"
     r"|Could not load file or assembly '([\w.]+)|(\S+\.so[.\d]*): cannot open shared object file"
-    r"|version `(GLIBC_[\d.]+)' not found|cannot load such file -- (\S+)"
+    r"|version `(GLIBC_[\d.]+)' not found|cannot load such file -- (\S+)|Can't locate (\S+)\.pm in @INC"
 )
 _NO_TIME_ZONES = re.compile(r"ZoneInfoNotFoundError|No time zone found with key (\S+)|unknown time zone (\S+)")
 
@@ -231,6 +231,10 @@ def bare_key(error: ClientError) -> str | None:
     lead = match["lead"]
     if lead is not None and not _LEAD_WORDS.search(lead):
         return None
+    # What the key is said of: an error, or one name (`load failed: orders: 'sku'`); a sentence says something itself.
+    said = (lead or "").rpartition(": ")[2].strip()
+    if " " in said and not _LEAD_WORDS.search(said):
+        return None
     # "exit code: 1", "failed with status 1", "errors: 3" count or end something.
     if lead and re.search(
         r"(?i)(?:code|status|exit|count|total|errors|failures|attempts?|rows|line|port|id)\W*$", lead
@@ -239,7 +243,24 @@ def bare_key(error: ClientError) -> str | None:
     return match["key"]
 
 
+# How a missing key reads in Ruby, .NET, PHP, Elixir and Kotlin.
+_NO_KEY = re.compile(
+    r"key not found: [:\"']?(\w+)|given key [\"'](.+?)[\"'] was not present|Undefined (?:array key|index:?) [\"']?(\w+)"
+    r"|\bkey :(\w+) not found in|Key (\w+) is missing in the map"
+)
+
+
 def _key_error(error: ClientError, context: Context) -> Judged | None:
+    if not error.traceback and (match := _NO_KEY.search(error.message)):
+        name = next(filter(None, match.groups()))
+        return Judged(
+            "client_key_error",
+            f"{OWN_CODE}{place(error)}: the data has no key {name} ({_first_line(error.message)}).",
+            f"Look at the data that the code reads {name} from; treat the field as optional or reject the record by "
+            "name." + ("" if error.frame else " Log the stack with it, so that file and line are known."),
+            INGEST,
+            object=name,
+        )
     key = bare_key(error)
     if key is not None:
         number = key.lstrip("-").isdigit()
@@ -436,12 +457,12 @@ _UNKNOWN_HOST = re.compile(
     r"Name or service not known|Temporary failure in name resolution|getaddrinfo|nodename nor servname|gaierror"
     r"|No address associated with hostname|NameResolutionError|\bENOTFOUND\b|EAI_AGAIN|UnknownHost|no such host"
     r"|Not found address of host|\bhost not found|Имя или служба не известны"
-    r"|Could not resolve host|Failed to resolve|Name does not resolve|getaddrinfo failed|DNS_ERROR",
+    r"|(?:Could not|unable to) resolve host|Failed to resolve|Name does not resolve|getaddrinfo failed|DNS_ERROR",
     re.IGNORECASE,
 )
 _REFUSED = re.compile(
     r"Connection refused|Couldn't connect to server|ECONNREFUSED|ConnectionRefused|actively refused"
-    r"|\bConnectException\b(?!.*timed out)"
+    r"|(?<!connect\.errors\.)\bConnectException\b(?!.*timed out)"
     r"|Errno 111\b|Connect call failed"
     r"|Errno 61\b|No route to host|Network is unreachable|EHOSTUNREACH|All connection attempts failed"
     r"|соединение отклонено|в соединении отказано|Verbindungsaufbau abgelehnt",
@@ -456,12 +477,32 @@ _READ_TIMEOUT = re.compile(
     re.IGNORECASE,
 )
 _LOST = re.compile(
-    r"Connection reset|ECONNRESET|Broken ?pipe|\bEPIPE\b|Empty reply from server|premature close|: EOF$"
+    r"Connection reset|ECONNRESET|Broken ?pipe|\bEPIPE\b|Empty reply from server|premature close|[]:] EOF$"
     r"|RemoteDisconnected|RemoteProtocolError|Connection aborted|EOFError"
     r"|unexpected EOF|Unexpected EOF|IncompleteRead|ChunkedEncodingError|server (?:closed|disconnected)|socket hang up"
     r"|Connection (?:was )?closed|peer closed connection|closed the connection",
     re.IGNORECASE | re.MULTILINE,
 )
+
+
+_PROXY = re.compile(
+    r"ProxyError|connect to proxy|Tunnel connection failed|CONNECT tunnel failed|Proxy Authentication Required"
+    r"|proxyconnect tcp"
+)
+
+
+def _proxy(error: ClientError, _: Context) -> Judged | None:
+    if not _PROXY.search(error.text):
+        return None
+    return Judged(
+        "client_unreachable",
+        f"The ingest's requests go through a proxy, which does not let them pass{place(error)}: "
+        f"{_first_line(error.message)}",
+        "Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY in the ingest's environment: the proxy's address and its login; "
+        "ClickHouse's name and other internal ones belong into NO_PROXY.",
+        CONFIGURATION,
+        object="HTTPS_PROXY",
+    )
 
 
 def _connection(error: ClientError, context: Context) -> Judged | None:
@@ -905,6 +946,9 @@ def _payload(error: ClientError, context: Context) -> Judged | None:
     # A catch-all that calls every failure "ClickHouse error" is no proof; a ClickHouse client on the stack is.
     if not _JSON.search(error.text) or any(library.startswith("clickhouse") for library in error.libraries):
         return None
+    if error.frame and re.search(r"\bopen\(|config|settings", f"{error.frame.function} {error.frame.code}", re.I):
+        # A file of the ingest's own.
+        return None
     html = re.search(r"text/html|<!DOCTYPE|<html|HTML|line 1 column 1 \(char 0\)", error.text, re.IGNORECASE)
     return bad_payload(error.message, place(error), context, html=html is not None)
 
@@ -1053,7 +1097,7 @@ def _empty_message(error: ClientError, _: Context) -> Judged | None:
 _TEXTS: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (re.compile(r"(?:list|string|tuple|pop) (?:assignment )?index out of range|pop from empty list"), "IndexError",
      "a list or a line has fewer elements than the code reads: an answer of the source that is empty or shorter"),
-    (re.compile(r"'NoneType' object (?:is not|has no attribute|does not|cannot)|of NoneType\b"), "TypeError",
+    (re.compile(r"'NoneType' object (?:is not|has no attribute|does not|cannot)|of (?:type ')?NoneType\b"), "TypeError",
      "a value that the code reads is None: the source sent null, or a look-up found nothing"),
     (re.compile(r"'\w+' object has no attribute '\w+'"), "AttributeError",
      "a value has another type than the code takes it for"),
@@ -1078,6 +1122,16 @@ _TEXTS: tuple[tuple[re.Pattern[str], str, str], ...] = (
      "TypeError", "a record lacks the field that the code reads"),
     (re.compile(r"\b[\w.]+ is not (?:a function|iterable|defined)\b"), "TypeError",
      "a value has another type than the code takes it for"),
+    # The same on the JVM, in Go, Rust, .NET, Ruby and PHP.
+    (re.compile(r"[Ii]ndex -?\d+ out of bounds for length|index out of (?:range \[|bounds: the len)"
+                r"|[Ii]ndex was out(?:side| of)|[Uu]ndefined (?:array )?offset"), "an index out of range",
+     "a list or a line has fewer elements than the code reads: an answer of the source that is empty or shorter"),
+    (re.compile(r"[Oo]bject reference not set|nil pointer dereference|in nil map|\bfor nil\b|\" is null$"
+                r"|on a `None` value|\bon null$|No value present"), "a null reference",
+     "a value that the code reads is not there: the source sent null, or a look-up found nothing"),
+    (re.compile(r"For input string: |Input string .*not in a correct format|strconv\.\w+: parsing"
+                r"|invalid digit found in string|invalid float literal|cannot convert float NaN"),
+     "a failed conversion to a number", "a text of the source is no number, or has another decimal sign"),
 )  # fmt: skip
 
 
@@ -1145,6 +1199,7 @@ _RULES: tuple[Callable[[ClientError, Context], Judged | None], ...] = (
     _file,
     _pool,
     _shape,
+    _proxy,
     _connection,
     _http,
     _payload,

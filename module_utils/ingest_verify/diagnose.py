@@ -9,9 +9,11 @@ from typing import Any
 
 from . import findings as verdicts
 from .attribution import Attribution, attribute, target_of, touches
-from .catalog import Catalog
+from .catalog import Catalog, mentions
 from .classify import (
     ABORT_CODES,
+    EXISTS_CODES,
+    MISSING_CODES,
     STAGE,
     UNLOGGED_ABORT_CODES,
     Cause,
@@ -26,7 +28,7 @@ from .client_log import ClientError, ClientLog, client_findings, read_client_log
 from .client_rules import OWN_CODE
 from .evidence import Evidence, Query, StatementGroup, parse_time
 from .findings import Finding, render_failure, verdict
-from .sql_text import statement_target
+from .sql_text import has_select, statement_target
 
 # Findings of the client's side that an ingest also writes when it merely passes the server's refusal on.
 _REPORTING_CAUSES = {"client_exception", "client_key_error", "client_failed", "client_serialization"}
@@ -37,6 +39,8 @@ _SQL_TOLD = re.compile(
     r"\(in query: (.+?)\)\.? \(?[A-Z]|\[SQL: (.+?)\](?:\n|$)|for SQL \[(.+?)\]; SQL state", re.DOTALL
 )
 _MAKES_TEMPORARY = re.compile(r"(?i)\s*CREATE\s+(?:OR\s+REPLACE\s+)?TEMPORARY\s")
+# An ALTER that changes rows, and no columns.
+_CHANGES_ROWS = re.compile(r"(?i)\b(?:PARTITION|PART|UPDATE|DELETE)\b")
 _EXTRACT_ROWS = 500
 NO_LOG = ClientLog(errors=[], outcome=None, lines=0, bytes=0, encoding="utf-8", truncated=False)
 
@@ -336,6 +340,8 @@ class _Diagnoser:
         attribution = attribute(
             groups,
             narrowed=narrowed,
+            # A log_comment that was asked for by name; a loader may leave its run id out.
+            marked=bool(request.log_comment),
             targets=request.targets,
             active_before=active,
             client_text=self.client_text,
@@ -389,7 +395,7 @@ class _Diagnoser:
                 continue
             refusal = self._refusal(group, names, views)
             cause = classify(refusal, self.catalog)
-            recovered = is_recoverable(group.code) and not refusal.view and self._recovered(group, attribution)
+            recovered = None if refusal.view else self._recovered(group, attribution)
             finding = to_finding(cause, refusal, "warning" if recovered else "error")
             finding.evidence.update(
                 count=group.count,
@@ -402,20 +408,30 @@ class _Diagnoser:
             if any(group.hosts) and self.request.cluster:
                 finding.evidence["hosts"] = group.hosts
             if recovered:
-                finding.headline = f"Failed {group.count} time(s) and succeeded on retry: {finding.headline}"
-                finding.next_step = f"Nothing has to be done for this run. To avoid the retries: {finding.next_step}"
+                finding.headline = f"Failed {group.count} time(s) and {recovered}: {finding.headline}"
+                finding.next_step = f"Nothing has to be done for this run. To avoid the failure: {finding.next_step}"
             _collapse(warnings if recovered else errors, finding)
         return errors, warnings, aborted
 
-    def _recovered(self, group: StatementGroup, attribution: Attribution) -> bool:
+    def _recovered(self, group: StatementGroup, attribution: Attribution) -> str | None:
+        """Why a failure did no harm, in words: a later try succeeded, or what the statement asked for was there."""
         target = target_of(group)
-        return any(
-            other.code == 0
-            and other.outcome == "finished"
-            and other.last > group.last
-            and (other.hash == group.hash or (target.name and target_of(other) == target))
-            for other in attribution.run
-        )
+        later = [g for g in attribution.run if not g.code and g.outcome == "finished" and g.last > group.last]
+        if is_recoverable(group.code):
+            for other in later:
+                if other.hash == group.hash or (target.name and target_of(other) == target):
+                    return "succeeded on retry"
+        used = [target_of(other) for other in later if target.name and target_of(other).name == target.name]
+        if group.code in EXISTS_CODES and target.verb in ("CREATE", "ALTER"):
+            # A CREATE TABLE ... AS SELECT would have brought rows.
+            done = used if target.kind == "TABLE" and not has_select(group.query) else target.kind != "TABLE" and later
+            return "the run went on with what was there" if done else None
+        if group.code in MISSING_CODES and target.verb == "DROP":
+            return "there was nothing to drop" if later else None
+        if group.code in MISSING_CODES and target.verb in ("SELECT", "DESCRIBE", "SHOW", "CHECK"):
+            made = any(other.verb in ("CREATE", "INSERT") for other in used)
+            return "the run then made what it had looked for" if made else None
+        return None
 
     def _async_findings(self, attribution: Attribution) -> list[Finding]:
         rows = self.evidence.async_failures(self.window)
@@ -788,7 +804,9 @@ class _Diagnoser:
         if not attribution.run:
             if not judged and not self.request.filters and not self.request.marks:
                 return []
-            who = ", ".join(self.request.users) or self.request.log_comment or "the ingest"
+            who = ", ".join(self.request.users) or "the ingest"
+            if self.request.log_comment:
+                who += f" with log_comment {self.request.log_comment}"
             claimed = _claimed_rows(self.ingest, self.log)
             words = f"query_log holds no statement of {who} between {self.window.since} and {self.window.until} (UTC)"
             if claimed:
@@ -818,6 +836,7 @@ class _Diagnoser:
                 )
             ]
         wrote = any(entry["insert_finished"] for entry in self.result.statements_by_target.values())
+        wrote = wrote or self._reached_otherwise(attribution)
         if self.request.targets and attribution.run and not wrote and self.result.proven:
             last = max(attribution.run, key=lambda group: group.last)
             return [
@@ -836,6 +855,30 @@ class _Diagnoser:
                 )
             ]
         return []
+
+    def _reached_otherwise(self, attribution: Attribution) -> bool:
+        """Whether a target was changed by other means than an INSERT that names it: a table or partition put in its
+        place, rows brought by a CREATE, or pushed by a view or an engine (Buffer, Distributed) behind another table."""
+        names = [name.rpartition(".")[2] for name in self.request.targets]
+        for group in attribution.run:
+            target = target_of(group)
+            texts: list[str] = []
+            if group.code or group.outcome != "finished":
+                continue
+            if target.verb == "INSERT":
+                owners = [(target.database, target.table)]
+                owners += [(view.rpartition(".")[0], view.rpartition(".")[2]) for view in group.views]
+                facts = [self.catalog.table_facts(*owner) for owner in owners]
+                texts = [str(known["create_table_query"]) for known in facts if known]
+            elif target.verb in ("EXCHANGE", "RENAME") or (
+                target.verb == "ALTER" and _CHANGES_ROWS.search(group.query)
+            ):
+                texts = [group.query]
+            elif target.verb in ("DELETE", "UPDATE") or (target.verb == "CREATE" and has_select(group.query)):
+                texts = [target.table or ""]
+            if any(mentions(text, name) for text in texts for name in names):
+                return True
+        return False
 
     # Around the statements ---------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -54,6 +55,8 @@ _LEVEL = re.compile(
     r"|^(?P<glog>[IWEF])\d{4} \d\d:\d\d:\d\d\.\d+ )",
     re.IGNORECASE,
 )
+# `Log level: ERROR`, `LOG_LEVEL=error`: what is logged, and nothing that went wrong.
+_LEVEL_SET = re.compile(r"log[\w ]?level\W{1,4}\w+\W*$", re.IGNORECASE)
 _GLOG = {"I": 1, "W": 2, "E": 3, "F": 3}
 
 _TYPE = r"(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*"
@@ -63,6 +66,8 @@ _REPR = re.compile(rf"(?<![\w.])((?:[A-Za-z_]\w*\.)*[A-Z]\w*?{_TYPE_TAIL})\((.*)
 _EXCEPTION_LINE = re.compile(rf"^({_TYPE})(?:: ?(.*))?$")
 
 _TRACEBACK = "Traceback (most recent call last)"
+# Where one begins: the words end the line, but for rich's frame, or the rest is escaped into it. Data may hold them.
+_OPENS = re.compile(re.escape(_TRACEBACK) + r"(?::\s*$|:\s*(?:\\+[rn]|File)|\s*─)")
 _FRAME = re.compile(r"File \"(?P<file>[^\"]+)\", line (?P<line>\d+)(?:, in (?P<function>.+))?")
 _RICH_FRAME = re.compile(r"^\s*(?P<file>[^\s:]+\.py):(?P<line>\d+) in (?P<function>\S+)")
 _RICH_CODE = re.compile(r"^\s*❱\s*\d+\s*(?:│\s*)?(?P<code>.*?)\s*$")
@@ -83,6 +88,7 @@ _STACK_LINE = re.compile(
     r"^\s+at \S|^Caused by: |^\s*\.\.\. \d+ (?:more|common)|^goroutine \d+ |^\s+/\S+\.go:\d+"
     r"|^ *---> \S|^ +--- End of "
 )
+_GO_FUNCTION = re.compile(r"^[\w./*-]*\w\.[\w.()*\[\]]+$")
 _GO_FRAME = re.compile(r"^\s+(?P<file>/\S+\.go):(?P<line>\d+)")
 _TYPE_AND_TEXT = rf"({_TYPE})(?: \(0x[0-9A-Fa-f]+\))?(?:: (.*))?$"
 _CAUSED_BY = re.compile(rf"^Caused by: {_TYPE_AND_TEXT}|^ *---> {_TYPE_AND_TEXT}|^\s*\[?cause\]?: {_TYPE_AND_TEXT}")
@@ -125,7 +131,7 @@ _COUNTERS = re.compile(
     r"|\b(?:errors|failures|failed|fails)[\"']?\s*[:=]\s*0\b|(?:\b|_)error_?(?:s|_?count|_?rate)?[\"']?=0\b|\bошибок:?\s*0\b"
     r"|(?:\b|_)(?:errors?|exceptions?)[\"']?\s*[:=]\s*(?:None|null|nil|false|no|\[\]|\{\}|\"\"|'')(?=\s*(?:$|[,;)}\]|]))"
     r"|error=$"
-    r"|\b(?:errors|failures|exceptions|timed out|refused|denied|(?:error|failure) (?:rate|count|ratio))\b[\w ]{0,20}"
+    r"|\b(?:errors|failures|exceptions|timed out|refused|denied|(?:error|failure) (?:rate|count|ratio))\b[\w |]{0,20}"
     r"[:=]? ?0(?:[.,]0+)?(?: ?%|\b(?![.,]?\d))|\b\w+Warning: ",
     re.IGNORECASE,
 )
@@ -136,10 +142,11 @@ _NOTHING = re.compile(r"(?:false|no|none|null|nil|0\.0+|\[\]|\{\}|\"\"|'')\W*", 
 _NEEDLES = (
     "erro", "exception", "traceback", "fatal", "crit", "severe", "panic", "fail", "cannot", "could n", "couldn",
     "unable to", "refused", "denied", "timed out", "not found", "no such", "unauthorized", "killed", "segmentation",
-    "out of memory", "abort", "core dumped", "alert", "emerg", "warn", "caused by", "\tat ", "    at ", '"level"',
-    "code: ", "deadline exceeded", ": line ", "  file \"",
+    "out of memory", "abort", "core dumped", "alert", "emerg", "warn", "caused by", "\tat ", "    at ", 'level"',
+    "code: ", "deadline exceeded", ": line ", "  file \"", '"err"', '"success"',
     "fehler", "ausnahme", "erreur", "echec", "fallo", "falha", "excep", "hata",
-    '"severity"', '"outcome"', '"cause"', '"status"', '"log"', "http/1.1 4", "http/1.1 5", 'http/1.1" 4', 'http/1.1" 5',
+    '"severity', '"priority"',
+    '"outcome"', '"cause"', '"status"', '"log"', "http/1.1 4", "http/1.1 5", 'http/1.1" 4', 'http/1.1" 5',
 )  # fmt: skip
 _NEEDLE_BYTES = tuple(needle.encode() for needle in _NEEDLES)
 
@@ -394,7 +401,7 @@ class ErrorParser:
     # -- one line after the other
 
     def _start(self, text: str, when: str | None) -> None:
-        if _TRACEBACK in text:
+        if _OPENS.search(text):
             self._block = _Block(when)
             self._open_traceback(self._block, text)
             return
@@ -413,6 +420,11 @@ class ErrorParser:
             block.parts = [_Part([Frame(match["file"], int(match["line"]), "<module>")])]
             return
         level, message = _level_of(text)
+        if _LEVEL_SET.search(text):
+            return
+        if text.startswith("Exception ignored "):
+            # Raised while an object was cleared away: it ends nothing.
+            level = _WARNING
         if level is None:
             if not _ERROR_WORDS.search(text) or _COUNTERS.search(text):
                 return
@@ -464,7 +476,7 @@ class ErrorParser:
         """Take the line into the open block, or say that it belongs to the next record."""
         if len(block.lines) > MAX_BLOCK_LINES:
             return False
-        if _TRACEBACK in text:
+        if _OPENS.search(text):
             # Words of a line without a level are no head of what happens to follow it, unless it announces something.
             if block.weak and block.state == "plain" and not block.lines[-1].rstrip().endswith(":"):
                 return False
@@ -501,6 +513,10 @@ class ErrorParser:
         return True
 
     def _continue_plain(self, block: _Block, text: str) -> bool:
+        if ".go:" in block.lines[0] and _GO_FUNCTION.match(text):
+            block.go = True
+            block.parts.append(_Part(message=[block.message or ""]))
+            return self._continue_stack(block, text)
         if _STACK_LINE.match(text):
             _set_foreign_head(block, next(line for line in reversed(block.lines) if line.strip()))
             return self._continue_stack(block, text)
@@ -520,6 +536,15 @@ class ErrorParser:
             block.blanks += 1
             block.lines.append(text)
             return block.blanks < 2
+        if len(block.lines) == 1 and block.lines[0].endswith(":") and not _is_record(text):
+            # It only announces; an exception without a text leaves a blank behind the colon.
+            if _NOTHING.fullmatch(text.strip()):
+                self._block = None
+                return True
+            block.lines.append(text)
+            block.message = f"{block.message} {text.strip()}"
+            block.type, _ = typed_message(block.message)
+            return True
         # An exception's text of several lines: what follows is neither a record of its own nor blank.
         if (
             len(block.lines) < MAX_MESSAGE_LINES
@@ -648,11 +673,8 @@ class ErrorParser:
     # -- JSON
 
     def _feed_json(self, text: str, when: str | None) -> bool:
-        try:
-            record = json.loads(text)
-        except ValueError:
-            return False
-        if not isinstance(record, dict):
+        record = _json_object(text)
+        if record is None:
             return False
         inner = record.get("log")
         if isinstance(inner, str) and ("stream" in record or "time" in record):
@@ -667,17 +689,27 @@ class ErrorParser:
         elif isinstance(record.get("status"), str) and _OF_A_RUN.intersection(record):
             # Orders and answers have a status too.
             self.outcome = record
+        own, record = record, _plain_keys(record)
         level = _json_level(record)
         trace = _json_traceback(record)
         message = _json_message(record)
+        errors = [record.get(key) for key in ("error", "err", "exception", "errormessage")]
+        failed = any(error and not _NOTHING.fullmatch(str(error)) for error in errors)
+        # Only its result says that something failed: the loader's last words, or a record of its data.
+        said = "cause" not in record and (
+            record.get("success") is False or str(record.get("status")).lower() in _FAILED
+        )
         if not trace and (level or 1) < _ERROR:
             telling = level == _WARNING and _ERROR_WORDS.search(message)
-            if not telling and (level is not None or not (record.get("error") or record.get("exception"))):
+            if not telling and (level is not None or not (failed or (said and message))):
                 return True
         stamp = next((record[key] for key in _TIME_KEYS if record.get(key) is not None), when)
+        if isinstance(stamp, Mapping):
+            stamp = stamp.get("repr")
         block = _Block(None if stamp is None else str(stamp), [text], message, warning=level == _WARNING)
+        block.weak = not (failed or trace) and level is None
         block.type, _ = typed_message(message)
-        block.parts, block.code = _json_parts(record, trace), _json_code(record)
+        block.parts, block.code = _json_parts(record, trace), _json_code(own)
         if _TRACEBACK in trace:
             # A serializer escapes what is inside a string once more.
             for line in trace[trace.index(_TRACEBACK) :].splitlines():
@@ -758,11 +790,23 @@ def _level_of(text: str) -> tuple[int | None, str]:
     message = re.sub(r"^\[?[\w.<>/-]+(?::[\w<>.]+)*\]?\s+[-|]\s+|^\[[\w./ -]+(?::\d+)?\]:?\s+", "", message)
     # Spring Boot's `1 --- [main] c.a.Loader   : `.
     message = re.sub(r"^\d* *--- (?:\[[^\]]*\] )+\S+\s*: ", "", message)
+    # zap's console: `loader/main.go:31<tab>load failed<tab>{"error": ...}`.
+    message = re.sub(r"^[\w./-]+\.\w+:\d+\t", "", message)
+    if (tail := re.search(r"\t(\{\".*\})$", message)) and (fields := _json_object(tail[1])):
+        message = f"{message[: tail.start()]}: {_json_message(_plain_keys(fields)) or tail[1]}"
     if (field := _FIELD.search(message)) and not match["key"]:
         # structlog, tracing and their like: `load failed    error="'sku'" job=load`.
         words = re.sub(r"\s+\w+=.*", "", message[: field.start()])
         message = f"{words.strip()}: {field['value'].strip(chr(34))}"
     return level, message.strip()
+
+
+def _json_object(text: str) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def message_of(text: str) -> str:
@@ -889,11 +933,39 @@ def _nested(record: Mapping[str, Any], *path: str) -> Any:
     return value
 
 
+# What loguru, tracing and the clouds wrap the record's own fields into.
+_WRAPPERS = ("record", "fields", "jsonpayload")
+_FAILED = ("error", "failed", "failure", "fatal")
+
+
+@functools.lru_cache(maxsize=4096)
+def _plain_key(key: str) -> str:
+    return re.sub(r"[^a-z.@]", "", key.lower())
+
+
+def _plain_keys(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The record by lower-case keys without separators but dots and signs, with the fields of its wrappers."""
+    plain = {_plain_key(key): value for key, value in record.items()}
+    for name in _WRAPPERS:
+        if isinstance(plain.get(name), Mapping):
+            plain = {**plain, **_plain_keys(plain[name])}
+    return plain
+
+
 def _json_level(record: Mapping[str, Any]) -> int | None:
-    for key in ("level", "levelname", "severity", "lvl", "log_level", "loglevel", "@l", "level_name"):
-        value = record.get(key, _nested(record, "log", "level") if key == "level" else None)
+    values = [
+        record.get(key, _nested(record, "log", "level") if key == "level" else None)
+        for key in ("level", "levelname", "severity", "severitytext", "lvl", "loglevel", "@l", "priority")
+    ]
+    values = [value.get("name") if isinstance(value, Mapping) else value for value in values]
+    for value in values:
+        # A name tells more than a number that stands beside it.
         if isinstance(value, str) and value.lower() in _LEVELS:
             return _LEVELS[value.lower()]
+    for value in filter(None, values):
+        if "priority" in record or "shortmessage" in record:
+            # Syslog counts downwards (journald, GELF).
+            value = {"3": 50, "4": 40}.get(str(value), 60 if str(value) in ("0", "1", "2") else 10)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             # pino, bunyan: 50 and 60; Python's levelno: 40 and 50, told apart by who writes WARNING as 30.
             if value >= (40 if "levelno" in record else 50):
@@ -904,10 +976,13 @@ def _json_level(record: Mapping[str, Any]) -> int | None:
 
 def _json_message(record: Mapping[str, Any]) -> str:
     texts: list[str] = []
-    for key in ("message", "msg", "event", "@m", "error_message", "error", "err", "exception", "detail"):
+    for key in (
+        "message", "msg", "event", "@m", "renderedmessage", "shortmessage", "textpayload", "body", "errormessage",
+        "error", "err", "exception", "detail",
+    ):  # fmt: skip
         value = record.get(key)
         if isinstance(value, Mapping):
-            value = value.get("message") or value.get("msg")
+            value = value.get("message") or value.get("msg") or value.get("stringValue") or value.get("value")
         if isinstance(value, str) and value.strip() and _TRACEBACK not in value and not _JS_STACK.search(value):
             if not any(value in known for known in texts):
                 texts.append(value.strip())
@@ -961,12 +1036,49 @@ def _json_parts(record: Mapping[str, Any], trace: str) -> list[_Part]:
                 if isinstance(item, Mapping)
             ]
             parts.insert(0, _Part(frames, str(stack["exc_type"]), [str(stack.get("exc_value", ""))]))
-    for key in () if _TRACEBACK in trace else ("error", "err", "exception"):
-        name = _nested(record, key, "type") or _nested(record, key, "name") or _nested(record, key, "class")
-        text = _nested(record, key, "message")
-        if isinstance(name, str) and isinstance(text, str):
-            parts.append(_Part(type=name, message=[text]))
+    if _TRACEBACK not in trace and not parts:
+        parts = list(_json_exceptions(record, depth=3))
     return parts
+
+
+_EXCEPTION_NAME = re.compile(rf"{_TYPE_TAIL}$|^(?:[a-z_]\w*\.)+[A-Z]\w+$")
+
+
+def _json_exceptions(value: Any, depth: int, key: str = "") -> Iterator[_Part]:
+    """Every object in a record that gives an exception's type with its text, and the stack that it has."""
+    if isinstance(value, list) and depth:
+        for item in value:
+            yield from _json_exceptions(item, depth - 1, key)
+    if not isinstance(value, Mapping) or depth < 0:
+        return
+    plain = _plain_keys(value)
+    name = next((plain[k] for k in ("type", "errortype", "name", "class") if isinstance(plain.get(k), str)), "")
+    text = next((plain[k] for k in ("message", "errormessage", "value") if isinstance(plain.get(k), str)), None)
+    if name and text is not None and (key in ("error", "err", "exception") or _EXCEPTION_NAME.search(name)):
+        yield _Part(_json_frames(plain), name, [text])
+        return
+    if isinstance(value.get("error.type"), str) and isinstance(value.get("error.message"), str):
+        yield _Part(type=value["error.type"], message=[value["error.message"]])
+        return
+    for inner, item in value.items():
+        yield from _json_exceptions(item, depth - 1, inner)
+
+
+def _json_frames(plain: Mapping[str, Any]) -> list[Frame]:
+    """The frames of an exception, innermost last: Sentry's, log4j's (the other way round), Python's lines as text."""
+    stack = plain.get("extendedstacktrace") or plain.get("stacktrace") or plain.get("frames") or []
+    stack = stack.get("frames") if isinstance(stack, Mapping) else stack
+    frames = []
+    for item in stack if isinstance(stack, list) else []:
+        if isinstance(item, str) and (match := _FRAME.search(item)):
+            frames.append(
+                Frame(match["file"], int(match["line"]), match["function"] or "", item.partition("\n")[2].strip())
+            )
+        elif isinstance(item, Mapping):
+            file, line = item.get("filename") or item.get("file"), item.get("lineno") or item.get("line")
+            function = ".".join(str(item[k]) for k in ("class", "method", "function") if item.get(k))
+            frames.append(Frame(str(file), _number(line), function, item.get("context_line")))
+    return frames[::-1] if "extendedstacktrace" in plain else frames
 
 
 def _number(value: Any) -> int:

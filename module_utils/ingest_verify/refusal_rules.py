@@ -126,8 +126,8 @@ RULES: tuple[Rule, ...] = (
         r"(?:[Tt]able|[Dd]atabase|[Vv]iew|[Dd]ictionary) (\S+) already exists",
         "server_object_exists",
         "{name} exists already: the server refused {what}.",
-        "Write IF NOT EXISTS (CREATE OR REPLACE, or DROP ... IF EXISTS before it); something that an earlier, broken "
-        "run left behind has to be dropped once.",
+        "Write IF NOT EXISTS (CREATE OR REPLACE, or DROP ... IF EXISTS before it; to put one table in another's place, "
+        "EXCHANGE TABLES); something that an earlier, broken run left behind has to be dropped once.",
         "the ingest",
         "no {name} yet",
     ),
@@ -147,6 +147,50 @@ RULES: tuple[Rule, ...] = (
         "Send param_{name}=... with the request (in a driver: parameters={{'{name}': ...}}).",
         "the ingest",
         "a value for {{{name}}}",
+    ),
+    Rule(
+        (47, 62),
+        r"(?:\bhere: |failed at position \d+ \([^)]{1,3}\)(?: \(line \d+, col \d+\))?: |expression identifier [`'])"
+        r"(%s|%\(\w+\)s|\?|:[A-Za-z_]\w*|\$\d+|@\w+|\$?\{{1,2}\s*[A-Za-z_][\w.]*\s*\}{1,2})",
+        "server_missing_parameter",
+        "The placeholder {name} reached the server as it stands, without a value for it: the server refused {what}.",
+        "Hand the values over in the call that sends the statement, in the way of its driver (clickhouse-driver: "
+        "%(name)s and a dictionary; clickhouse-connect: parameters=...; JDBC: a prepared statement), rows through the "
+        "driver's insert; a template has to be rendered first.",
+        "the ingest",
+        "a value in place of {name}",
+    ),
+    Rule(
+        (27,),
+        r"expected '\(' before: '([A-Z]{2,}[\w ]*)[^\n]*Values",
+        "server_syntax_error",
+        "Behind the rows of VALUES stands {name}, which is no row: the server refused {what}.",
+        "Leave it out: ClickHouse has no ON CONFLICT, ON DUPLICATE KEY or RETURNING (a ReplacingMergeTree replaces "
+        "rows by its key).",
+        _INGEST_SQL,
+        "rows in parentheses and nothing behind them",
+        "{target}",
+    ),
+    Rule(
+        (225,),
+        r"(?i)without ZooKeeper|zookeeper[^.]*not configured|no ZooKeeper",
+        "server_replication",
+        "This server has no Keeper, which {what} needs: {brief}.",
+        "On a single server use the engine's plain form (MergeTree without Replicated) and no ON CLUSTER; else "
+        "configure <zookeeper> in config.d and restart the server.",
+        "schema, or server: Keeper",
+        "a server with Keeper",
+    ),
+    Rule(
+        (341,),
+        r"mutation '([^']+)'",
+        "server_mutation_failed",
+        "The mutation of {what} fails: {brief}",
+        "Correct the rows, or the expression, that the text names. Until then the mutation is tried again and holds up "
+        "later ones: KILL MUTATION WHERE mutation_id = '{name}'; what waits: SELECT database, table, mutation_id, "
+        "latest_fail_reason FROM system.mutations WHERE NOT is_done;",
+        "the ingest's ALTER, or the rows of {target}",
+        object="{target}",
     ),
     Rule(
         (62,),

@@ -141,6 +141,11 @@ def _column_list(tokens: list[Token], position: int) -> tuple[str, ...] | None:
     return None
 
 
+def has_select(sql: str) -> bool:
+    """Whether a statement reads rows by a SELECT of its own."""
+    return any(token.token_type == TokenType.SELECT for token in tokenize(sql))
+
+
 def source_tables(sql: str, current_database: str | None = None) -> list[tuple[str | None, str]]:
     """`(database, table)` of every FROM and JOIN that names a table, in order."""
     tokens = tokenize(sql)

@@ -134,6 +134,51 @@ def test_a_swallowed_batch_is_not_taken_for_a_retry(orders: Stage) -> None:
     assert headline(said).cause == "server_type_mismatch"
 
 
+HARMLESS = {
+    "a look for a table that the run then makes": [
+        "!SELECT 1 FROM runs LIMIT 1", "CREATE TABLE runs (id UInt8) ENGINE = Memory", "INSERT INTO runs VALUES (1)",
+    ],
+    "a table that was there": ["!CREATE TABLE orders (id UInt8) ENGINE = Memory"],
+    "a column that was there": ["!ALTER TABLE orders ADD COLUMN tickets UInt32"],
+    "a view that was there": [
+        "CREATE VIEW shown AS SELECT * FROM orders", "!CREATE VIEW shown AS SELECT order_id FROM orders",
+    ],
+    "nothing to drop": ["!DROP TABLE orders_tmp"],
+}  # fmt: skip
+
+
+def _play(orders: Stage, statements: list[str]) -> None:
+    for sql in statements:
+        orders.refused(sql[1:]) if sql.startswith("!") else orders.send(sql)
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_a_refusal_that_leaves_what_was_asked_for_is_a_warning(orders: Stage, name: str) -> None:
+    _play(orders, [*HARMLESS[name], "INSERT INTO orders (order_id) VALUES ('a')"])
+    said = orders.judge(ingest={"exit_code": 0}, targets=["orders"])
+    assert said.verdict == "PASS", said.message(5)
+    assert [finding.severity for finding in said.findings if finding.cause.startswith("server_")] == ["warning"]
+    if not HARMLESS[name][0].startswith("!SELECT"):
+        # The same as the last thing that the run did.
+        again = Stage(orders.engine, orders.database)
+        _play(again, [sql for sql in HARMLESS[name] if sql.startswith("!")])
+        assert headline(again.judge(ingest={"exit_code": 1}, targets=["orders"])).severity == "error"
+
+
+def test_rows_that_a_table_which_exists_kept_out_are_a_failure(orders: Stage) -> None:
+    orders.refused("CREATE TABLE orders ENGINE = Memory AS SELECT 'a' AS order_id")
+    orders.send("INSERT INTO orders (order_id) VALUES ('a')")
+    assert headline(orders.judge(ingest={"exit_code": 0}, targets=["orders"])).cause == "server_object_exists"
+
+
+def test_a_log_comment_that_no_statement_carries_blames_no_other_run(orders: Stage) -> None:
+    orders.refused("INSERT INTO orders (nope) VALUES ('a')", log_comment="run 1")
+    said = orders.judge(log_comment="run 2")
+    assert said.verdict == "INCONCLUSIVE", said.message(5)
+    assert "log_comment run 2" in said.message(5)
+    assert headline(orders.judge(log_comment="run 1")).cause == "server_missing_column"
+
+
 def test_row_55_a_retry_that_succeeds_is_a_warning_with_the_count(stage: Stage) -> None:
     for _ in range(3):
         stage.refused("INSERT INTO orders (order_id) VALUES ('a')")
@@ -399,6 +444,45 @@ def test_exit_code_0_without_any_insert_is_not_a_pass(orders: Stage) -> None:
     found = headline(orders.judge(ingest={"exit_code": 0}, targets=["orders"]))
     assert found.cause == "client_no_insert"
     assert "DESCRIBE TABLE orders" in found.actual
+
+
+_TMP = ["CREATE TABLE orders_tmp AS orders", "INSERT INTO orders_tmp (order_id) VALUES ('a')"]
+OTHER_WAYS = {
+    "a swap": [*_TMP, "EXCHANGE TABLES orders_tmp AND orders"],
+    "a new name": [*_TMP, "RENAME TABLE orders TO orders_old, orders_tmp TO orders"],
+    "a partition": [*_TMP, "ALTER TABLE orders_tmp MOVE PARTITION tuple() TO TABLE orders"],
+    "a new table": ["CREATE OR REPLACE TABLE orders ENGINE = Memory AS SELECT 'a' AS order_id, 1 AS tickets"],
+    "an update": ["ALTER TABLE orders UPDATE tickets = 1 WHERE 1"],
+    "a view": [
+        "CREATE TABLE stream (order_id String) ENGINE = Null",
+        "CREATE MATERIALIZED VIEW mv TO orders AS SELECT order_id, toUInt32(1) AS tickets FROM stream",
+        "INSERT INTO stream VALUES ('a')",
+    ],
+    "a buffer": [
+        "CREATE TABLE buffered AS orders ENGINE = Buffer(currentDatabase(), orders, 1, 1, 1, 1, 1, 1, 1)",
+        "INSERT INTO buffered (order_id) VALUES ('a')",
+    ],
+}
+
+
+@pytest.mark.parametrize("way", OTHER_WAYS)
+def test_rows_that_reach_a_target_by_another_way_than_its_insert_are_a_pass(orders: Stage, way: str) -> None:
+    _play(orders, OTHER_WAYS[way])
+    said = orders.judge(ingest={"exit_code": 0}, targets=["orders"])
+    assert said.verdict == "PASS", said.message(5)
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        _TMP,
+        ["ALTER TABLE orders ADD COLUMN city String"],
+        ["CREATE TABLE IF NOT EXISTS orders (a Int8) ENGINE = Memory"],
+    ],
+)
+def test_rows_that_stay_elsewhere_are_no_insert(orders: Stage, statements: list[str]) -> None:
+    _play(orders, statements)
+    assert headline(orders.judge(ingest={"exit_code": 0}, targets=["orders"])).cause == "client_no_insert"
 
 
 def test_row_14_an_asynchronous_insert_that_failed_later(server, orders: Stage) -> None:

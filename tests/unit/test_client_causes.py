@@ -125,6 +125,24 @@ OTHER_TEAMS = [
     (FILE.replace('open("/app/config.yml")', 'os.environ["TOKEN"]') + "KeyError: 'TOKEN'", "config_env_file", "TOKEN"),
     (FILE.replace('open("/app/config.yml")', 'row["SKU_ID"]') + "KeyError: 'SKU_ID'", "client_key_error", "SKU_ID"),
     (FILE + "KeyError: \"['b'] not in index\"", "client_key_error", "b"),
+    (FILE.replace('open("', 'json.load(open("') + "json.decoder.JSONDecodeError: Expecting value: line 1 column 1",
+     "client_exception", None),
+    # An announcement, with the error itself on the next line.
+    ("Encountered an error:\nCompilation Error in model orders", "client_exception", None),
+    ("Error while loading:\nKeyError: 'sku'", "client_key_error", "sku"),
+    # What Python raises while it clears objects away ends nothing.
+    (TRACEBACK + "KeyError: 'a'\nException ignored in: <function Client.__del__ at 0x7f>\n"
+     + FILE + "AttributeError: 'NoneType' object has no attribute 'close'", "client_key_error", "a"),
+    # zap's console, with its own stack.
+    ("2026-11-23T04:00:00Z\tERROR\tl/main.go:31\tload failed\t{\"error\": \"'sku'\"}", "client_key_error", "sku"),
+    # log4j's place of a record is no address.
+    ("ERROR Task threw (org.apache.kafka.connect.runtime.WorkerTask:212)\norg.apache.kafka.connect.errors."
+     "ConnectException: Tolerance exceeded\n\tat org.apache.kafka.X.y(X.java:1)\nCaused by: com.fasterxml.jackson.core."
+     "JsonParseException: Unrecognized token 'abc'\n\tat com.fasterxml.X.y(X.java:2)", "source_bad_payload", None),
+    ("2026/11/23 04:00:01 read tcp 172.18.0.3:5000->172.18.0.2:9000: i/o timeout", "client_socket_timeout", None),
+    ("2026/11/23 04:00:01 clickhouse: [ping] EOF", "client_connection_lost", None),
+    ("Can't locate DBI.pm in @INC (you may need to install the DBI module)", "client_missing_module", "DBI"),
+    ("wget: unable to resolve host address 'ch-zakaz'", "client_unknown_host", "ch-zakaz"),
     # Records that do not fit a model.
     ("decode: json: cannot unmarshal string into Go struct field Order.price of type float64", "source_bad_payload",
      "Order.price"),
@@ -136,6 +154,17 @@ OTHER_TEAMS = [
     ("ERROR clickhouse [AppendRow]: (tickets_sold UInt32) converting int64 to UInt32 is unsupported",
      "client_serialization", "tickets_sold"),
     ("FATAL [handshake] unexpected packet [72] from server", "client_wrong_protocol", "ch-zakaz:8123"),
+    # A missing key as other languages put it, and words before a quoted value that say something themselves.
+    ("ERROR Unexpected ClickHouse error: key not found: \"sku\"", "client_key_error", "sku"),
+    ("ERROR Unexpected ClickHouse error: The given key 'sku' was not present in the dictionary.", "client_key_error",
+     "sku"),
+    ("ERROR insert failed: Undefined array key \"sku\"", "client_key_error", "sku"),
+    ("ERROR load failed: orders: 'sku'", "client_key_error", "sku"),
+    ("ERROR insert failed: Invalid isoformat string: '2026-13-01'", "client_exception", None),
+    ("ERROR insert failed: For input string: \"12,5\"", "client_exception", None),
+    ("ProxyError: HTTPSConnectionPool(host='shop.example', port=443): Max retries exceeded with url: /api (Caused by "
+     "ProxyError('Unable to connect to proxy', OSError('Tunnel connection failed: 407 Proxy Authentication')))",
+     "client_unreachable", "HTTPS_PROXY"),
     # Addresses that are neither the API nor ClickHouse.
     ("ERROR HTTPSConnectionPool(host='hooks.slack.com', port=443): [Errno 111] Connection refused",
      "client_unreachable", "hooks.slack.com"),
@@ -154,10 +183,87 @@ def test_logs_of_other_teams_name_cause_and_object(tmp_path: Path, log: str, exp
     assert finding.next_step
 
 
+PLACE = "/app/l.py:12"
+FRAMES = [{"filename": "/app/l.py", "lineno": 12, "function": "load"}]
+JSON_RECORDS: list[dict[str, Any]] = [
+    {"text": "x\n", "record": {"level": {"name": "ERROR", "no": 40}, "message": "load failed: 'sku'",
+                               "exception": None, "time": {"repr": "2026-11-23 04:00:00"}}},
+    {"record": {"level": {"name": "ERROR"}, "message": "failed", "exception": {"type": "KeyError", "value": "'sku'"}}},
+    {"timestamp": "2026-11-23T04:00:00Z", "level": "ERROR", "fields": {"message": "load failed: 'sku'"}},
+    {"version": "1.1", "short_message": "load failed: 'sku'", "level": 3},
+    {"MESSAGE": "load failed: 'sku'", "PRIORITY": "3"},
+    {"LogLevel": "Error", "Category": "Loader", "Message": "load failed: 'sku'", "State": {}},
+    {"Level": "Error", "MessageTemplate": "load failed: {Key}", "RenderedMessage": "load failed: 'sku'"},
+    {"severity": "ERROR", "jsonPayload": {"message": "load failed: 'sku'"}},
+    {"severity": "ERROR", "textPayload": "load failed: 'sku'"},
+    {"SeverityText": "ERROR", "SeverityNumber": 17, "Body": "load failed: 'sku'"},
+    {"severityText": "ERROR", "body": {"stringValue": "load failed: 'sku'"}},
+    {"message": "load failed: 'sku'", "level": 400, "level_name": "ERROR", "channel": "app"},
+    {"msg": "load failed", "err": "'sku'"},
+    {"status": "error", "message": "load failed: 'sku'", "rows": 0},
+    {"success": False, "message": "load failed: 'sku'"},
+    {"errorType": "KeyError", "errorMessage": "'sku'", "stackTrace": ['  File "/app/l.py", line 12, in load\n    x']},
+    {"level": "error", "message": "failed", "exception": {"type": "KeyError", "value": "'sku'",
+                                                          "stacktrace": {"frames": FRAMES}}},
+    {"level": "error", "message": "failed", "exception": {"values": [{"type": "KeyError", "value": "'sku'",
+                                                                     "stacktrace": {"frames": FRAMES}}]}},
+    {"level": "ERROR", "message": "failed", "thrown": {"name": "app.KeyError", "message": "'sku'", "extendedStackTrace":
+        [{"class": "app.Load", "method": "row", "file": "/app/l.py", "line": 12}]}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("record", JSON_RECORDS)
+def test_json_records_of_other_loggers_are_read(tmp_path: Path, record: dict[str, Any]) -> None:
+    text = json.dumps(record)
+    finding = cause(tmp_path, f"start\n{text}\n")
+    assert (finding.cause, finding.object) == ("client_key_error", "sku")
+    if "/app/l.py" in text:
+        assert finding.evidence["location"].startswith(PLACE)
+
+
+QUIET_RECORDS: list[dict[str, Any]] = [
+    {"text": "0 failed\n", "record": {"level": {"name": "INFO", "no": 20}, "message": "error table loaded"}},
+    {"timestamp": "2026-11-23T04:00:00Z", "level": "INFO", "fields": {"message": "failed rows: 0"}},
+    {"version": "1.1", "short_message": "table failed_orders loaded", "level": 6},
+    {"MESSAGE": "table failed_orders loaded", "PRIORITY": "6"},
+    {"LogLevel": "Information", "Message": "table failed_orders loaded"},
+    {"message": "table failed_orders loaded", "level": 200, "level_name": "INFO", "channel": "app"},
+    {"msg": "done", "err": None}, {"msg": "done", "error": "none"}, {"success": True, "message": "ok"},
+    {"SeverityText": "INFO", "Body": "no failure"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("record", QUIET_RECORDS)
+def test_healthy_json_records_of_other_loggers_are_no_finding(tmp_path: Path, record: dict[str, Any]) -> None:
+    for code in (0, None):
+        assert findings(tmp_path, f"start\n{json.dumps(record)}\n", exit_code=code) == []
+
+
 def test_the_text_of_a_well_known_exception_is_explained(tmp_path: Path) -> None:
     finding = cause(tmp_path, "ERROR list index out of range\n")
     assert "IndexError" in finding.headline
     assert "fewer elements" in (finding.next_step or "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Index 3 out of bounds for length 3", "runtime error: index out of range [3] with length 3",
+        "index out of bounds: the len is 3 but the index is 3", "Index was outside the bounds of the array.",
+        "runtime error: invalid memory address or nil pointer dereference", "assignment to entry in nil map",
+        "undefined method `[]' for nil:NilClass", "Object reference not set to an instance of an object.",
+        "called `Option::unwrap()` on a `None` value", 'Cannot invoke "String.length()" because "s" is null',
+        'Attempt to read property "id" on null', "No value present", 'For input string: "12,5"',
+        "Input string was not in a correct format.", 'strconv.Atoi: parsing "x": invalid syntax',
+        "invalid digit found in string", "cannot convert float NaN to integer",
+        "object of type 'NoneType' has no len()", "Invalid isoformat string: '2026-13-01'",
+    ],
+)  # fmt: skip
+def test_the_code_is_blamed_for_its_own_exception_under_any_wrapper(tmp_path: Path, text: str) -> None:
+    for wrapper in ("Unexpected ClickHouse error", "DB error", "insert failed"):
+        finding = cause(tmp_path, f"INFO start\nERROR {wrapper}: {text}\n")
+        assert finding.cause == "client_exception"
+        assert "own code failed" in finding.headline
 
 
 def test_an_ingest_with_other_names_for_its_variables_is_told_its_own(tmp_path: Path) -> None:
@@ -178,6 +284,8 @@ def test_an_exception_that_nobody_caught_explains_its_abort(tmp_path: Path) -> N
     dump = 'Fatal Python error: Segmentation fault\n\nCurrent thread:\n  File "/a.py", line 3 in x\n'
     assert "/a.py:3 in x" in cause(tmp_path, dump, exit_code=139).headline
     assert cause(tmp_path, "INFO x\n", exit_code=-9).cause == "client_killed"
+    aborted = "terminate called after throwing an instance of 'std::out_of_range'\n  what():  map::at\n"
+    assert "map::at" in cause(tmp_path, aborted, exit_code=134).headline
     heap = "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory\n"
     assert cause(tmp_path, heap, exit_code=134).cause == "client_killed_memory"
     shell = "/app/run.sh: line 2: clickhouse-client: command not found\n"
@@ -187,6 +295,8 @@ def test_an_exception_that_nobody_caught_explains_its_abort(tmp_path: Path) -> N
 HEALTHY = [
     "show 'Cannot Stop' loaded: 5 seats", "loaded customer: Failure Ltd", "Fatal Attraction: 12 tickets",
     "SELECT count() FROM events WHERE type = 'exception'", "event 12 not found in dim_events, inserting",
+    "event 'Traceback (most recent call last)' loaded", "Errors:\nnone", "| errors | 0 |", "Log level: ERROR",
+    "LOG_LEVEL=error",
     "retry_on_error=true", "open /app/src/errors.py", "error handling enabled", "Completed with 0 errors",
 ]  # fmt: skip
 
@@ -233,6 +343,11 @@ def test_what_the_server_reported_silences_the_echo_of_it(tmp_path: Path) -> Non
         "ERROR Code: 60.\nDB::Exception: Table zakaz.x does not exist. Stack trace:\n\n0. ? @ 0x1\nERROR job failed\n"
     )
     assert findings(tmp_path, text) == []
+
+
+def test_an_abort_after_an_answer_of_the_server_is_no_crash(tmp_path: Path) -> None:
+    text = "Unhandled exception. ServerException: Code: 60. DB::Exception: Table zakaz.x does not exist.\n"
+    assert findings(tmp_path, text + "   at P.Main() in /src/P.cs:line 5\n", exit_code=134) == []
 
 
 def test_a_docker_logs_copy_reads_the_same(tmp_path: Path) -> None:
