@@ -20,6 +20,7 @@ _CAUSE_BY_CODE = {
     16: "server_missing_column",
     47: "server_missing_column",
     10: "server_missing_column",
+    8: "server_missing_column",
     53: "server_type_mismatch",
     70: "server_type_mismatch",
     20: "server_column_count",

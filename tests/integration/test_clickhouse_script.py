@@ -566,11 +566,20 @@ def test_a_view_that_was_there_with_other_columns(run: Run) -> None:
     assert only(run(union.format(4))).actual == "its SELECT is another one"
 
 
-def test_an_older_table_is_named_as_the_reason_of_the_statement_that_fails(run: Run, database: str) -> None:
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "VIEW by_city AS SELECT city FROM orders",
+        "MATERIALIZED VIEW filled TO orders AS SELECT '' AS city FROM numbers(1)",
+    ],
+)
+def test_an_older_table_is_named_as_the_reason_of_the_statement_that_fails(
+    run: Run, database: str, statement: str
+) -> None:
     run("CREATE TABLE orders (id UInt64) ENGINE = MergeTree ORDER BY id")
     outcome = run(
         "CREATE TABLE IF NOT EXISTS orders (id UInt64, city String) ENGINE = MergeTree ORDER BY id;\n"
-        "CREATE VIEW by_city AS SELECT city FROM orders"
+        f"CREATE {statement}"
     )
     refusal = next(finding for finding in outcome.findings if finding.severity == "error")
     assert refusal.cause == "server_missing_column"
