@@ -112,13 +112,15 @@ def test_no_password_or_token_stands_in_a_tracked_inventory():
                 assert "{{" in value or value.strip() in ("", ">-"), f"{path.name}: {name}"
 
 
+NAMES = runpy.run_path(str(ROOT / "roles/run_context/filter_plugins/variable_names.py"))
+
+
 @pytest.fixture(scope="module")
 def unread() -> Callable[..., dict[str, dict[str, str]]]:
     """The filter of role run_context, with what the role tells it."""
     role = ROOT / "roles/run_context"
     names = read(role / "vars/main.yml")
-    unread_variables = runpy.run_path(str(role / "filter_plugins/variable_names.py"))["unread_variables"]
-    return lambda *given: unread_variables(
+    return lambda *given: NAMES["unread_variables"](
         given, str(ROOT / "roles"), names["_run_context_shared"] + names["_run_context_facts"]
     )
 
@@ -156,3 +158,16 @@ def test_no_name_that_this_project_uses_itself_is_told(unread):
     names |= set(re.findall(r"^ +(run_context_\w+):", facts, re.MULTILINE))
     assert len(names) > 100
     assert unread(*names) == {"misspelt": {}, "unknown": {}}
+
+
+def test_a_misspelt_tag_is_told_from_a_tag_of_ones_own():
+    misspelt_tags, roles = NAMES["misspelt_tags"], str(ROOT / "roles")
+    assert misspelt_tags(["verify_dta", "verify-data", "schema_aply", "clickhouse_rest"], roles) == {
+        "verify_dta": "verify_data",
+        "verify-data": "verify_data",
+        "schema_aply": "schema_apply",
+        "clickhouse_rest": "clickhouse_reset",
+    }
+    own = re.findall(r"tags: \[?([\w, -]+)", (ROOT / "verify.yml").read_text(encoding="utf-8"))
+    assert {"query_logging_off", "molecule-idempotence-notest"} < set(", ".join(own).split(", "))
+    assert misspelt_tags([*", ".join(own).split(", "), "all", "tagged", "nightly"], roles) == {}
