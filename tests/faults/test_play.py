@@ -214,7 +214,10 @@ def test_from_another_folder_the_play_says_where_to_run_it(tmp_path):
         ({"clickhouse_database": "za kaz"}, "expected letters, digits and underscores"),
         ({"clickhouse_user": ""}, "run_context_login_user is empty"),
         ({"clickhouse_reset_wait_seconds": 0}, "error [config_variable] clickhouse_reset_wait_seconds is 0"),
-        ({"clickhouse_reset_mode": "kepp"}, "clickhouse_reset failed error [config_variable] Validation of arguments"),
+        (
+            {"clickhouse_reset_mode": "kepp"},
+            "clickhouse_reset failed findings: 1 error(s), 0 warning(s) error [config_variable] Validation",
+        ),
         (
             {
                 "qtickets_ingest_env_managed": False,
