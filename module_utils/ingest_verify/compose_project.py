@@ -14,6 +14,7 @@ from typing import Any
 
 from . import docker_cli
 from .docker_cli import DockerError
+from .env_file import parse_env
 from .findings import Finding
 
 # The names Compose itself looks for; it would go on looking in parent folders, where another project may lie.
@@ -140,10 +141,11 @@ def read_project(directory: str, service: str, files: Sequence[str] = ()) -> Pro
         raise ProjectError(
             "compose_missing",
             f"No compose file in {folder}: expected {' or '.join(missing)}, found none. "
-            "Set clickhouse_reset_project_dir (or clickhouse_reset_files).",
+            f"Set clickhouse_reset_project_dir (or clickhouse_reset_files{_named_elsewhere(folder)}).",
         )
     try:
-        text = docker_cli.run([*compose_arguments(folder, files), "config", "--format", "json"])
+        # In its folder: names in COMPOSE_FILE, which may stand in its .env, are relative to where Compose runs.
+        text = docker_cli.run([*compose_arguments(folder, files), "config", "--format", "json"], folder=folder)
         config = json.loads(text)
     except DockerError as error:
         reason = str(error).split("failed: ", 1)[-1]
@@ -166,10 +168,18 @@ def read_project(directory: str, service: str, files: Sequence[str] = ()) -> Pro
     return project
 
 
+def _named_elsewhere(folder: Path) -> str:
+    """The value for clickhouse_reset_files where COMPOSE_FILE, in the environment or the .env, names other files."""
+    settings = folder / ".env"
+    values = parse_env(settings.read_bytes(), str(settings)).values if os.access(settings, os.R_OK) else {}
+    names = (os.environ.get("COMPOSE_FILE") or values.get("COMPOSE_FILE", "")).strip("\"'")
+    return f": [{', '.join(names.split(':'))}], as COMPOSE_FILE says" if names else ""
+
+
 def _profiles_hint(folder: Path, files: Sequence[str]) -> str:
     """A service of a profile that is not active is not among the project's services."""
     with contextlib.suppress(DockerError):
-        profiles = docker_cli.run([*compose_arguments(folder, files), "config", "--profiles"]).split()
+        profiles = docker_cli.run([*compose_arguments(folder, files), "config", "--profiles"], folder=folder).split()
         if profiles:
             return (
                 f", or, where it belongs to a profile ({', '.join(profiles)}), "
@@ -182,8 +192,8 @@ def _project_from_config(folder: Path, config: Mapping[str, Any], service: str) 
     entry = config["services"][service]
     networks = config.get("networks") or {}
     volumes = config.get("volumes") or {}
-    host_network = entry.get("network_mode") == HOST_NETWORK
-    used = [] if host_network else list(entry.get("networks") or {"default": None})
+    mode = entry.get("network_mode")
+    used = [] if mode else list(entry.get("networks") or {"default": None})
     stores = {}
     for mount in entry.get("volumes") or []:
         kind, source = mount.get("type"), mount.get("source")
@@ -209,7 +219,7 @@ def _project_from_config(folder: Path, config: Mapping[str, Any], service: str) 
         container=entry.get("container_name") or f"{config['name']}-{service}-1",
         image=entry.get("image") or f"{config['name']}-{service}",
         builds=bool(entry.get("build")),
-        networks=[HOST_NETWORK] if host_network else [network_name(key) for key in used],
+        networks=[mode] if mode else [network_name(key) for key in used],
         external_networks=[network_name(key) for key in used if (networks.get(key) or {}).get("external")],
         ports=ports,
         stores=stores,
@@ -314,6 +324,17 @@ def _owner(info: Mapping[str, Any]) -> str | None:
 
 def _network_problems(project: Project, network: str) -> list[ProjectError]:
     found = []
+    # What else `network_mode` may say, none of it a network on which containers find each other by name.
+    mode = project.networks[0]
+    if mode in ("bridge", "none") or mode.partition(":")[0] in ("service", "container"):
+        return [
+            ProjectError(
+                "network_missing",
+                f"Service {project.service!r} has network_mode {mode!r}, in which other containers cannot reach it by "
+                "its name: let it be on a network (in a second compose file that clickhouse_reset_files names too: "
+                "network_mode: !reset null), or on the host's (network_mode: host).",
+            )
+        ]
     if network not in project.networks:
         found.append(
             ProjectError(
@@ -414,7 +435,17 @@ def _listening_process(port: int) -> tuple[int, str] | None:
 def _store_problems(project: Project, data_targets: Sequence[str]) -> list[ProjectError]:
     found = []
     data = project.stores.get(data_targets[0])
-    if data is None and project.container_info is not None:
+    above = [target for target in project.stores if Path(target) in Path(data_targets[0]).parents]
+    if data is None and above:
+        found.append(
+            ProjectError(
+                "data_in_container",
+                f"Service {project.service!r} keeps its data inside the mount at {above[0]}, which holds more than "
+                f"that: mount a folder or volume at {data_targets[0]} itself, or run with "
+                "-e clickhouse_reset_mode=keep.",
+            )
+        )
+    elif data is None and project.container_info is not None:
         found.append(
             ProjectError(
                 "data_in_container",

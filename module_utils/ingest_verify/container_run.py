@@ -127,6 +127,13 @@ def run_container(
     run at the same time: two loads of one job spoil each other.
     Raises NotStarted when image, network or name do not allow it, DockerError when Docker is not usable.
     """
+    for option in options:
+        if option.partition("=")[0] in ("--name", "--restart"):
+            raise NotStarted(
+                "not_created",
+                f"The option {option} cannot be given: it is one run under a name of its own "
+                "(qtickets_ingest_container_prefix). Take it out of qtickets_ingest_container_options.",
+            )
     image_info = _preflight(name, image, [network, *extra_networks], env_file)
     _refuse_second_run(alone_as)
     values = {**(parse_env(env_file.read_bytes(), str(env_file)).values if env_file else {}), **(env or {})}
@@ -262,7 +269,7 @@ def _add_files(
             if not any(found == path or found.startswith(f"{path.rstrip('/')}/") for found in files):
                 missing = f"[the ingest left no {path} in its container]\n".encode()
                 append_log(log_file, io.BytesIO(missing), secrets)
-    return read_client_log(log_file).outcome
+    return read_client_log(log_file, captured=True).outcome
 
 
 @contextlib.contextmanager

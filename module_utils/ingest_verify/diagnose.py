@@ -176,7 +176,7 @@ def diagnose(query: Query, execute_marker: Callable[[str], None], request: Reque
 def diagnose_log(request: Request, reason: str) -> Diagnosis:
     """Judge by the client's log alone, since the server cannot be asked for this `reason` (one sentence)."""
     result = Diagnosis()
-    log = read_client_log(request.client_log) if request.client_log else None
+    log = _client_log(request)
     if log is not None:
         result.findings = client_findings(log, request.ingest or {})
         served = [error for error in log.errors if error.server_code is not None]
@@ -228,6 +228,11 @@ def _log_only_finding(error: ClientError, request: Request) -> Finding:
     return finding
 
 
+def _client_log(request: Request) -> ClientLog | None:
+    """The client's log; that of a run of ours was captured by us."""
+    return read_client_log(request.client_log, captured=request.ingest is not None) if request.client_log else None
+
+
 class _Diagnoser:
     def __init__(self, query: Query, execute_marker: Callable[[str], None], request: Request) -> None:
         self.request = request
@@ -235,7 +240,7 @@ class _Diagnoser:
         self.evidence = Evidence(query, request.cluster)
         self.catalog = Catalog(self.evidence)
         self.result = Diagnosis()
-        self.log = read_client_log(request.client_log) if request.client_log else None
+        self.log = _client_log(request)
         self.client_text = "\n".join(error.text for error in self.log.errors) if self.log else ""
         self.ingest = {"database": request.database, **(request.ingest or {})}
 

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 # A healthy engine answers these calls in well under a second; past this it hangs.
@@ -51,8 +52,8 @@ def last_lines(text: str, count: int) -> str:
     return "\n".join([line.rstrip() for line in text.splitlines() if line.strip()][-count:])
 
 
-def run(arguments: Sequence[str], *, timeout: float = DEFAULT_TIMEOUT_SECONDS) -> str:
-    """Run `docker <arguments>` and return its standard output.
+def run(arguments: Sequence[str], *, timeout: float = DEFAULT_TIMEOUT_SECONDS, folder: Path | None = None) -> str:
+    """Run `docker <arguments>`, in `folder` if one is given, and return its standard output.
 
     Raises DockerError when docker is missing, refuses, or does not answer within `timeout` seconds.
     """
@@ -70,6 +71,7 @@ def run(arguments: Sequence[str], *, timeout: float = DEFAULT_TIMEOUT_SECONDS) -
             text=True,
             errors="replace",
             timeout=timeout,
+            cwd=folder,
             check=False,
         )
     except subprocess.TimeoutExpired as error:

@@ -78,13 +78,13 @@ class Column:
 
 @dataclass
 class Definition:
-    """Columns in order, the clauses (`engine`, `sorting key`, ...), the SELECT of a view or the body of a function, and
-    `parts`, all that belongs to one column or stands among them (`codec of column a`, `index i`); `complete` when a
-    clause or part that is not among them is known to be absent."""
+    """Columns in order, the clauses (`engine`, `sorting key`, ...), the spellings of a view's SELECT or a function's
+    body, and `parts`, all that belongs to one column or stands among them (`codec of column a`, `index i`); `complete`
+    when a clause or part that is not among them is known to be absent."""
 
     columns: list[Column] = field(default_factory=list)
     clauses: dict[str, str] = field(default_factory=dict)
-    select: str | None = None
+    select: frozenset[str] = frozenset()
     complete: bool = True
     parts: dict[str, str] = field(default_factory=dict)
 
@@ -209,9 +209,12 @@ def _wanted_view(client: Client, statement: Statement, created: Created) -> Defi
         return None
     commented = tokens[-2].upper == "COMMENT" and tokens[-1].kind in ("string", "heredoc")
     select = statement.text_of(start + 1, len(tokens) - 2 if commented else None)
-    has_column_list = any(token.text == "(" and token.depth == 1 for token in tokens[created.rest : created.rest + 1])
-    columns = [] if has_column_list else _described(client, select)
-    return Definition(columns, {}, _normal_select(client, select, created.current_database), complete=False)
+    spellings = _spellings(client, select, created.current_database)
+    if created.rest < len(tokens) and tokens[created.rest].text == "(":
+        named = list(_elements(tokens, created.rest, _closing(tokens, created.rest)))
+        # Names alone are written into the SELECT by the server.
+        return Definition(select=frozenset() if all(len(name) == 1 for name in named) else spellings, complete=False)
+    return Definition(_described(client, select), {}, spellings, complete=False)
 
 
 def _described(client: Client, select: str) -> list[Column]:
@@ -229,7 +232,7 @@ def _plain_definition(client: Client, kind: str, create_query: str) -> Definitio
     tokens = tokenize(sql)
     if kind == "FUNCTION":
         start = next(i for i, token in enumerate(tokens) if token.upper == "AS")
-        return Definition(select=_joined(tokens[start + 1 :]), complete=False)
+        return Definition(select=frozenset([_joined(tokens[start + 1 :])]), complete=False)
     opening = next(i for i, token in enumerate(tokens) if token.text == "(")
     close = _closing(tokens, opening)
     parts = {}
@@ -272,11 +275,18 @@ def _parts(tokens: Sequence[Token]) -> dict[str, str]:
     return found
 
 
-def _normal_select(client: Client, select: str, current_database: str) -> str:
-    """A SELECT in the server's own format. Storing a view, the server puts the current database before each table
-    that the text names without one."""
-    text = text_of(query(client, "SELECT formatQuerySingleLine(%(sql)s) AS sql", {"sql": readable(select)})[0]["sql"])
-    return text.replace("`", "").replace(f"{current_database}.", "").casefold()
+def _spellings(client: Client, select: str, current_database: str) -> frozenset[str]:
+    """A SELECT in the server's own format, and as the server rewrites WITH and UNION before it stores a view, where it
+    can be asked. Storing, it also puts the current database before each table that the text names without one."""
+    formatted = query(client, "SELECT formatQuerySingleLine(%(sql)s) AS sql", {"sql": readable(select)})
+    texts = [text_of(formatted[0]["sql"])]
+    try:
+        rewritten = query(client, Exact(f"EXPLAIN SYNTAX {select}"))
+        texts.append("\n".join(text_of(line) for row in rewritten for line in row.values()))
+    except ServerError:
+        # A parameter without a value, or a table that this login may not read.
+        pass
+    return frozenset(text.replace("`", "").replace(f"{current_database}.", "").casefold() for text in texts)
 
 
 def existing_object(client: Client, created: Created) -> Definition | None:
@@ -320,8 +330,8 @@ def existing_definition(client: Client, database: str, table: str, current_datab
         clauses.setdefault("sorting key", clauses["primary key"])
         if _plain(clauses["primary key"]) == _plain(clauses["sorting key"]):
             del clauses["primary key"]
-    normal = _normal_select(client, select, current_database) if select else None
-    return Definition(_columns(columns), clauses, normal, parts={} if select else _parts(tokens))
+    spellings = _spellings(client, select, current_database) if select else frozenset()
+    return Definition(_columns(columns), clauses, spellings, parts={} if select else _parts(tokens))
 
 
 def _columns(rows: Iterable[dict[str, Any]]) -> list[Column]:
@@ -364,22 +374,32 @@ def _joined(tokens: Sequence[Token]) -> str:
 
 
 def altered_by(statements: Iterable[tuple[Statement, str]]) -> dict[tuple[str, str], set[str]]:
-    """Columns, and clauses by name, that the script's own ALTER TABLE statements touch, by (database, table).
+    """Columns, and clauses by name, that the script's own ALTER TABLE (or CREATE INDEX) touches, by (database, table).
 
     Each statement comes with its current database.
     """
     touched: dict[tuple[str, str], set[str]] = {}
     for statement, current_database in statements:
         tokens = statement.tokens
-        if [token.upper for token in tokens[:2]] != ["ALTER", "TABLE"]:
+        words = [token.upper for token in tokens[:2]]
+        if words == ["ALTER", "TABLE"]:
+            name, position = qualified_name(tokens, _behind_exists(tokens, 2))
+            parts = set(_altered(tokens[position:]))
+        elif words in (["CREATE", "INDEX"], ["DROP", "INDEX"]):
+            index, position = qualified_name(tokens, _behind_exists(tokens, 2))
+            name, _ = qualified_name(tokens, position + 1)
+            parts = {f"index {'.'.join(index)}"}
+        else:
             continue
-        start = 4 if [token.upper for token in tokens[2:4]] == ["IF", "EXISTS"] else 2
-        name, position = qualified_name(tokens, start)
-        if not name:
-            continue
-        names = touched.setdefault((name[0] if len(name) > 1 else current_database, name[-1]), set())
-        names.update(_altered(tokens[position:]))
+        if name:
+            touched.setdefault((name[0] if len(name) > 1 else current_database, name[-1]), set()).update(parts)
     return touched
+
+
+def _behind_exists(tokens: Sequence[Token], position: int) -> int:
+    while position < len(tokens) and tokens[position].upper in ("IF", "NOT", "EXISTS"):
+        position += 1
+    return position
 
 
 def _plain(clause: str) -> str:
@@ -403,10 +423,7 @@ def _altered(tokens: Sequence[Token]) -> Iterable[str]:
         elif following == "QUERY":
             yield "select"
         elif following == "COLUMN" or following in _TABLE_PARTS:
-            position = i + 2
-            while position < len(tokens) and tokens[position].upper in ("IF", "NOT", "EXISTS"):
-                position += 1
-            parts, position = qualified_name(tokens, position)
+            parts, position = qualified_name(tokens, _behind_exists(tokens, i + 2))
             yield ".".join(parts) if following == "COLUMN" else f"{following.lower()} {'.'.join(parts)}"
             if position < len(tokens) and tokens[position].upper == "TO":
                 yield ".".join(qualified_name(tokens, position + 1)[0])
@@ -451,7 +468,7 @@ def compare(wanted: Definition, found: Definition, database: str, table: str, to
             )
     if wanted.complete and found.complete:
         _compare_parts(result, wanted, found, target, touched)
-    if wanted.select and found.select and wanted.select != found.select and "select" not in touched:
+    if wanted.select and found.select and not wanted.select & found.select and "select" not in touched:
         result.add("its SELECT is another one" if wanted.columns or found.columns else "its body is another one")
     return result
 

@@ -66,8 +66,8 @@ def refuse_second_run(artifacts_dir: Path, host: str, own: Mapping[str, int] | N
             data = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
-        process = data.get("process")
-        if data.get("host") == host and process and process != own and _is_alive(process):
+        process = data.get("process") if isinstance(data, dict) else None
+        if process and data.get("host") == host and process != own and _is_alive(process):
             raise LedgerError(
                 f"Another run is at work on {host}: run {data['run_id']}, process {process['pid']}. Two runs at once"
                 " would judge each other's statements and data. Wait until it has ended."
@@ -116,9 +116,12 @@ class Ledger:
         """Read a run's ledger; raises LedgerError when it is absent or damaged."""
         path = artifacts_dir / run_id / LEDGER_NAME
         try:
-            return cls(path.parent, json.loads(path.read_text(encoding="utf-8")))
+            data = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(data, dict) or data.get("run_id") != run_id:
+                raise ValueError("it is not this run's")
         except (OSError, ValueError) as error:
             raise LedgerError(f"The ledger {path} cannot be read: {error}. Start a new run without tags.") from error
+        return cls(path.parent, {"stages": {}, "findings": [], **data})
 
     def record_stage(
         self, stage: str, status: str, data: Mapping[str, Any], findings: Iterable[Mapping[str, Any]]

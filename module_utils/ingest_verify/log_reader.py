@@ -63,11 +63,14 @@ class ClientLog:
     path: str | None = None
 
 
-def read_client_log(path: str | os.PathLike[str], *, max_bytes: int = DEFAULT_MAX_BYTES) -> ClientLog:
+def read_client_log(
+    path: str | os.PathLike[str], *, max_bytes: int = DEFAULT_MAX_BYTES, captured: bool = False
+) -> ClientLog:
     """Read the log at `path`; of more than `max_bytes` only the first and the last half of that are read.
 
     Memory stays at a few chunks of 1 MiB. Encodings: UTF-8 and UTF-16 as a whole, Windows and DOS Cyrillic, KOI8-R and
-    Latin line by line; broken bytes are replaced. Raises LogFileError when there is no readable text file.
+    Latin line by line; broken bytes are replaced. Raises LogFileError when there is no readable text file; what was
+    `captured` from a run may hold anything, and is read as it is.
     """
     name = os.fspath(path)
     try:
@@ -79,7 +82,7 @@ def read_client_log(path: str | os.PathLike[str], *, max_bytes: int = DEFAULT_MA
                 f"A log file is expected at {name}, found a device or pipe: write the log to a file first."
             )
         with open(name, "rb") as stream:
-            return _read(stream, name, status.st_size, max_bytes)
+            return _read(stream, name, status.st_size, max_bytes, captured)
     except FileNotFoundError:
         raise LogFileError(f"No log file at {name}: check the path, or whether the ingest ever started.") from None
     except OSError as error:
@@ -87,9 +90,14 @@ def read_client_log(path: str | os.PathLike[str], *, max_bytes: int = DEFAULT_MA
         raise LogFileError(f"The log file {name} cannot be read ({reason}): check its owner and mode.") from error
 
 
-def _read(stream: BinaryIO, name: str, size: int, max_bytes: int) -> ClientLog:
+def _read(stream: BinaryIO, name: str, size: int, max_bytes: int, captured: bool) -> ClientLog:
     log = ClientLog(path=name)
-    wide = _check_text(stream.read(64 << 10), name)
+    wide = None
+    try:
+        wide = _check_text(stream.read(64 << 10), name)
+    except LogFileError:
+        if not captured:
+            raise
     stream.seek(0)
     parser, tail, seen = ErrorParser(), deque[bytes](maxlen=TAIL_LINES), set[str]()
 

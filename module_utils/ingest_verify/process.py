@@ -131,7 +131,7 @@ def run_process(
         ended=ended.isoformat(timespec="milliseconds"),
         log_file=str(log_file),
         log_bytes=log.written,
-        outcome=read_client_log(log_file).outcome,
+        outcome=read_client_log(log_file, captured=True).outcome,
         explained=explain_exit(code, timed_out=timed_out, oom_killed=oom_killed, timeout_seconds=timeout_seconds),
     )
 

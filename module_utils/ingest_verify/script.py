@@ -481,7 +481,7 @@ class _Run:
     ) -> list[Finding]:
         try:
             wanted = drift.wanted_definition(scratch, statement, created, session)
-            existing = drift.existing_object(self.observer, created)
+            existing = drift.existing_object(scratch, created)
             if wanted is None or existing is None:
                 return []
             difference = drift.compare(wanted, existing, created.database, created.name, touched)
@@ -522,9 +522,8 @@ class _Run:
     def _statement_refusal(self, error: ServerError, statement: Statement) -> Finding:
         line = statement.line + _line_within(statement, error.message)
         name = self.outcome.name
+        error.message = mask_secrets(error.message, secrets_in(statement))
         finding = self._refusal(error, printable(statement), f"{name}:{line}", _object_of(statement))
-        for secret in secrets_in(statement):
-            finding.evidence["exception"] = finding.evidence["exception"].replace(secret, MASK)
         if line != statement.line:
             finding.evidence["statement_location"] = f"{name}:{statement.line}"
         finding.effects = self._effects()

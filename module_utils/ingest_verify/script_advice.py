@@ -14,9 +14,13 @@ _CAUSE_BY_CODE = {
     81: "server_missing_database",
     57: "server_object_exists",
     82: "server_object_exists",
+    493: "server_object_exists",
+    609: "server_object_exists",
+    670: "server_object_exists",
     16: "server_missing_column",
     47: "server_missing_column",
     10: "server_missing_column",
+    8: "server_missing_column",
     53: "server_type_mismatch",
     70: "server_type_mismatch",
     20: "server_column_count",
@@ -36,6 +40,23 @@ _GRANT = re.compile(r"have (?:the )?grant (?:for )?(.+?)(?: WITH GRANT OPTION)?\
 _SETTING_LIKE = re.compile(r"\b[a-z][a-z0-9]*(?:_[a-z0-9]+)+\b")
 _MEANT = re.compile(r"\b[Mm]aybe you meant:? \[?[`'\"]?([\w.]+)")
 _NOT_LATIN_NAME = re.compile(r"^Unrecognized token: .*failed at position \d+ \(([^\x00-\x7f])")
+_SET_TO = re.compile(r"set setting '(\w+)' to ('\w+')")
+# What a file that was applied before meets again: what it added is there, what it took away is not.
+_ADDED = re.compile(r"^Cannot add (\w+) .*already exists")
+_TAKES_AWAY = (
+    (
+        re.compile(r"(DROP|DETACH|TRUNCATE|RENAME)\s+(\w+(?:\s+(?:COLLECTION|PROFILE|POLICY))?)", re.IGNORECASE),
+        re.compile(r"(?:does not|doesn't) exist|[Tt]here is no |Cannot find "),
+    ),
+    (
+        re.compile(
+            r"ALTER\s+TABLE\b.*?\b(DROP|RENAME|CLEAR|MODIFY|COMMENT)\s+(COLUMN|INDEX|PROJECTION|CONSTRAINT)\b",
+            re.IGNORECASE | re.DOTALL,
+        ),
+        re.compile(r"Cannot find \w+ .* to \w+|There is no projection "),
+    ),
+)
+_MAKES_TABLE = re.compile(r"(?:CREATE|ATTACH)\s+(?:\w+\s+)*?TABLE\b", re.IGNORECASE)
 # Whatever the code: a listed row does not fit the table.
 _IN_VALUES = "While executing ValuesBlockInputFormat"
 
@@ -86,6 +107,8 @@ def cause_of(error: ServerError) -> str:
     """The cause class of a refusal."""
     if _IN_VALUES in error.message:
         return "server_type_mismatch"
+    if _added(error):
+        return "server_object_exists"
     return _CAUSE_BY_CODE.get(error.code, _OTHER_CAUSE)
 
 
@@ -103,6 +126,10 @@ def advice(client: Client, error: ServerError, location: str, version: str, logi
         return step, side
     if _IN_VALUES in error.message:
         return f"Correct the row that the message names, in VALUES at {location}.", side
+    if wanted := _SET_TO.search(error.message):
+        return f"Add SETTINGS {wanted[1]} = {wanted[2]} to the table at {location}.", side
+    if step := _applied_before(error, location):
+        return step, side
     if error.code in (170, 701):
         return _no_cluster(client, location), "server"
     if error.code in _SERVER_LACKS:
@@ -115,6 +142,25 @@ def advice(client: Client, error: ServerError, location: str, version: str, logi
     if meant := _MEANT.search(error.message):
         return f"Is {meant[1].rstrip('.')} meant? {(step or _GENERAL).format_map(values)}", side
     return (step or _GENERAL).format_map(values), side
+
+
+def _added(error: ServerError) -> str | None:
+    """What a statement other than a CREATE TABLE would have added to a table that has one of this name."""
+    match = _ADDED.search(error.message)
+    return match[1].upper() if match and not _MAKES_TABLE.match(error.sql or "") else None
+
+
+def _applied_before(error: ServerError, location: str) -> str | None:
+    """The step for a statement that goes through only once."""
+    sql = error.sql or ""
+    if added := _added(error):
+        verb = "CREATE" if sql.upper().startswith("CREATE") else "ADD"
+        return f"Write {verb} {added} IF NOT EXISTS at {location}."
+    for statement, refusal in _TAKES_AWAY:
+        if (match := statement.match(sql)) and refusal.search(error.message):
+            verb = " ".join(f"{match[1]} {match[2]}".upper().split())
+            return f"Write {verb} IF EXISTS at {location} if an earlier run of the file did it, else correct the name."
+    return None
 
 
 def unusable_setting(client: Client, settings: Mapping[str, str]) -> tuple[str, str, str] | None:

@@ -151,6 +151,35 @@ def test_a_service_of_a_profile_is_told_from_a_wrong_name(project, monkeypatch):
     assert read_project(str(project.folder), "server").image == "x"
 
 
+def test_the_files_that_the_projects_own_settings_name_are_read(project, monkeypatch):
+    """COMPOSE_FILE stands in many an .env; its names are relative to the project, wherever the play runs."""
+    (project.folder / "prod.yml").write_text("services: {server: {image: other}}")
+    (project.folder / ".env").write_text("COMPOSE_FILE=docker-compose.yml:prod.yml\n")
+    monkeypatch.chdir("/")
+    assert read_project(str(project.folder), "server").image == "other"
+    (project.folder / "docker-compose.yml").rename(project.folder / "base.yml")
+    (project.folder / ".env").write_text("COMPOSE_FILE=base.yml:prod.yml\n")
+    with pytest.raises(ProjectError, match=r"clickhouse_reset_files: \[base.yml, prod.yml\]") as raised:
+        read_project(str(project.folder), "server")
+    assert raised.value.kind == "compose_missing"
+    assert read_project(str(project.folder), "server", ["base.yml", "prod.yml"]).image == "other"
+    (project.folder / ".env").unlink()
+
+
+@pytest.mark.parametrize("mode", ["bridge", "none", "service:gate"])
+def test_a_server_that_others_cannot_find_by_its_name_is_refused_beforehand(project, mode):
+    server = f"{{image: x, network_mode: '{mode}', container_name: {project.container}}}"
+    (project.folder / "docker-compose.yml").write_text(f"services: {{server: {server}, gate: {{image: y}}}}")
+    assert f"network_mode '{mode}'" in found(project, network=mode)["network_missing"]
+
+
+def test_data_inside_a_larger_mount_is_refused_beforehand(project):
+    compose = project.folder / "docker-compose.yml"
+    compose.write_text(compose.read_text().replace(":/var/lib/clickhouse", ":/var/lib"))
+    assert "inside the mount at /var/lib, which" in found(project)["data_in_container"]
+    assert found(project, reset=False) == {}
+
+
 def test_a_server_on_the_hosts_network_has_the_hosts_ports(project):
     compose = project.folder / "docker-compose.yml"
     compose.write_text(

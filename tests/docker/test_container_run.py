@@ -105,6 +105,10 @@ def test_what_does_not_let_a_container_start_is_one_sentence(run, base_image):
     assert raised.value.kind == "network_missing"
     with pytest.raises(NotStarted, match="image 'no-such-image:1' is not on this host"):
         run("true", image="no-such-image:1")
+    # Under another name nobody would remove it, restarted again and again nobody would see it end.
+    for option in (f"--name={run.name}-other", "--restart=always"):
+        with pytest.raises(NotStarted, match=f"{option} cannot be given"):
+            run("true", options=[option])
     docker("create", "--name", run.name, base_image, "true")
     with pytest.raises(NotStarted, match=f"docker rm -f {run.name}"):
         run("true")

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -169,6 +174,13 @@ def test_logging_that_is_off_is_turned_on_proven_and_turned_off_again(site, heal
         assert played.status == 0, played.output[-4000:]
         assert played.report["evidence"]["proven"]
         assert "<log_queries>1</log_queries>" in ours.read_text()
+        nothing = site.play("--tags", "verify")
+        assert nothing.status != 0
+        assert "no stage has the tag(s) verify" in " ".join(nothing.output.split())
+        # It is wanted after a failed run above all.
+        ledger = next(reversed(site.reports())).with_name("run.json")
+        failed = {"stage": "verify_data", "severity": "error", "cause": "data_empty", "headline": "nothing there"}
+        ledger.write_text(json.dumps(json.loads(ledger.read_text()) | {"findings": [failed]}))
         off = site.play("--tags", "query_logging_off")
         assert off.status == 0, off.output[-4000:]
         assert not ours.exists()
@@ -185,12 +197,29 @@ def test_without_an_inventory_the_play_says_what_to_give(site):
     assert "-i local" in played.output
 
 
+def test_from_another_folder_the_play_says_where_to_run_it(tmp_path):
+    play = [
+        str(Path(sys.executable).with_name("ansible-playbook")),
+        str(ROOT / "verify.yml"),
+        "-i",
+        str(ROOT / "local"),
+    ]
+    bare = {key: value for key, value in os.environ.items() if key != "ANSIBLE_CONFIG"}
+    done = subprocess.run(play, cwd=tmp_path, env=bare, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0
+    assert f"(cd {ROOT})" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
         ({"clickhouse_database": "za kaz"}, "expected letters, digits and underscores"),
         ({"clickhouse_user": ""}, "run_context_login_user is empty"),
         ({"clickhouse_reset_wait_seconds": 0}, "error [config_variable] clickhouse_reset_wait_seconds is 0"),
+        (
+            {"clickhouse_reset_mode": "kepp"},
+            "clickhouse_reset failed findings: 1 error(s), 0 warning(s) error [config_variable] Validation",
+        ),
         (
             {
                 "qtickets_ingest_env_managed": False,
@@ -207,6 +236,15 @@ def test_a_bad_variable_is_refused_in_one_sentence_before_anything_changes(site,
     assert played.status != 0
     assert said in " ".join(played.output.split())
     assert site.client().execute(f"SELECT count() FROM zakaz.{ORDERS}") == rows
+
+
+def test_what_stopped_the_ingest_before_it_ran_is_still_said_after_a_diagnosis(site, healthy):
+    tags = "clickhouse_reset,qtickets_ingest"
+    refused = site.play("--tags", tags, clickhouse_reset_mode="keep", qtickets_ingest_timeout_seconds=0)
+    assert refused.headline["cause"] == "config_variable"
+    looked = site.play("--tags", "run_diagnosis")
+    assert looked.status != 0
+    assert looked.headline == refused.headline
 
 
 def test_tables_are_never_moved_aside_without_a_confirmation(site, healthy):

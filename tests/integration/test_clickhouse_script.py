@@ -274,6 +274,9 @@ def test_names_cause_and_line(run: Run, text: str, cause: str, code_name: str, l
     assert finding.next_step
 
 
+KEYED = "CREATE TABLE t (a Int8, b Int8, INDEX i b TYPE minmax) ENGINE = MergeTree ORDER BY a;"
+
+
 @pytest.mark.parametrize(
     ("text", "side", "step"),
     [
@@ -304,6 +307,21 @@ def test_names_cause_and_line(run: Run, text: str, cause: str, code_name: str, l
         ("CREATE TABLE таблица (a Int8) ENGINE = Memory", "schema file", "into backquotes"),
         ("CREATE TABLE t (a Sting) ENGINE = Memory", "schema file", "Is String meant? Correct schema.sql:1"),
         ("SELECT throwIf(1, 'not so')", "schema file", "the file's own check"),
+        (
+            "CREATE TABLE t (a Int8, PROJECTION p (SELECT a ORDER BY a)) ENGINE = ReplacingMergeTree ORDER BY a",
+            "schema file",
+            "Add SETTINGS deduplicate_merge_projection_mode = 'drop'",
+        ),
+        # What goes through once only.
+        (f"{KEYED} ALTER TABLE t ADD COLUMN b Int8", "schema file", "Write ADD COLUMN IF NOT EXISTS at schema.sql:1"),
+        (f"{KEYED} ALTER TABLE t ADD INDEX i b TYPE minmax", "schema file", "Write ADD INDEX IF NOT EXISTS"),
+        (f"{KEYED} CREATE INDEX i ON t (b) TYPE minmax", "schema file", "Write CREATE INDEX IF NOT EXISTS"),
+        (f"{KEYED} ALTER TABLE t DROP COLUMN c", "schema file", "Write DROP COLUMN IF EXISTS at schema.sql:1"),
+        (f"{KEYED} ALTER TABLE t RENAME COLUMN c TO d", "schema file", "Write RENAME COLUMN IF EXISTS"),
+        ("ALTER TABLE t RENAME COLUMN c TO d", "schema file", "Create the table before"),
+        ("RENAME TABLE t TO u", "schema file", "Write RENAME TABLE IF EXISTS"),
+        ("DROP NAMED COLLECTION c", "schema file", "Write DROP NAMED COLLECTION IF EXISTS"),
+        ("CREATE TABLE t (a Int8, a Int8) ENGINE = Memory", "schema file", "Correct schema.sql:1"),
     ],
 )
 def test_the_next_step_is_one_that_helps(run: Run, text: str, side: str, step: str) -> None:
@@ -349,6 +367,8 @@ def test_no_connection_and_wrong_password(run: Run) -> None:
     [
         "CREATE TABLE t (a Int32) ENGINE = MySQL('127.0.0.1:1', 'db', 'tab', 'me', 'hunter2secret') COMMENT 1;",
         "CREATE DICTIONARY d (id UInt64) PRIMARY KEY id SOURCE(CLICKHOUSE(PASSWORD 'hunter2secret')) LAYOUT(no())",
+        # The server quotes what stands behind the place of the error.
+        "CREATE TABLE t (a Int32,,) ENGINE = MySQL('127.0.0.1:1', 'db', 'tab', 'me', 'hunter2secret')",
         "CREATE USER u IDENTIFIED WITH plaintext_password BY 'hunter2secret' NO_SUCH_WORD",
     ],
 )
@@ -428,6 +448,12 @@ SOURCE(CLICKHOUSE(TABLE 't' USER 'u' PASSWORD 'hunter2secret')) LAYOUT(COMPLEX_K
         "CREATE TABLE IF NOT EXISTS t (a Int32, b String, PRIMARY KEY (a)) ENGINE = MergeTree PARTITION BY tuple()",
         "CREATE VIEW IF NOT EXISTS v AS SELECT 1 AS a COMMENT 'hey'",
         "CREATE VIEW IF NOT EXISTS v AS SELECT number FROM numbers(9) WHERE number = {n:UInt64}",
+        # What the server rewrites before it stores it: WITH and UNION, and names given beside the SELECT.
+        "CREATE VIEW IF NOT EXISTS v AS WITH w AS (SELECT 1) SELECT * FROM w UNION ALL (SELECT 2 UNION ALL SELECT 1)",
+        "CREATE VIEW IF NOT EXISTS v AS SELECT 1 AS a INTERSECT SELECT 1 EXCEPT SELECT 2",
+        "CREATE VIEW IF NOT EXISTS v (a, b) AS SELECT number, count() FROM numbers(9) GROUP BY number",
+        "CREATE TABLE IF NOT EXISTS t (a Int32) ENGINE = MergeTree ORDER BY a;"
+        "CREATE INDEX IF NOT EXISTS i ON t (a) TYPE minmax",
     ],
 )
 def test_the_same_again_is_no_drift(run: Run, text: str) -> None:
@@ -535,13 +561,25 @@ def test_a_view_that_was_there_with_other_columns(run: Run) -> None:
     assert "column c String is missing" in finding.actual
     assert "MODIFY QUERY" in finding.next_step
     assert only(run(base + view.format("a") + "0")).actual == "its SELECT is another one"
+    union = "CREATE VIEW IF NOT EXISTS u AS SELECT 1 AS a UNION ALL (SELECT 2 UNION ALL SELECT {})"
+    run(union.format(3))
+    assert only(run(union.format(4))).actual == "its SELECT is another one"
 
 
-def test_an_older_table_is_named_as_the_reason_of_the_statement_that_fails(run: Run, database: str) -> None:
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "VIEW by_city AS SELECT city FROM orders",
+        "MATERIALIZED VIEW filled TO orders AS SELECT '' AS city FROM numbers(1)",
+    ],
+)
+def test_an_older_table_is_named_as_the_reason_of_the_statement_that_fails(
+    run: Run, database: str, statement: str
+) -> None:
     run("CREATE TABLE orders (id UInt64) ENGINE = MergeTree ORDER BY id")
     outcome = run(
         "CREATE TABLE IF NOT EXISTS orders (id UInt64, city String) ENGINE = MergeTree ORDER BY id;\n"
-        "CREATE VIEW by_city AS SELECT city FROM orders"
+        f"CREATE {statement}"
     )
     refusal = next(finding for finding in outcome.findings if finding.severity == "error")
     assert refusal.cause == "server_missing_column"

@@ -124,6 +124,7 @@ def test_a_foreign_schema_is_held_against_its_own_contract(play: Play, tmp_path:
     [
         ({"schema_apply_file": "/absent/schema.sql"}, "nothing there, neither on here nor on the control node"),
         ({"schema_apply_contract": {"t": {"column": {}}}}, "found none for t"),
+        ({"schema_aply_file": "own.sql", "schema_apply_dir": "/srv"}, "schema_aply_file (is schema_apply_file meant?)"),
     ],
 )
 def test_bad_input_is_one_sentence_and_touches_nothing(

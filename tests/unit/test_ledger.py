@@ -24,10 +24,13 @@ def test_the_newest_run_wins_and_a_damaged_one_is_passed_over(tmp_path):
     old = Ledger.create(tmp_path, "target", {})
     new_folder = tmp_path / "29991231T000000Z-abcdef"
     new_folder.mkdir()
-    (new_folder / "run.json").write_text("{ half")
-    assert find_last(tmp_path, "target") == old.data["run_id"]
+    for damaged in ("{ half", "[]", '"text"', '{"run_id": "another", "host": "target"}'):
+        (new_folder / "run.json").write_text(damaged)
+        assert find_last(tmp_path, "target") == old.data["run_id"]
+        refuse_second_run(tmp_path, "target", None)
     (new_folder / "run.json").write_text(json.dumps({"run_id": new_folder.name, "host": "target"}))
     assert find_last(tmp_path, "target") == new_folder.name
+    assert Ledger.load(tmp_path, new_folder.name).judge() == "PASS"
 
 
 def test_the_folder_is_its_owners_alone(tmp_path):

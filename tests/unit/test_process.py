@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from ansible.module_utils.ingest_verify.client_log import LogFileError, read_client_log
 from ansible.module_utils.ingest_verify.process import ProcessError, ProcessResult, run_process, split_command
 
 
@@ -129,6 +130,16 @@ def test_each_line_is_there_and_secrets_are_not(tmp_path: Path) -> None:
 def test_bytes_of_other_encodings_come_through_unchanged(tmp_path: Path) -> None:
     run(tmp_path, "printf", "\\377\\376 \\317\\360\\350\\n")
     assert (tmp_path / "ingest.log").read_bytes() == b"\xff\xfe \xcf\xf0\xe8\n"
+
+
+def test_a_command_that_prints_binary_data_has_its_outcome_all_the_same(tmp_path: Path) -> None:
+    script = "import os, sys; os.write(1, bytes(range(256)) * 20 + b'\\nERROR no rows\\n'); sys.exit(3)"
+    result = run(tmp_path, sys.executable, "-c", script)
+    assert result.exit_code == 3
+    assert [error.text for error in read_client_log(result.log_file, captured=True).errors] == ["ERROR no rows"]
+    # A file that somebody names may be the wrong one.
+    with pytest.raises(LogFileError, match="binary"):
+        read_client_log(result.log_file)
 
 
 def test_the_environment_is_what_is_given_and_little_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

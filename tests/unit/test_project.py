@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -109,3 +110,64 @@ def test_no_password_or_token_stands_in_a_tracked_inventory():
             name, _, value = line.partition(":")
             if re.search(r"password|token|secret", name) and not name.lstrip().startswith("#"):
                 assert "{{" in value or value.strip() in ("", ">-"), f"{path.name}: {name}"
+
+
+NAMES = runpy.run_path(str(ROOT / "roles/run_context/filter_plugins/variable_names.py"))
+
+
+@pytest.fixture(scope="module")
+def unread() -> Callable[..., dict[str, dict[str, str]]]:
+    """The filter of role run_context, with what the role tells it."""
+    role = ROOT / "roles/run_context"
+    names = read(role / "vars/main.yml")
+    return lambda *given: NAMES["unread_variables"](
+        given, str(ROOT / "roles"), names["_run_context_shared"] + names["_run_context_facts"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("verify_data_cheks", "verify_data_checks"),
+        ("clickhouse_reset_projct_dir", "clickhouse_reset_project_dir"),
+        ("clickhouse_reset_file", "clickhouse_reset_files"),
+        ("clickhouse_reset_comfirm", "clickhouse_reset_confirm"),
+        ("schema_aply_file", "schema_apply_file"),
+    ],
+)
+def test_a_misspelt_variable_is_told_with_the_one_that_is_meant(unread, name, meant):
+    assert unread(name) == {"misspelt": {name: meant}, "unknown": {}}
+
+
+def test_variables_of_ones_own_are_no_misspelt_ones(unread):
+    """Helpers in an inventory, and names that a role which installs ClickHouse knows."""
+    told = unread(
+        "schema_apply_dir", "clickhouse_users", "clickhouse_version", "shop_dir", "ansible_user", "window_minutes"
+    )
+    assert told == {"misspelt": {}, "unknown": {"clickhouse_users": "clickhouse_user", "schema_apply_dir": ""}}
+
+
+def test_no_name_that_this_project_uses_itself_is_told(unread):
+    places = [
+        ROOT / "group_vars/all.yml",
+        *ROOT.glob("inventories/*/group_vars/*.yml"),
+        *ROOT.glob("tests/foreign/inventory/group_vars/*.yml"),
+    ]
+    names = {name for place in places for name in read(place)} | {name for role in ROLES for name in options_of(role)}
+    facts = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "roles/run_context/tasks").glob("*.yml"))
+    names |= set(re.findall(r"^ +(run_context_\w+):", facts, re.MULTILINE))
+    assert len(names) > 100
+    assert unread(*names) == {"misspelt": {}, "unknown": {}}
+
+
+def test_a_misspelt_tag_is_told_from_a_tag_of_ones_own():
+    misspelt_tags, roles = NAMES["misspelt_tags"], str(ROOT / "roles")
+    assert misspelt_tags(["verify_dta", "verify-data", "schema_aply", "clickhouse_rest"], roles) == {
+        "verify_dta": "verify_data",
+        "verify-data": "verify_data",
+        "schema_aply": "schema_apply",
+        "clickhouse_rest": "clickhouse_reset",
+    }
+    own = re.findall(r"tags: \[?([\w, -]+)", (ROOT / "verify.yml").read_text(encoding="utf-8"))
+    assert {"query_logging_off", "molecule-idempotence-notest"} < set(", ".join(own).split(", "))
+    assert misspelt_tags([*", ".join(own).split(", "), "all", "tagged", "nightly"], roles) == {}

@@ -1,0 +1,60 @@
+"""Filters that find names which nothing reads because they are misspelt: of variables, and of tags."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import yaml
+
+# Tags are short.
+_TAG_LIKENESS = 0.8
+# A letter more, fewer, another or swapped in the shortest names; `schema_apply_dir` is not yet `schema_apply_drift`.
+_LIKENESS = 0.9
+
+
+def unread_variables(names: Iterable[str], roles: str, shared: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Variables that look like settings of this project and are none, by name with the setting that each resembles.
+
+    `names` are those of all variables, `roles` the folder of the roles, whose argument specs say what is read, `shared`
+    what every inventory declares. `misspelt` are names that resemble a role's option; `unknown` are others with a
+    role's beginning (resembling nothing: empty text), and those that resemble a shared one, which may be somebody
+    else's. Raises OSError or yaml.YAMLError when a spec cannot be read.
+    """
+    specs = {path.parts[-3]: path for path in Path(roles).glob("*/meta/argument_specs.yml")}
+    options: set[str] = set()
+    for path in specs.values():
+        for entry in yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"].values():
+            options |= entry.get("options", {}).keys()
+    found: dict[str, dict[str, str]] = {"misspelt": {}, "unknown": {}}
+    known = options | set(shared)
+    for name, nearest in _resembling(names, known, _LIKENESS).items():
+        if nearest or name.startswith(tuple(f"{role}_" for role in specs)):
+            found["misspelt" if nearest in options else "unknown"][name] = nearest
+    return found
+
+
+def misspelt_tags(tags: Iterable[str], roles: str) -> dict[str, str]:
+    """Tags that are no stage's, by name with the one that each resembles; others may be those of somebody's own play.
+
+    `roles` is the folder of the roles, whose names are the stages' tags.
+    """
+    known = {path.name for path in Path(roles).iterdir()} | {"query_logging_off"}
+    return {tag: nearest for tag, nearest in _resembling(tags, known, _TAG_LIKENESS).items() if nearest}
+
+
+def _resembling(names: Iterable[str], known: Iterable[str], likeness: float) -> dict[str, str]:
+    """Each name that is not known, with the known one that it resembles; empty text when there is none."""
+    candidates = sorted(known)
+    return {
+        name: "".join(difflib.get_close_matches(name, candidates, n=1, cutoff=likeness))
+        for name in sorted(set(names) - set(candidates))
+    }
+
+
+class FilterModule:
+    """What Ansible loads."""
+
+    def filters(self) -> dict[str, Callable[..., object]]:
+        return {"misspelt_tags": misspelt_tags, "unread_variables": unread_variables}
