@@ -156,7 +156,13 @@ ledger_data:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ingest_verify.checks import DeclarationError, ScanError, read_request, run_checks, to_result
-from ansible.module_utils.ingest_verify.client import ConnectError, connect, login_argument_spec
+from ansible.module_utils.ingest_verify.client import (
+    ConnectError,
+    ServerError,
+    connect,
+    error_finding,
+    login_argument_spec,
+)
 
 
 def main() -> None:
@@ -186,8 +192,10 @@ def main() -> None:
         outcome = run_checks(client, request)
     except DeclarationError as error:
         module.fail_json(msg=str(error), checks=[], findings=[error.finding().to_dict()])
-    except (ConnectError, ScanError) as error:
-        module.fail_json(msg=str(error), checks=[], findings=[])
+    except ScanError as error:
+        module.fail_json(msg=str(error), checks=[], findings=[error.finding().to_dict()])
+    except (ConnectError, ServerError) as error:
+        module.fail_json(msg=str(error), checks=[], findings=[error_finding(error, "verify_data").to_dict()])
     result = to_result(outcome)
     if result["verdict"] == "FAIL" and module.params["fail_on"] == "error":
         module.fail_json(msg=result["message"], **result)

@@ -184,6 +184,7 @@ from ansible.module_utils.ingest_verify.client import (
     ConnectError,
     ServerError,
     connect,
+    error_finding,
     login_argument_spec,
     query,
     send_marker,
@@ -191,7 +192,9 @@ from ansible.module_utils.ingest_verify.client import (
 from ansible.module_utils.ingest_verify.client_log import LogFileError
 from ansible.module_utils.ingest_verify.diagnose import Diagnosis, Request, diagnose, diagnose_log
 from ansible.module_utils.ingest_verify.evidence import EvidenceError
+from ansible.module_utils.ingest_verify.findings import Finding
 
+STAGE = "qtickets_ingest"
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "since": {"type": "str"},
     "until": {"type": "str"},
@@ -227,8 +230,12 @@ def main() -> None:
     request = Request(users=users, **asked)
     try:
         diagnosis = _diagnose(params, request)
-    except (ConnectError, ServerError, EvidenceError, LogFileError) as error:
-        module.fail_json(msg=str(error))
+    except (ConnectError, ServerError) as error:
+        module.fail_json(msg=str(error), findings=[error_finding(error, STAGE).to_dict()])
+    except (EvidenceError, LogFileError) as error:
+        # What was asked for cannot be answered: a window, a cluster or a log file that somebody named.
+        finding = Finding(STAGE, "error", "config_variable", str(error), fix_side="configuration")
+        module.fail_json(msg=str(error), findings=[finding.to_dict()])
     result = diagnosis.to_dict(params["max_shown"])
     for name in ("window_before", "window_after"):
         if params[name]:

@@ -83,6 +83,7 @@ from ansible.module_utils.ingest_verify.client import (
 )
 from ansible.module_utils.ingest_verify.diagnose import read_window
 from ansible.module_utils.ingest_verify.evidence import EvidenceError
+from ansible.module_utils.ingest_verify.findings import Finding
 
 
 def main() -> None:
@@ -98,7 +99,8 @@ def main() -> None:
     except (ConnectError, ServerError) as error:
         module.fail_json(msg=str(error), findings=[error_finding(error, "qtickets_ingest").to_dict()])
     except EvidenceError as error:
-        module.fail_json(msg=str(error))
+        finding = Finding("qtickets_ingest", "error", "config_variable", str(error), fix_side="configuration")
+        module.fail_json(msg=str(error), findings=[finding.to_dict()])
 
 
 if __name__ == "__main__":

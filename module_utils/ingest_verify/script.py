@@ -11,7 +11,7 @@ from typing import Any
 from clickhouse_driver import Client, errors
 
 from . import drift, script_rows, snapshot
-from .client import ConnectError, ServerError, clean_exception, connect, query, quote_identifier
+from .client import ConnectError, ServerError, clean_exception, connect, error_finding, query, quote_identifier
 from .findings import Finding, shorten
 from .masking import MASK, is_secret_name, mask_secrets
 from .script_advice import advice, cause_of, unusable_setting
@@ -20,17 +20,6 @@ from .statements import ScriptError, Statement, read_source, split
 
 _SHOWN_SQL = 300
 
-_CAUSE_BY_CONNECTION = {
-    "unknown_host": "client_unknown_host",
-    "refused": "client_connection_refused",
-    "timeout": "client_timed_out",
-    "protocol": "client_wrong_protocol",
-    "tls": "client_tls_mismatch",
-    "authentication": "server_authentication",
-    "too_old": "server_too_old",
-    "lost": "server_connection_lost",
-    "server": "server_refused_session",
-}
 _LINE = re.compile(r"\(line (\d+), col \d+\)")
 _POSITION = re.compile(r"failed at position (\d+)")
 _NAMED = re.compile(
@@ -127,7 +116,8 @@ def run_script(params: Mapping[str, Any], data: bytes, name: str, *, check: bool
     try:
         _Run(params, statements, outcome, stage).apply()
     except ConnectError as error:
-        outcome.findings.append(_connection_finding(error, params, stage))
+        where = f"{params['login_host']}:{params['login_port']}"
+        outcome.findings.append(error_finding(error, stage, where))
     except ServerError as error:
         outcome.findings.append(_unreadable_catalog(error, params, stage))
     return outcome
@@ -147,16 +137,6 @@ def file_finding(error: ScriptError, name: str, stage: str) -> Finding:
         next_step=error.next_step,
         fix_side="schema file",
         evidence={"location": where},
-    )
-
-
-def _connection_finding(error: ConnectError, params: Mapping[str, Any], stage: str) -> Finding:
-    return Finding(
-        stage=stage,
-        severity="error",
-        cause=_CAUSE_BY_CONNECTION.get(error.kind, "server_refused_session"),
-        headline=str(error),
-        object=f"{params['login_host']}:{params['login_port']}",
     )
 
 
@@ -275,13 +255,16 @@ class _Run:
             if session:
                 session.disconnect()
 
+    def _none_sent(self) -> None:
+        for entry in self.outcome.statements:
+            entry["status"] = "not sent"
+
     def _settings_taken(self) -> bool:
         """Whether the server knows and takes the given settings; it passes over an unknown name without a word."""
         problem = unusable_setting(self.observer, self.settings)
         if problem is None:
             return True
-        for entry in self.outcome.statements:
-            entry["status"] = "not sent"
+        self._none_sent()
         name, reason, next_step = problem
         self.outcome.findings.append(
             Finding(
@@ -302,8 +285,7 @@ class _Run:
         lost = script_rows.rows_lost(self.statements, self.databases, self.held)
         if not lost or self.params.get("drop_rows"):
             return True
-        for entry in self.outcome.statements:
-            entry["status"] = "not sent"
+        self._none_sent()
         statement, tables = lost[0]
         name = self.outcome.name
         shown = [
@@ -358,8 +340,7 @@ class _Run:
         known = query(self.observer, "SELECT name FROM system.databases WHERE name = %(name)s", {"name": name})
         if known:
             return True
-        for entry in self.outcome.statements:
-            entry["status"] = "not sent"
+        self._none_sent()
         sql = f"CREATE DATABASE IF NOT EXISTS {quote_identifier(name)}"
         if not self.params.get("create_login_db"):
             self.outcome.findings.append(self._missing_database(name, f"{sql};"))
@@ -387,8 +368,7 @@ class _Run:
 
     def _send_all(self, session: Client) -> None:
         entries = self.outcome.statements
-        for entry in entries:
-            entry["status"] = "not sent"
+        self._none_sent()
         made = [drift.created_object(statement, "") for statement in self.statements]
         temporary = {("", created.name) for created in made if created and created.temporary}
         for number, (statement, entry) in enumerate(zip(self.statements, entries, strict=True)):

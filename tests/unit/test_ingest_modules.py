@@ -1,4 +1,4 @@
-"""The two modules of the ingest stage, by their arguments and what they answer."""
+"""Modules by their arguments and what they answer."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+
+from tests.plays import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "deploy" / "env.qtickets_api.sample"
@@ -76,6 +78,52 @@ def test_process_runs_nothing_in_check_mode(tmp_path: Path, modules: Modules) ->
     }
     assert modules.run("ingest_process", arguments, check=True)["skipped"]
     assert not (tmp_path / "done").exists()
+
+
+def test_a_python_that_is_too_old_is_named_before_its_packages(modules: Modules) -> None:
+    wanted = {"packages": {"no_such_package": "no-such-package"}, "install_hint": "-m pip install it"}
+    old = modules.run("run_requirements", {**wanted, "python": "99.1"})
+    assert old["msg"].startswith("Python 99.1 or newer is expected on this host, ")
+    assert "ansible_python_interpreter=" in old["msg"]
+    lacking = modules.run("run_requirements", {**wanted, "python": "3.11"})
+    assert "lacks no-such-package. Install with: " in lacking["msg"]
+    assert not modules.run("run_requirements", {**wanted, "python": "3.11", "packages": {"json": "json"}}).get("failed")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("clickhouse_checks", {"database": "d", "checks": []}),
+        ("clickhouse_contract", {"contract": {"t": {"columns": {"a": "any"}}}}),
+        ("clickhouse_info", {}),
+        ("clickhouse_query_errors", {}),
+        ("clickhouse_query_logging", {"ingest_user": "u", "ingest_password": "secret-4711"}),
+        ("clickhouse_script", {"content": "SELECT 1"}),
+        ("clickhouse_window", {}),
+    ],
+)
+def test_a_server_that_is_down_has_its_cause_whichever_stage_meets_it(
+    modules: Modules, name: str, arguments: dict[str, Any]
+) -> None:
+    answer = modules.run(name, {**arguments, "login_host": "127.0.0.1", "login_port": free_port()})
+    assert answer["failed"]
+    assert [finding["cause"] for finding in answer["findings"]] == ["client_connection_refused"]
+    assert "Nothing accepts connections at 127.0.0.1" in answer["msg"]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "said"),
+    [
+        ("clickhouse_contract", {"contract": {"t": {}}}, "t.columns: expected a mapping"),
+        ("clickhouse_checks", {"database": "d", "checks": [{"name": "a"}]}, "verify_data_checks[0].kind"),
+    ],
+)
+def test_a_declaration_that_cannot_be_used_is_the_configurations_fault(
+    modules: Modules, name: str, arguments: dict[str, Any], said: str
+) -> None:
+    answer = modules.run(name, arguments)
+    assert said in answer["msg"]
+    assert [finding["cause"].partition("_")[0] for finding in answer["findings"]] == ["config"]
 
 
 def test_process_names_a_missing_env_file(tmp_path: Path, modules: Modules) -> None:
