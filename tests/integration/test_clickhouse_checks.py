@@ -175,6 +175,18 @@ def test_checks_cannot_write(shop: Loaded) -> None:
     assert shop.query(settings) == [("2",)]
 
 
+@pytest.mark.parametrize(
+    ("limits", "expected"), [({}, "no rows"), ({"max_rows": 2}, "at most 2 row(s)"), ({"max_rows": 3}, None)]
+)
+def test_a_query_of_ones_own_may_be_allowed_some_rows(
+    shop: Loaded, limits: dict[str, int], expected: str | None
+) -> None:
+    buy(shop, 3)
+    check = {"name": "own", "kind": "sql", "query": "SELECT id FROM purchases ORDER BY id;", "limits": limits}
+    found = [(f.cause, f.expected, f.actual) for f in shop.check([check], run=foreign(shop)).findings]
+    assert found == ([("data_rule_broken", expected, "3 row(s)")] if expected else [])
+
+
 # Foreign ingests ----------------------------------------------------------------------------------------------------
 
 
