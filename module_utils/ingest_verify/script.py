@@ -19,6 +19,8 @@ from .session import Exact, open_session, readable
 from .statements import ScriptError, Statement, read_source, split
 
 _SHOWN_SQL = 300
+# Thousands of lines are some hundred KiB; a file of rows would be held in memory several times over.
+_MAX_SIZE = 64 << 20
 
 _LINE = re.compile(r"\(line (\d+), col \d+\)")
 _POSITION = re.compile(r"failed at position (\d+)")
@@ -81,14 +83,18 @@ class Outcome:
 
 
 def read_script(path: str) -> bytes:
-    """The file's bytes; raises ScriptError in one sentence when there is nothing to read."""
+    """The file's bytes; raises ScriptError in one sentence when there is nothing to read, or more than a schema has."""
     try:
         with open(path, "rb") as file:
-            data = file.read()
+            data = file.read(_MAX_SIZE + 1)
     except OSError as error:
         raise ScriptError(
             0, f"it cannot be read ({error.strerror})", "Give the path of a readable SQL file."
         ) from error
+    if len(data) > _MAX_SIZE:
+        raise ScriptError(
+            0, f"it has more than {_MAX_SIZE >> 20} MiB", "Name the schema; load a dump's rows with clickhouse-client."
+        )
     return data
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.ingest_verify.findings import render
-from ansible.module_utils.ingest_verify.script import Outcome, run_script
+from ansible.module_utils.ingest_verify.script import Outcome, read_script, run_script
+from ansible.module_utils.ingest_verify.statements import ScriptError
 
 from embedded.testing import Engine, start_engine
 
@@ -352,6 +353,13 @@ def test_a_file_that_cannot_be_used_is_refused_before_a_connection(run: Run, tex
     assert finding.cause == "config_sql_file"
     assert finding.headline.startswith("schema.sql")
     assert finding.next_step
+
+
+def test_a_dump_named_instead_of_a_schema_is_not_read_into_memory(tmp_path: Path) -> None:
+    with (tmp_path / "dump.sql").open("wb") as dump:
+        dump.truncate(1 << 40)
+    with pytest.raises(ScriptError, match="more than 64 MiB"):
+        read_script(str(dump.name))
 
 
 def test_no_connection_and_wrong_password(run: Run) -> None:
