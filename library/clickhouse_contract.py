@@ -61,11 +61,11 @@ findings:
 tables:
   description: How many tables the contract names.
   type: int
-  returned: always
+  returned: when the catalog could be read
 columns:
   description: How many columns the contract names.
   type: int
-  returned: always
+  returned: when the catalog could be read
 """
 
 from ansible.module_utils.basic import AnsibleModule

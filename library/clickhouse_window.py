@@ -41,33 +41,33 @@ RETURN = r"""
 at:
   description: The server's time in UTC, with microseconds.
   type: str
-  returned: always
+  returned: success
   sample: "2026-11-23 04:00:00.000000"
 timezone:
   description: The server's time zone.
   type: str
-  returned: always
+  returned: success
 version:
   description: The server's version.
   type: str
-  returned: always
+  returned: success
 uptime_seconds:
   description: Seconds since the server started.
   type: int
-  returned: always
+  returned: success
 errors:
   description: Counters of system.errors by C(code:name:remote).
   type: dict
-  returned: always
+  returned: success
 hosts:
   description: Names of the hosts that answered.
   type: list
   elements: str
-  returned: always
+  returned: success
 missing_hosts:
   description: How many hosts of the cluster do not answer, in words; null when all do.
   type: str
-  returned: always
+  returned: success
 """
 
 from functools import partial

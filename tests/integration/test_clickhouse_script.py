@@ -355,6 +355,14 @@ def test_a_file_that_cannot_be_used_is_refused_before_a_connection(run: Run, tex
     assert finding.next_step
 
 
+def test_a_database_that_cannot_be_made_is_a_refusal_and_nothing_is_sent(run: Run) -> None:
+    outcome = run("CREATE TABLE t (a Int32) ENGINE = Memory", login_db="x" * 300, create_login_db=True)
+    finding = only(outcome)
+    assert "CREATE DATABASE IF NOT EXISTS" in finding.evidence["sql"]
+    assert finding.evidence["location"] == "login_db"
+    assert states(outcome) == ["not sent"]
+
+
 def test_a_dump_named_instead_of_a_schema_is_not_read_into_memory(tmp_path: Path) -> None:
     with (tmp_path / "dump.sql").open("wb") as dump:
         dump.truncate(1 << 40)
