@@ -60,9 +60,11 @@ options:
     type: list
     elements: dict
     default: []
-  history_file:
-    description: File on the host that runs the module with one such entry per line, read after O(history).
-    type: path
+  history_lines:
+    description: Lines of a file with such entries as JSON, read after O(history); what is no entry is passed over.
+    type: list
+    elements: str
+    default: []
   fail_on:
     description: Whether a check that ends in an error fails the task.
     type: str
@@ -177,7 +179,7 @@ def main() -> None:
             "limits": {"type": "dict", "default": {}},
             "overview": {"type": "list", "elements": "dict", "default": []},
             "history": {"type": "list", "elements": "dict", "default": []},
-            "history_file": {"type": "path"},
+            "history_lines": {"type": "list", "elements": "str", "default": []},
             "fail_on": {"type": "str", "choices": ["error", "never"], "default": "error"},
             "validate_only": {"type": "bool", "default": False},
         },
