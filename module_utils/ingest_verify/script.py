@@ -114,7 +114,7 @@ def run_script(params: Mapping[str, Any], data: bytes, name: str, *, check: bool
     except ScriptError as error:
         outcome.findings.append(file_finding(error, name, stage))
         return outcome
-    outcome.statements = [_entry(statement, name) for statement in statements]
+    outcome.statements = [_entry(statement, name, "planned" if check else "not sent") for statement in statements]
     if check:
         outcome.changed = any(_may_change(statement) for statement in statements)
         outcome.diff["after"] = "".join(f"{entry['location']}: {entry['sql']}\n" for entry in outcome.statements)
@@ -160,12 +160,12 @@ def _unreadable_catalog(error: ServerError, params: Mapping[str, Any], stage: st
     )
 
 
-def _entry(statement: Statement, name: str) -> dict[str, Any]:
+def _entry(statement: Statement, name: str, status: str) -> dict[str, Any]:
     return {
         "line": statement.line,
         "location": f"{name}:{statement.line}",
         "sql": shorten(printable(statement), _SHOWN_SQL),
-        "status": "planned",
+        "status": status,
     }
 
 
@@ -261,16 +261,11 @@ class _Run:
             if session:
                 session.disconnect()
 
-    def _none_sent(self) -> None:
-        for entry in self.outcome.statements:
-            entry["status"] = "not sent"
-
     def _settings_taken(self) -> bool:
         """Whether the server knows and takes the given settings; it passes over an unknown name without a word."""
         problem = unusable_setting(self.observer, self.settings)
         if problem is None:
             return True
-        self._none_sent()
         name, reason, next_step = problem
         self.outcome.findings.append(
             Finding(
@@ -291,7 +286,6 @@ class _Run:
         lost = script_rows.rows_lost(self.statements, self.databases, self.held)
         if not lost or self.params.get("drop_rows"):
             return True
-        self._none_sent()
         statement, tables = lost[0]
         name = self.outcome.name
         shown = [
@@ -346,7 +340,6 @@ class _Run:
         known = query(self.observer, "SELECT name FROM system.databases WHERE name = %(name)s", {"name": name})
         if known:
             return True
-        self._none_sent()
         sql = f"CREATE DATABASE IF NOT EXISTS {quote_identifier(name)}"
         if not self.params.get("create_login_db"):
             self.outcome.findings.append(self._missing_database(name, f"{sql};"))
@@ -374,7 +367,6 @@ class _Run:
 
     def _send_all(self, session: Client) -> None:
         entries = self.outcome.statements
-        self._none_sent()
         made = [drift.created_object(statement, "") for statement in self.statements]
         temporary = {("", created.name) for created in made if created and created.temporary}
         for number, (statement, entry) in enumerate(zip(self.statements, entries, strict=True)):

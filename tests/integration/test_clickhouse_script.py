@@ -373,8 +373,9 @@ def test_a_dump_named_instead_of_a_schema_is_not_read_into_memory(tmp_path: Path
 def test_no_connection_and_wrong_password(run: Run) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        finding = only(run("SELECT 1", login_port=closed.getsockname()[1]))
-    assert finding.cause == "client_connection_refused"
+        outcome = run("SELECT 1", login_port=closed.getsockname()[1])
+    assert only(outcome).cause == "client_connection_refused"
+    assert (states(outcome), outcome.summary.partition(" in ")[0]) == (["not sent"], "0 of 1 statements of schema.sql")
     assert only(run("SELECT 1", login_password="wrong")).cause == "server_authentication"
 
 
