@@ -1,12 +1,14 @@
-"""The data stage alone, as a person re-runs it, without a ledger of an earlier run."""
+"""A stage alone, as a person runs it, without a ledger of an earlier run: the data checks and the diagnosis."""
 
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from clickhouse_driver.errors import ServerException
 
 from embedded.testing import Engine
 from simulator.testing import Running
@@ -22,19 +24,22 @@ def loaded(engine: Engine, simulator: Running) -> Iterator[Loaded]:
         yield target
 
 
-def play(loaded: Loaded, folder: Path, *args: str, **variables: object) -> Played:
+def play_on(engine: Engine, database: str, folder: Path, playbook: str, **variables: object) -> Played:
     return Site(folder).play(
-        *args,
-        playbook="playbooks/data.yml",
-        clickhouse_host=loaded.engine.host,
-        clickhouse_port=loaded.engine.tcp_port,
-        clickhouse_user=loaded.engine.user,
-        clickhouse_password=loaded.engine.password,
-        clickhouse_database=loaded.database,
-        ingest_user=loaded.user,
-        ingest_password=loaded.password,
+        playbook=playbook,
+        clickhouse_host=engine.host,
+        clickhouse_port=engine.tcp_port,
+        clickhouse_user=engine.user,
+        clickhouse_password=engine.password,
+        clickhouse_database=database,
+        ingest_user=INGEST_USER,
+        ingest_password=INGEST_PASSWORD,
         **variables,
     )
+
+
+def play(loaded: Loaded, folder: Path, **variables: object) -> Played:
+    return play_on(loaded.engine, loaded.database, folder, "playbooks/data.yml", **variables)
 
 
 def test_the_stage_alone_looks_back_passes_and_then_names_what_was_changed(loaded: Loaded, tmp_path: Path) -> None:
@@ -72,3 +77,37 @@ def test_a_wrong_declaration_of_a_user_is_refused_with_its_place(loaded: Loaded,
     assert played.headline["cause"] == "config_data_check"
     assert played.headline["object"] == "verify_data_extra_checks[0].not_nul"
     assert "did you mean not_null?" in played.headline["headline"]
+
+
+def test_any_clickhouse_is_diagnosed_by_what_is_said_of_its_ingest(
+    engine: Engine, database: str, tmp_path: Path
+) -> None:
+    """playbooks/diagnose.yml as the README has it, for an ingest that no run of ours started."""
+    name = f"nightly-{secrets.token_hex(4)}"
+    nightly = engine.client(INGEST_USER, INGEST_PASSWORD, database=database, client_name=name)
+    nightly.execute("CREATE TABLE sales (id UInt32) ENGINE = Memory")
+    asked = {"user": INGEST_USER, "client_name": name, "since": now(engine)}
+    with pytest.raises(ServerException):
+        nightly.execute("INSERT INTO sales (id, total) VALUES", [(1, 2)])
+    with pytest.raises(ServerException):
+        engine.query(f"SELECT nonsense FROM {database}.sales")
+    played = play_on(engine, database, tmp_path, "playbooks/diagnose.yml", **asked)
+    assert played.status != 0
+    assert [error["cause"] for error in played.errors] == ["server_missing_column"]
+    assert "total" in played.headline["headline"]
+    assert "ADD COLUMN" in played.headline["next_step"]
+
+    nightly.execute("ALTER TABLE sales ADD COLUMN total UInt32")
+    asked["since"] = now(engine)
+    nightly.execute("INSERT INTO sales (id, total) VALUES", [(1, 2)])
+    mended = play_on(engine, database, tmp_path, "playbooks/diagnose.yml", **asked)
+    assert mended.status == 0, mended.output[-6000:]
+    assert mended.report["verdict"] == "PASS"
+    # An earlier run's verdict again, by its id.
+    again = play_on(engine, database, tmp_path, "playbooks/report.yml", run_context_run_id=played.report["run_id"])
+    assert again.status != 0
+    assert again.headline == played.headline
+
+
+def now(engine: Engine) -> str:
+    return str(engine.query("SELECT toString(now64(6, 'UTC'))")[0][0])

@@ -114,6 +114,23 @@ def test_a_foreign_schema_is_held_against_its_own_contract(play: Play, tmp_path:
     assert f"ALTER TABLE `{database}`.`t` ADD COLUMN `price` Decimal(18, 2) AFTER `a`;" in breach.output
 
 
+def test_settings_and_drift_are_what_the_inventory_says(
+    play: Play, engine: Engine, database: str, tmp_path: Path
+) -> None:
+    engine.query(f"CREATE TABLE {database}.old (a Int32) ENGINE = Memory")
+    file = tmp_path / "schema.sql"
+    file.write_text(
+        "CREATE TABLE IF NOT EXISTS old (a Int32, b String) ENGINE = Memory;\n"
+        "CREATE TABLE whole (n Nested(x Int32)) ENGINE = Memory;\n"
+    )
+    own = {"schema_apply_contract": {}, "schema_apply_settings": {"flatten_nested": 0}, "schema_apply_drift": "fail"}
+    result = play(schema_apply_file=str(file), **own)
+    assert result.code != 0
+    assert "ERROR [server_schema_drift]" in result.output
+    types = engine.query(f"SELECT type FROM system.columns WHERE database = '{database}' AND table = 'whole'")
+    assert types == [("Nested(x Int32)",)]
+
+
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
