@@ -188,9 +188,9 @@ from ansible.module_utils.ingest_verify.client import (
     query,
     send_marker,
 )
-from ansible.module_utils.ingest_verify.client_log import LogFileError
-from ansible.module_utils.ingest_verify.diagnose import Diagnosis, Request, diagnose, diagnose_log
-from ansible.module_utils.ingest_verify.evidence import EvidenceError
+from ansible.module_utils.ingest_verify.diagnosis.client_side import LogFileError
+from ansible.module_utils.ingest_verify.diagnosis.diagnose import Diagnosis, Request, diagnose, diagnose_log
+from ansible.module_utils.ingest_verify.diagnosis.evidence import EvidenceError
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "since": {"type": "str"},

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.ingest_verify.client import connect, query, send_marker
-from ansible.module_utils.ingest_verify.diagnose import Diagnosis, Request, diagnose, diagnose_log
-from ansible.module_utils.ingest_verify.evidence import EvidenceError
+from ansible.module_utils.ingest_verify.diagnosis.diagnose import Diagnosis, Request, diagnose, diagnose_log
+from ansible.module_utils.ingest_verify.diagnosis.evidence import EvidenceError
 
 from embedded.testing import Engine, start_engine
 from tests.stages import PASSWORD, Stage, headline

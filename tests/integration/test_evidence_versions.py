@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.ingest_verify.client import ServerError, connect, query, quote_string, send_marker
-from ansible.module_utils.ingest_verify.diagnose import Request, diagnose, read_window
-from ansible.module_utils.ingest_verify.evidence import LOG_COLUMNS, Evidence
+from ansible.module_utils.ingest_verify.diagnosis.diagnose import Request, diagnose, read_window
+from ansible.module_utils.ingest_verify.diagnosis.evidence import LOG_COLUMNS, Evidence
 
 from embedded.testing import Engine, start_engine
 from tests.stages import PASSWORD, Stage, headline

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from .client_context import (
+from .context import (
     API,
     CLICKHOUSE,
     CONFIGURATION,

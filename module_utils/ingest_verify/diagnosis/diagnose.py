@@ -7,14 +7,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import findings as verdicts
+from .. import findings as verdicts
+from ..client import ServerError, clean_exception, quote_string
+from ..findings import Finding, render_failure, verdict
+from ..sql_text import has_select, statement_target
+from . import STAGE
 from .attribution import Attribution, attribute, target_of, touches
 from .catalog import Catalog, mentions
-from .classify import (
+from .client_side import ClientError, ClientLog, client_findings, read_client_log
+from .client_side.rules import OWN_CODE
+from .evidence import Evidence, Query, StatementGroup, parse_time
+from .server_side.classify import (
     ABORT_CODES,
     EXISTS_CODES,
     MISSING_CODES,
-    STAGE,
     UNLOGGED_ABORT_CODES,
     Cause,
     Refusal,
@@ -23,12 +29,6 @@ from .classify import (
     is_recoverable,
     to_finding,
 )
-from .client import ServerError, clean_exception, quote_string
-from .client_log import ClientError, ClientLog, client_findings, read_client_log
-from .client_rules import OWN_CODE
-from .evidence import Evidence, Query, StatementGroup, parse_time
-from .findings import Finding, render_failure, verdict
-from .sql_text import has_select, statement_target
 
 # Findings of the client's side that an ingest also writes when it merely passes the server's refusal on.
 _REPORTING_CAUSES = {"client_exception", "client_key_error", "client_failed", "client_serialization"}

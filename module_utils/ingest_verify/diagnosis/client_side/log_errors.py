@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .masking import mask_evidence
+from ...masking import mask_evidence
 
 # Different errors kept; a log with more kinds than this repeats itself with changing values.
 MAX_GROUPS = 200

@@ -11,13 +11,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from .catalog import Catalog, nearest
-from .client import clean_exception, quote_identifier, quote_table
-from .findings import Finding
-from .refusal_rules import RULES
-from .sql_text import Target, has_select, source_tables, statement_target
-
-STAGE = "qtickets_ingest"
+from ...client import clean_exception, quote_identifier, quote_table
+from ...findings import Finding
+from ...sql_text import Target, has_select, source_tables, statement_target
+from .. import STAGE
+from ..catalog import Catalog, nearest
+from .rules import RULES
 
 # The server noticed that its client went away, or cancelled on request: the cause lies before it.
 # 32 ATTEMPT_TO_READ_AFTER_EOF, 33 CANNOT_READ_ALL_DATA, 99 UNKNOWN_PACKET_FROM_CLIENT,

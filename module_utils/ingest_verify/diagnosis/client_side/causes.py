@@ -7,16 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import client_context as about
-from . import client_rules as rules
-from .client_context import Context, Judged
-from .client_rules import judge
-from .findings import Finding, shorten
+from ...findings import Finding, shorten
+from ...masking import mask_evidence
+from .. import STAGE
+from . import context as about
+from . import rules
+from .context import Context, Judged
 from .log_errors import DEFECTS, ClientError, http_status, message_of, server_code, typed_message
 from .log_reader import ClientLog
-from .masking import mask_evidence
-
-STAGE = "qtickets_ingest"
+from .rules import judge
 
 _FAILED = ("failed", "fail", "failure", "error", "aborted", "crashed", "critical")
 _RETRY = re.compile(

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from .client import ServerError, quote_identifier, quote_string
+from ...client import ServerError, quote_identifier, quote_string
 
 Query = Callable[[str], list[dict[str, Any]]]
 """Runs one complete statement and returns its rows by column name; raises ServerError."""

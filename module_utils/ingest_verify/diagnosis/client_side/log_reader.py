@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
+from ...masking import mask_evidence
 from .log_errors import ClientError, ErrorParser, may_hold_errors
-from .masking import mask_evidence
 
 # Read whole up to here, which takes about half a minute; of a longer log the beginning and the end.
 DEFAULT_MAX_BYTES = 1 << 30
