@@ -15,7 +15,7 @@ from . import STAGE
 from .attribution import Attribution, attribute, target_of, touches
 from .catalog import Catalog, mentions
 from .client_side import ClientError, ClientLog, client_findings, read_client_log
-from .client_side.rules import OWN_CODE
+from .client_side.code_rules import OWN_CODE
 from .evidence import Evidence, Query, StatementGroup, parse_time
 from .server_side.classify import (
     ABORT_CODES,
