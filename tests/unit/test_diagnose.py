@@ -18,7 +18,10 @@ from ansible.module_utils.ingest_verify.diagnosis.evidence import (
     parse_time,
     resolve_settings,
 )
-from ansible.module_utils.ingest_verify.diagnosis.server_side.classify import Refusal, classify, is_recoverable, view_in
+from ansible.module_utils.ingest_verify.diagnosis.server_side.classify import classify
+from ansible.module_utils.ingest_verify.diagnosis.server_side.codes import is_recoverable
+from ansible.module_utils.ingest_verify.diagnosis.server_side.refusal import Refusal
+from ansible.module_utils.ingest_verify.diagnosis.server_side.schema_statements import view_in
 from ansible.module_utils.ingest_verify.sql_text import source_tables, statement_target
 
 

@@ -17,18 +17,9 @@ from .catalog import Catalog, mentions
 from .client_side import ClientError, ClientLog, client_findings, read_client_log
 from .client_side.code_rules import OWN_CODE
 from .evidence import Evidence, Query, StatementGroup, parse_time
-from .server_side.classify import (
-    ABORT_CODES,
-    EXISTS_CODES,
-    MISSING_CODES,
-    UNLOGGED_ABORT_CODES,
-    Cause,
-    Refusal,
-    async_insert_failed,
-    classify,
-    is_recoverable,
-    to_finding,
-)
+from .server_side.classify import async_insert_failed, classify
+from .server_side.codes import ABORT_CODES, EXISTS_CODES, MISSING_CODES, UNLOGGED_ABORT_CODES, code_in, is_recoverable
+from .server_side.refusal import Cause, Refusal, to_finding
 
 # Findings of the client's side that an ingest also writes when it merely passes the server's refusal on.
 _REPORTING_CAUSES = {"client_exception", "client_key_error", "client_failed", "client_serialization"}
@@ -372,7 +363,6 @@ class _Diagnoser:
             missing_privileges=group.missing_privileges,
             tables=group.tables,
             view=view["view_name"] if view else None,
-            view_target=view["target"] if view else None,
             temporary=self.temporary,
         )
 
@@ -455,7 +445,7 @@ class _Diagnoser:
                         "reason": "asynchronous insert of another program",
                         "user": senders[0]["user_name"] if senders else "",
                         "program": (senders[0]["user_agent"] or senders[0]["client"]) if senders else "",
-                        "code": _code_in(row["exception"]),
+                        "code": code_in(row["exception"]),
                         "count": row["amount"],
                         "first": row["first_at"],
                         "last": row["last_at"],
@@ -463,7 +453,7 @@ class _Diagnoser:
                     }
                 )
                 continue
-            code = _code_in(row["exception"])
+            code = code_in(row["exception"])
             refusal = Refusal(
                 sql=row["text"] or f"INSERT INTO {row['database']}.{row['table']}",
                 exception=row["exception"],
@@ -509,7 +499,7 @@ class _Diagnoser:
         """Requests refused before query_log was due, of a run that failed, sent nothing else and says nothing."""
         found: list[Finding] = []
         for row in self.evidence.text_errors(self.window):
-            code = _code_in(row["text"])
+            code = code_in(row["text"])
             if not code or code in ABORT_CODES | UNLOGGED_ABORT_CODES or not row["logger_name"].endswith("Handler"):
                 continue
             name = self.evidence.code_names([code]).get(code, "")
@@ -766,7 +756,7 @@ class _Diagnoser:
         handlers = [
             row
             for row in self.evidence.text_errors(self.window)
-            if row["logger_name"].endswith("Handler") and _code_in(row["text"]) in UNLOGGED_ABORT_CODES
+            if row["logger_name"].endswith("Handler") and code_in(row["text"]) in UNLOGGED_ABORT_CODES
         ]
         if not handlers:
             return []
@@ -776,7 +766,7 @@ class _Diagnoser:
             client[0].effects.append(f"the server's text_log: {line} ({len(handlers)} time(s))")
         if causes:
             return []
-        code = _code_in(line)
+        code = code_in(line)
         return [
             Finding(
                 STAGE,
@@ -1080,11 +1070,6 @@ def _empty_target() -> dict[str, Any]:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
-
-
-def _code_in(text: str) -> int:
-    found = re.search(r"Code: (\d+)", text)
-    return int(found.group(1)) if found else 0
 
 
 def _user_in(text: str) -> str:
