@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .. import findings as verdicts
-from ..client import ServerError, clean_exception, quote_string
+from ..client import ServerError, clean_exception
 from ..findings import Finding, render_failure, verdict
 from ..sql_text import has_select, statement_target
 from . import STAGE
@@ -139,21 +139,6 @@ class Diagnosis:
         by_target = [{"table": name, **entry} for name, entry in self.statements_by_target.items()]
         titled = {"Statements by target table": by_target, "Failing statements that are not this run's": self.excluded}
         return {title: rows for title, rows in titled.items() if rows}
-
-
-def read_window(query: Query, marker: str | None = None, cluster: str | None = None) -> dict[str, Any]:
-    """The server's clock, version, uptime, hosts and error counters, to be read before and after an ingest."""
-    evidence = Evidence(query, cluster)
-    silent = evidence.check_cluster()
-    if marker:
-        query(f"SELECT {quote_string(marker)}")
-    counters = evidence.error_counters()
-    return {
-        **evidence.clock(),
-        "errors": {f"{row['code']}:{row['name']}:{row['remote']}": row["value"] for row in counters},
-        "hosts": evidence.hosts(),
-        "missing_hosts": silent,
-    }
 
 
 def diagnose(query: Query, execute_marker: Callable[[str], None], request: Request) -> Diagnosis:
