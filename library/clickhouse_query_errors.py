@@ -189,8 +189,11 @@ from ansible.module_utils.ingest_verify.client import (
     send_marker,
 )
 from ansible.module_utils.ingest_verify.diagnosis.client_side import LogFileError
-from ansible.module_utils.ingest_verify.diagnosis.diagnose import Diagnosis, Request, diagnose, diagnose_log
+from ansible.module_utils.ingest_verify.diagnosis.diagnose import diagnose
 from ansible.module_utils.ingest_verify.diagnosis.evidence import EvidenceError
+from ansible.module_utils.ingest_verify.diagnosis.log_only import diagnose_log
+from ansible.module_utils.ingest_verify.diagnosis.request import Request
+from ansible.module_utils.ingest_verify.diagnosis.result import Diagnosis
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "since": {"type": "str"},

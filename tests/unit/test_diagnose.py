@@ -9,7 +9,6 @@ from typing import ClassVar
 import pytest
 from ansible.module_utils.ingest_verify.diagnosis.attribution import attribute
 from ansible.module_utils.ingest_verify.diagnosis.catalog import Catalog, nearest
-from ansible.module_utils.ingest_verify.diagnosis.diagnose import Request, diagnose_log, hiding
 from ansible.module_utils.ingest_verify.diagnosis.evidence import (
     EvidenceError,
     Program,
@@ -18,6 +17,9 @@ from ansible.module_utils.ingest_verify.diagnosis.evidence import (
     parse_time,
     resolve_settings,
 )
+from ansible.module_utils.ingest_verify.diagnosis.log_only import diagnose_log
+from ansible.module_utils.ingest_verify.diagnosis.proof import hiding
+from ansible.module_utils.ingest_verify.diagnosis.request import Request
 from ansible.module_utils.ingest_verify.diagnosis.server_side.classify import classify
 from ansible.module_utils.ingest_verify.diagnosis.server_side.codes import is_recoverable
 from ansible.module_utils.ingest_verify.diagnosis.server_side.refusal import Refusal
