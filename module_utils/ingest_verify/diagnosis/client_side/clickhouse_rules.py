@@ -91,10 +91,9 @@ def unknown_host(error: ClientError, context: Context) -> Judged:
     return Judged(
         "client_unknown_host",
         f"The ingest cannot resolve ClickHouse's host name {host}.",
-        f"Check CLICKHOUSE_HOST in the env file. Within Docker the name is that of the container or service "
-        f"({host}), and "
-        "only containers of the same network know it: docker run --network clickhouse_default; "
-        "docker network inspect clickhouse_default lists who is in it.",
+        f"Check CLICKHOUSE_HOST in the env file. Within Docker the name is that of the container or service ({host}), "
+        "and only containers of the same network know it: docker run --network clickhouse_default; docker network "
+        "inspect clickhouse_default lists who is in it.",
         CONFIGURATION,
         object=host,
         expected="a name that resolves where the ingest runs",
@@ -110,9 +109,8 @@ def connection_refused(error: ClientError, context: Context) -> Judged:
         return Judged(
             "client_connection_refused",
             f"The ingest connects to {where}, and inside a container that is the container itself, not ClickHouse.",
-            "Set CLICKHOUSE_HOST in the env file to the name of ClickHouse's container (ch-zakaz), and run the "
-            "ingest in "
-            "the same Docker network.",
+            "Set CLICKHOUSE_HOST in the env file to the name of ClickHouse's container (ch-zakaz), and run the ingest "
+            "in the same Docker network.",
             CONFIGURATION,
             object=where,
             expected="the name of ClickHouse's container",
@@ -123,10 +121,9 @@ def connection_refused(error: ClientError, context: Context) -> Judged:
         action += "CLICKHOUSE_HOST and CLICKHOUSE_PORT in the env file."
     else:
         action = (
-            f"Check that ClickHouse is up and that {port or 'the port'} is its port. If its own health check is "
-            "green and "
-            "nobody else gets in, it listens on loopback inside its container: docker exec ch-zakaz ss -ltn (or cat "
-            "/proc/net/tcp) must show 0.0.0.0 or [::], set by <listen_host>::</listen_host> in config.d."
+            f"Check that ClickHouse is up and that {port or 'the port'} is its port. If its own health check is green "
+            "and nobody else gets in, it listens on loopback inside its container: docker exec ch-zakaz ss -ltn (or "
+            "cat /proc/net/tcp) must show 0.0.0.0 or [::], set by <listen_host>::</listen_host> in config.d."
         )
     return Judged(
         "client_connection_refused",
@@ -174,8 +171,7 @@ def connection_lost(error: ClientError, context: Context) -> Judged:
         "client_connection_lost",
         f"The ingest's connection to ClickHouse broke{place(error)}.",
         "Look whether the server was restarted or killed at that time (docker ps, its log, system.crash_log); if it "
-        "was "
-        "not, a proxy or a keep-alive time-out cut the connection: let the client retry.",
+        "was not, a proxy or a keep-alive time-out cut the connection: let the client retry.",
         SERVER,
         generic=True,
     )
@@ -189,8 +185,7 @@ def clickhouse_status(error: ClientError, status: int, context: Context) -> Judg
         return Judged(
             "server_authentication",
             f"ClickHouse at {where} refused the ingest's login or privilege (HTTP {status}); its log keeps no "
-            "exception "
-            "text.",
+            "exception text.",
             f"Check CLICKHOUSE_USER{f' ({user})' if user else ''} and CLICKHOUSE_PASSWORD in the env file: curl -sS "
             f"'http://{where}/?query=SELECT+1' --user {user or '<user>'} shows the server's reason.",
             CONFIGURATION,

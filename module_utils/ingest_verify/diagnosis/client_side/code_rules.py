@@ -84,8 +84,7 @@ def key_error(error: ClientError, context: Context) -> Judged | None:
         number = key.lstrip("-").isdigit()
         what = (
             f"a record has no key {key}: rows given as dictionaries where the code (or clickhouse-connect's insert) "
-            "takes "
-            "them by position, or a lookup table without that id"
+            "takes them by position, or a lookup table without that id"
             if number
             else f"a record, from the API or a row for ClickHouse, has no field {key}"
         )
@@ -120,8 +119,7 @@ def key_error(error: ClientError, context: Context) -> Judged | None:
     else:
         action = (
             f"Look at the data in that line: what it reads has no {text}. If it comes from the API, ask the API for "
-            "that "
-            "record and compare; treat the field as optional or reject the record by name."
+            "that record and compare; treat the field as optional or reject the record by name."
         )
     if error.frame is None:
         action = "Log the whole exception (logger.exception) so that file and line are known. " + action
@@ -148,11 +146,9 @@ def no_text(error: ClientError, _: Context) -> Judged | None:
     return Judged(
         "client_exception",
         f"The ingest logged an error without a text ({error.message.strip()!r}): some exceptions print as nothing, "
-        "such as "
-        "TimeoutError(), AssertionError() or httpx.ReadTimeout('').",
-        "In the loader, where this line is logged, write logger.exception(...) or repr(error) instead of "
-        "str(error), and "
-        "run again.",
+        "such as TimeoutError(), AssertionError() or httpx.ReadTimeout('').",
+        "In the loader, where this line is logged, write logger.exception(...) or repr(error) instead of str(error), "
+        "and run again.",
         INGEST,
         generic=True,
     )
@@ -239,7 +235,6 @@ def unexplained(error: ClientError, _: Context) -> Judged:
     else:
         action = (
             "Make the loader log the whole exception where this line is written (logger.exception, or repr(error)), "
-            "and "
-            "run again: the traceback names file and line."
+            "and run again: the traceback names file and line."
         )
     return Judged("client_exception", headline, action, INGEST, generic=True)

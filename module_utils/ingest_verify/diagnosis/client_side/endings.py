@@ -71,16 +71,14 @@ def cause_by_end(
                 f"The ingest's process crashed ({name}, exit code {code}): native code in it failed, no Python "
                 f"exception.{_crash_place(log)}",
                 "Run it with PYTHONFAULTHANDLER=1 to see where; check that the image fits the machine (docker image "
-                "inspect "
-                "-f '{{.Architecture}}') and update the package with native code that it names.",
+                "inspect -f '{{.Architecture}}') and update the package with native code that it names.",
                 about.INGEST,
             )
         return Judged(
             "client_terminated",
             f"The ingest was told to stop from outside ({name}, exit code {code}) before it was done.",
-            "Find who stopped it: docker events, docker stop by a person or a deployment, a host that shut down; "
-            "then run "
-            "it again.",
+            "Find who stopped it: docker events, docker stop by a person or a deployment, a host that shut down; then "
+            "run it again.",
             about.HOST,
         )
     return None
@@ -108,8 +106,7 @@ def _killed_for_memory(log: ClientLog, *, certain: bool) -> Judged:
             "client_killed_memory",
             f"The ingest was killed for memory (exit code 137): it needed more than its limit.{last}",
             "Raise the limit (docker run --memory) or load in smaller batches: a shorter window, fewer rows per "
-            "insert; "
-            "docker stats shows what it takes.",
+            "insert; docker stats shows what it takes.",
             about.INGEST,
             expected="memory within the limit",
             actual="killed for memory",
@@ -119,8 +116,7 @@ def _killed_for_memory(log: ClientLog, *, certain: bool) -> Judged:
         f"The ingest was killed with SIGKILL (exit code 137) by something outside: mostly the kernel, for "
         f"memory.{last}",
         "Look who did it: dmesg -T | grep -i -E 'oom|killed process'; docker inspect -f '{{.State.OOMKilled}}' "
-        "<container>; "
-        "docker events for a docker kill. For memory: raise the limit or load in smaller batches.",
+        "<container>; docker events for a docker kill. For memory: raise the limit or load in smaller batches.",
         about.HOST,
     )
 
@@ -154,8 +150,7 @@ def _not_started(kind: int, code: int, log: ClientLog, context: Context) -> Judg
             "client_not_executable",
             f"The ingest's command{shown} is there and cannot be executed (exit code {code}){said}.",
             "Make it executable (chmod +x, in the Dockerfile too), check its first line (#!) and that it has no "
-            "Windows "
-            "line ends, and that the image was built for this machine's architecture.",
+            "Windows line ends, and that the image was built for this machine's architecture.",
             about.INGEST,
             object=command or None,
         )
@@ -191,9 +186,8 @@ def _timed_out(log: ClientLog, ingest: Mapping[str, Any], context: Context, outc
         "client_timed_out",
         f"The ingest hung past its time limit{after} and was stopped.{told}",
         "See what it waited for: run it again and, before the limit, py-spy dump --pid <pid> (or docker top and the "
-        "server's "
-        "system.processes); give each request and statement a time-out of its own. If it only needs longer, raise "
-        "qtickets_ingest_timeout_seconds.",
+        "server's system.processes); give each request and statement a time-out of its own. If it only needs longer, "
+        "raise qtickets_ingest_timeout_seconds.",
         about.INGEST,
         expected=f"done within{after}" if after else None,
         actual="still running",
@@ -209,9 +203,8 @@ def silent_end(log: ClientLog, code: Any) -> Finding:
         "client_exception",
         f"The ingest ended with exit code {code}, and its log "
         + (f"names no error, of ClickHouse or of the API.{last}" if log.tail else "is empty."),
-        "Let the loader log the exception before it exits (logger.exception, or no bare `except: sys.exit(1)`); run "
-        "it once "
-        f"with LOG_LEVEL=DEBUG, PYTHONUNBUFFERED=1 and python -X dev.{number}",
+        "Let the loader log the exception before it exits (logger.exception, or no bare `except: sys.exit(1)`); run it "
+        f"once with LOG_LEVEL=DEBUG, PYTHONUNBUFFERED=1 and python -X dev.{number}",
         about.INGEST,
         expected="exit code 0, or a log that says why not",
         actual=f"exit code {code}",

@@ -65,8 +65,7 @@ def unwritable_value(error: ClientError, context: Context) -> Judged | None:
     return Judged(
         "client_serialization",
         f"The client could not write a value into {into}{value}{place(error)}: {why.strip().splitlines()[0]}. The "
-        "server "
-        "never got the row.",
+        "server never got the row.",
         f"Convert the value to {wanted} before the insert ({_conversion(kind_of_column)})"
         + ("" if column else "; to learn which column, log the whole exception, or insert with types_check=True "
            "(clickhouse-driver)")

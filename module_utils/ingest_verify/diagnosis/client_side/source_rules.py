@@ -140,9 +140,8 @@ def api_status(status: int, text: str, where: str, context: Context) -> Judged:
             f"The API fails: HTTP {status} for {url}{where}, longer than the ingest retries.",
             "Read orders with GET: POST /orders is no search, the API answers it with 503."
             if post
-            else f"Run again when the API answers: curl -sS -o /dev/null -w '%{{http_code}}\\n' "
-            f"{context.request('events', text)}; "
-            "if it stays, ask its operator with the time and the address.",
+            else "Run again when the API answers: curl -sS -o /dev/null -w '%{http_code}\\n' "
+            f"{context.request('events', text)}; if it stays, ask its operator with the time and the address.",
             INGEST if post else SOURCE,
             expected="HTTP 200",
             actual=f"HTTP {status}",
@@ -254,8 +253,7 @@ def filter_ignored(text: str, context: Context) -> Judged:
         f"The API ignored the ingest's filter and answered with orders from outside the window: {first_line(text)}",
         'Send the filter as the API reads it: where=[{"column":"payed_at","operator":">=","value":"...+03:00"}], '
         "JSON-encoded as a query parameter with + written as %2B (curl -G --data-urlencode does it); unknown "
-        "parameters "
-        "such as since= are ignored with HTTP 200. Then check what came back against the window.",
+        "parameters such as since= are ignored with HTTP 200. Then check what came back against the window.",
         INGEST,
         object=context.api[0] or None,
         expected="orders of the window only",

@@ -45,13 +45,12 @@ class LogTables:
             ]
             raise EvidenceError(
                 f"The server knows no cluster {self.cluster!r}: expected one of "
-                f"{', '.join(known) or 'none configured'}. "
-                "Leave `cluster` out for a single server."
+                f"{', '.join(known) or 'none configured'}. Leave `cluster` out for a single server."
             )
         name = quote_string(self.cluster)
         answered = self.query(
-            f"SELECT toInt64(count()) AS hosts FROM clusterAllReplicas({name}, system.one) SETTINGS "
-            "skip_unavailable_shards = 1"
+            f"SELECT toInt64(count()) AS hosts FROM clusterAllReplicas({name}, system.one)"
+            " SETTINGS skip_unavailable_shards = 1"
         )[0]["hosts"]
         if answered >= len(rows):
             return None

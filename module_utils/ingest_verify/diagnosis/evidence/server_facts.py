@@ -24,11 +24,10 @@ class ServerFacts(LogTables):
         """Settings of a user from its profiles, in the order in which they apply; None when not readable."""
         try:
             rows = self.query(
-                "SELECT ifNull(profile_name, '') AS profile, ifNull(user_name, '') AS user, ifNull(setting_name, '') "
-                "AS setting,"
-                " ifNull(value, '') AS value, ifNull(inherit_profile, '') AS inherits FROM "
-                "system.settings_profile_elements"
-                " ORDER BY profile, user, index"
+                "SELECT ifNull(profile_name, '') AS profile, ifNull(user_name, '') AS user,"
+                " ifNull(setting_name, '') AS setting, ifNull(value, '') AS value,"
+                " ifNull(inherit_profile, '') AS inherits"
+                " FROM system.settings_profile_elements ORDER BY profile, user, index"
             )
         except ServerError:
             return None
@@ -66,8 +65,8 @@ class ServerFacts(LogTables):
         """`(database, table)` of every table outside of the system databases, 20 thousand at most."""
         rows = self._optional(
             "tables",
-            "SELECT database, name FROM system.tables WHERE database NOT IN ('system', 'INFORMATION_SCHEMA', "
-            "'information_schema')"
+            "SELECT database, name FROM system.tables"
+            " WHERE database NOT IN ('system', 'INFORMATION_SCHEMA', 'information_schema')"
             " ORDER BY database, name LIMIT 20000",
         )
         return [(row["database"], row["name"]) for row in rows]
@@ -93,8 +92,8 @@ class ServerFacts(LogTables):
         """`(database, view, definition)` of the materialized views whose definition holds this table's name."""
         rows = self._optional(
             "tables",
-            "SELECT database, name, create_table_query AS definition FROM system.tables WHERE engine = "
-            "'MaterializedView'"
+            "SELECT database, name, create_table_query AS definition FROM system.tables"
+            " WHERE engine = 'MaterializedView'"
             f" AND position(create_table_query, {quote_string(table)}) > 0 AND name != {quote_string(table)}"
             " ORDER BY database, name LIMIT 200",
         )
@@ -113,8 +112,8 @@ class ServerFacts(LogTables):
         """Free and total bytes of the server's disks."""
         return self._optional(
             "disks",
-            "SELECT name, path, toInt64(free_space) AS free, toInt64(total_space) AS total FROM system.disks ORDER "
-            "BY name",
+            "SELECT name, path, toInt64(free_space) AS free, toInt64(total_space) AS total"
+            " FROM system.disks ORDER BY name",
         )
 
 

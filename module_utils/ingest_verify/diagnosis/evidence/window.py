@@ -29,8 +29,8 @@ class Window:
         """The WHERE condition on a log table: date first, since that is what its key prunes by."""
         grace = format_time(parse_time(self.until) + timedelta(seconds=GRACE_SECONDS))
         condition = (
-            f"event_date >= toDate({quote_string(self.first_date)}) AND event_date <= "
-            f"toDate({quote_string(self.last_date)})"
+            f"event_date >= toDate({quote_string(self.first_date)})"
+            f" AND event_date <= toDate({quote_string(self.last_date)})"
             f" AND event_time >= toDateTime({quote_string(self.since[:19])}, 'UTC')"
             f" AND event_time <= toDateTime({quote_string(grace[:19])}, 'UTC')"
             f" AND event_time_microseconds >= {instant(self.since)}"

@@ -33,8 +33,7 @@ def missing_grant(refusal: Refusal, catalog: Catalog) -> Cause:
         queries = "".join(f"<query>GRANT {grant}</query>" for grant in grants)
         step += (
             f"\nUser {refusal.user} is defined in XML ({storage}), where GRANT cannot reach it: put "
-            f"<grants>{queries}</grants> into "
-            "its entry in users.d and reload."
+            f"<grants>{queries}</grants> into its entry in users.d and reload."
         )
     return Cause(
         "server_missing_grant",
@@ -67,8 +66,7 @@ def login_refused(refusal: Refusal, catalog: Catalog) -> Cause:
         expected=f"user {refusal.user} with the password in the ingest's settings",
         actual=(detail or refusal.text) + (f"; the nearest existing name is {near}" if near else ""),
         next_step="Put the right CLICKHOUSE_USER and CLICKHOUSE_PASSWORD into the ingest's env file (no quotes, no "
-        "line end behind the value); "
-        f"try them: clickhouse-client --user {refusal.user} --password --query 'SELECT 1'.",
+        f"line end behind the value); try them: clickhouse-client --user {refusal.user} --password --query 'SELECT 1'.",
         fix_side="configuration of the ingest",
     )
 
@@ -86,9 +84,8 @@ def host_not_allowed(refusal: Refusal, catalog: Catalog) -> Cause:
         object=refusal.user,
         expected=f"an address that user {refusal.user} may log in from",
         actual=f"a login from {address}" if address else refusal.text,
-        next_step=f"ALTER USER {quote_identifier(refusal.user)} ADD HOST IP '{address or '<address>'}'; for a user "
-        "in XML add "
-        f"<ip>{address or '<address>'}</ip> to its <networks> in users.d and reload.",
+        next_step=f"ALTER USER {quote_identifier(refusal.user)} ADD HOST IP '{address or '<address>'}'; for a user in "
+        f"XML add <ip>{address or '<address>'}</ip> to its <networks> in users.d and reload.",
         fix_side="server: the user's networks",
     )
 
@@ -132,8 +129,7 @@ def read_only(refusal: Refusal, catalog: Catalog) -> Cause:
         expected="a profile with readonly = 0 (2 to change settings and read only)",
         actual=refusal.text,
         next_step=f"Give the user a profile that may write: ALTER USER {quote_identifier(refusal.user)} SETTINGS "
-        "PROFILE 'default'; "
-        "for a user in XML change its <profile> in users.d and reload. See: SELECT * FROM "
+        "PROFILE 'default'; for a user in XML change its <profile> in users.d and reload. See: SELECT * FROM "
         f"system.settings_profile_elements WHERE user_name = '{refusal.user}';",
         fix_side="server: the user's profile",
     )

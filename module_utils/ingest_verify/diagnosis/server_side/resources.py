@@ -62,9 +62,8 @@ def too_many_parts(refusal: Refusal, catalog: Catalog) -> Cause:
         object=name,
         expected="fewer parts per partition than parts_to_throw_insert",
         actual=refusal.text + (f" Active parts now: {parts}." if parts is not None else ""),
-        next_step="Insert fewer, bigger batches (or switch on async_insert for the ingest's user). Look whether "
-        "merges run: "
-        f"SELECT * FROM system.merges WHERE table = '{table}'; SYSTEM START MERGES {sql_name};",
+        next_step="Insert fewer, bigger batches (or switch on async_insert for the ingest's user). Look whether merges "
+        f"run: SELECT * FROM system.merges WHERE table = '{table}'; SYSTEM START MERGES {sql_name};",
         fix_side="the ingest's batch size, unless merges are stopped or the disk is full",
     )
 
@@ -82,8 +81,8 @@ def no_space(refusal: Refusal, catalog: Catalog) -> Cause:
         expected="free space on the server's disk",
         actual="; ".join(disks) or refusal.text,
         next_step="Free space on the server's host (df -h; the largest tables: SELECT database, table, "
-        "formatReadableSize(sum(bytes_on_disk)) FROM "
-        "system.parts GROUP BY 1, 2 ORDER BY sum(bytes_on_disk) DESC LIMIT 10;), then run the ingest again.",
+        "formatReadableSize(sum(bytes_on_disk)) FROM system.parts GROUP BY 1, 2 ORDER BY sum(bytes_on_disk) DESC "
+        "LIMIT 10;), then run the ingest again.",
         fix_side="server: disk",
     )
 
