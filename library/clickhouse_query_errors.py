@@ -226,7 +226,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec={**login_argument_spec(), **ARGUMENTS}, supports_check_mode=True)
     params = module.params
     users = [user for user in [params["user"], *params["users"]] if user]
-    asked = {name: params[name] for name in ARGUMENTS if name not in ("user", "users", "fail_on")}
+    asked = {name: params[name] for name in ARGUMENTS if name not in ("user", "users", "max_shown", "fail_on")}
     request = Request(users=users, **asked)
     try:
         diagnosis = _diagnose(params, request)

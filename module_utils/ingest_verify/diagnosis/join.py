@@ -17,7 +17,7 @@ from .server_side.refused import Refused
 from .silence import silence
 
 # Findings of the client's side that an ingest also writes when it merely passes the server's refusal on.
-_REPORTING_CAUSES = {"client_exception", "client_key_error", "client_failed", "client_serialization"}
+_REPORTING_CAUSES = {"client_exception", "client_key_error", "client_serialization"}
 _MENTIONS_SERVER = re.compile(r"(?i)clickhouse|\binsert|\bdatabase|\bquery|\btable|DB::|load(ing)? (failed|error)|chdb")
 
 

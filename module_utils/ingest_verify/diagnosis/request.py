@@ -35,7 +35,6 @@ class Request:
     window_after: Mapping[str, Any] | None = None
     evidence_proven: bool = True
     evidence_reason: str | None = None
-    max_shown: int = 5
     flush_wait_seconds: float = 30
 
     @property
