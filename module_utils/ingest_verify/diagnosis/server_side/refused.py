@@ -19,8 +19,8 @@ from .refusal import Refusal, to_finding
 
 @dataclass
 class Refused:
-    """What was refused: `errors`, `warnings` (a later try did, or no harm was done), and statements that were `aborted`
-    since their client went away."""
+    """What was refused: `errors`, `warnings` (a later try succeeded, or no harm was done), and statements that were
+    `aborted` since their client went away."""
 
     errors: list[Finding] = field(default_factory=list)
     warnings: list[Finding] = field(default_factory=list)
@@ -28,7 +28,7 @@ class Refused:
 
 
 def refused_statements(case: Case) -> Refused:
-    """The run's failed statements by cause; what a view or a distributed table passed on counts once."""
+    """The run's failed statements by cause; what another host refused as a part of one counts with it."""
     failed = [group for group in case.run if group.code]
     initial_failed = {query_id for group in failed if group.is_initial for query_id in group.query_ids}
     failed = [g for g in failed if g.is_initial or not initial_failed.intersection(g.initial_query_ids)]
