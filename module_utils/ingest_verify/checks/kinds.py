@@ -493,8 +493,15 @@ def duplicates(check: Check, context: Context, values: Values) -> Judged:
                 f"{table.database}.{table.name}: {doubled} row(s) repeat a key that should occur once ({key}).",
                 expected,
                 actual,
-                f"Sort the table by ({key}) or let the ingest derive its deduplication key from ({key}) alone, never "
-                f"from values that change; then remove the extra rows: SELECT {key}, count() "
+                (
+                    f"Sort the table by ({key}) or let the ingest derive its deduplication key from ({key}) alone, "
+                    "never from values that change"
+                    if table.collapses
+                    else f"{table.engine} keeps each row that is sent: look for a page, file or retry that was loaded "
+                    "twice and for windows of runs that overlap; let the ingest replace what it loads again, or make "
+                    f"the table a ReplacingMergeTree sorted by ({key})"
+                )
+                + f"; then remove the extra rows: SELECT {key}, count() "
                 f"FROM {table.quoted}{final_word} GROUP BY {key} HAVING count() > 1",
                 rows_sql=f"SELECT {key}, count() AS copies{extra} FROM {table.quoted}{final_word} "
                 f"{f'WHERE {where} ' if where else ''}GROUP BY {key} HAVING copies > 1 ORDER BY copies DESC "
