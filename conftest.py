@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import ansible.module_utils
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent
 for folder in (ROOT, ROOT / "ingest"):
@@ -13,6 +14,10 @@ for folder in (ROOT, ROOT / "ingest"):
 
 # Modules import `ansible.module_utils.ingest_verify`, found through ansible.cfg; tests take the same name.
 ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
+
+# How long a busy machine takes for an example says nothing about the code.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 def pytest_xdist_auto_num_workers() -> int:

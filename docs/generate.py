@@ -59,22 +59,28 @@ def fragment_options(name: str) -> dict[str, Any]:
     return options
 
 
+def module_doc(path: Path) -> dict[str, Any]:
+    """A module's documentation, its fragments' options included, with what it returns under `returned`."""
+    documented: dict[str, Any] = {}
+    exec(compile(path.read_text(encoding="utf-8").split("\nfrom ansible")[0], path.name, "exec"), documented)  # noqa: S102
+    doc: dict[str, Any] = yaml.safe_load(documented["DOCUMENTATION"])
+    for name in doc.get("extends_documentation_fragment", []):
+        doc["options"] = {**fragment_options(name), **doc["options"]}
+    return doc | {"returned": yaml.safe_load(documented["RETURN"]) or {}}
+
+
 def modules_page() -> str:
     """Every module's options and returned values."""
     lines = ["# Modules", "", NOTE]
     for path in sorted(ROOT.glob("library/*.py")):
-        documented: dict[str, Any] = {}
-        exec(compile(path.read_text(encoding="utf-8").split("\nfrom ansible")[0], path.name, "exec"), documented)  # noqa: S102
-        doc = yaml.safe_load(documented["DOCUMENTATION"])
-        returned = yaml.safe_load(documented["RETURN"]) or {}
-        for name in doc.get("extends_documentation_fragment", []):
-            doc["options"] = {**fragment_options(name), **doc["options"]}
+        doc = module_doc(path)
         lines += [f"## {doc['module']}", "", f"{doc['short_description']}. {text(doc['description'])}", ""]
         for name, attribute in doc.get("attributes", {}).items():
             lines += [f"{name}: {attribute['support']}. {text(attribute['description'])}", ""]
         lines += [*option_rows(doc["options"]), "", "| returned | type | meaning |", "| --- | --- | --- |"]
         lines += [
-            f"| `{name}` | {value.get('type', '')} | {text(value['description'])} |" for name, value in returned.items()
+            f"| `{name}` | {value.get('type', '')} | {text(value['description'])} |"
+            for name, value in doc["returned"].items()
         ]
         lines.append("")
     return "\n".join(lines)

@@ -61,9 +61,11 @@ options:
     type: list
     elements: dict
     default: []
-  history_file:
-    description: File on the host that runs the module with one such entry per line, read after O(history).
-    type: path
+  history_lines:
+    description: Lines of a file with such entries as JSON, read after O(history); what is no entry is passed over.
+    type: list
+    elements: str
+    default: []
   fail_on:
     description: Whether a check that ends in an error fails the task.
     type: str
@@ -157,7 +159,13 @@ ledger_data:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ingest_verify.checks import DeclarationError, ScanError, read_request, run_checks, to_result
-from ansible.module_utils.ingest_verify.client import ConnectError, connect, login_argument_spec
+from ansible.module_utils.ingest_verify.client import (
+    ConnectError,
+    ServerError,
+    connect,
+    error_finding,
+    login_argument_spec,
+)
 
 
 def main() -> None:
@@ -172,7 +180,7 @@ def main() -> None:
             "limits": {"type": "dict", "default": {}},
             "overview": {"type": "list", "elements": "dict", "default": []},
             "history": {"type": "list", "elements": "dict", "default": []},
-            "history_file": {"type": "path"},
+            "history_lines": {"type": "list", "elements": "str", "default": []},
             "fail_on": {"type": "str", "choices": ["error", "never"], "default": "error"},
             "validate_only": {"type": "bool", "default": False},
         },
@@ -187,8 +195,10 @@ def main() -> None:
         outcome = run_checks(client, request)
     except DeclarationError as error:
         module.fail_json(msg=str(error), checks=[], findings=[error.finding().to_dict()])
-    except (ConnectError, ScanError) as error:
-        module.fail_json(msg=str(error), checks=[], findings=[])
+    except ScanError as error:
+        module.fail_json(msg=str(error), checks=[], findings=[error.finding().to_dict()])
+    except (ConnectError, ServerError) as error:
+        module.fail_json(msg=str(error), checks=[], findings=[error_finding(error, "verify_data").to_dict()])
     result = to_result(outcome)
     if result["verdict"] == "FAIL" and module.params["fail_on"] == "error":
         module.fail_json(msg=result["message"], **result)

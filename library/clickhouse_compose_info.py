@@ -54,7 +54,7 @@ project:
   description: name, directory, container, image, builds, image_present, running,
     waitable (whether Compose can wait for its health checks).
   type: dict
-  returned: always
+  returned: when the project could be read
 offline:
   description: What the data folder holds, one line per database; empty when it holds no tables.
   type: list

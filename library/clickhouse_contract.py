@@ -61,17 +61,23 @@ findings:
 tables:
   description: How many tables the contract names.
   type: int
-  returned: always
+  returned: when the catalog could be read
 columns:
   description: How many columns the contract names.
   type: int
-  returned: always
+  returned: when the catalog could be read
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.ingest_verify.client import ConnectError, ServerError, connect, login_argument_spec
+from ansible.module_utils.ingest_verify.client import (
+    ConnectError,
+    ServerError,
+    connect,
+    error_finding,
+    login_argument_spec,
+)
 from ansible.module_utils.ingest_verify.contract import ContractError, check_contract, parse_contract
-from ansible.module_utils.ingest_verify.findings import render_failure
+from ansible.module_utils.ingest_verify.findings import Finding, render_failure
 
 
 def main() -> None:
@@ -89,8 +95,11 @@ def main() -> None:
         # The database may be missing, which is a finding and no failed login.
         client = connect({**params, "login_db": "system"})
         findings = check_contract(client, params["login_db"], contract, params["stage"])
-    except (ContractError, ConnectError, ServerError) as error:
-        module.fail_json(msg=str(error), findings=[])
+    except ContractError as error:
+        finding = Finding(params["stage"], "error", "config_variable", str(error), fix_side="configuration")
+        module.fail_json(msg=str(error), findings=[finding.to_dict()])
+    except (ConnectError, ServerError) as error:
+        module.fail_json(msg=str(error), findings=[error_finding(error, params["stage"]).to_dict()])
     result = {
         "changed": False,
         "tables": len(contract),

@@ -131,7 +131,7 @@ RETURN = r"""
 verdict:
   description: V(PASS), V(FAIL) or V(INCONCLUSIVE).
   type: str
-  returned: always
+  returned: when it could be judged
 findings:
   description: What was found, causes first.
   type: list
@@ -140,32 +140,32 @@ findings:
 evidence:
   description: Whether the channel was proven, why not, and which tables could not be read.
   type: dict
-  returned: always
+  returned: when it could be judged
 counts:
   description: Statements of the run, failed ones, and failing ones of others by reason.
   type: dict
-  returned: always
+  returned: when it could be judged
 excluded:
   description: Failing statements that are not the run's, with the reason.
   type: list
   elements: dict
-  returned: always
+  returned: when it could be judged
 statements_by_target:
   description: For each target table, how many DESCRIBE and INSERT statements were seen and how they ended.
   type: dict
-  returned: always
+  returned: when it could be judged
 extracts:
   description: Rows of the log tables about the run, by table; empty when the task fails.
   type: dict
-  returned: always
+  returned: when it could be judged
 attribution:
   description: By what the run's statements were told from others.
   type: str
-  returned: always
+  returned: when it could be judged
 window:
   description: From and to, UTC by the server's clock.
   type: dict
-  returned: always
+  returned: when it could be judged
 message:
   description: The failure text.
   type: str
@@ -173,7 +173,7 @@ message:
 ledger_data:
   description: What the run's ledger keeps of the stage, with C(summary) and C(tables) for the report.
   type: dict
-  returned: always
+  returned: when it could be judged
 """
 
 from functools import partial
@@ -184,6 +184,7 @@ from ansible.module_utils.ingest_verify.client import (
     ConnectError,
     ServerError,
     connect,
+    error_finding,
     login_argument_spec,
     query,
     send_marker,
@@ -194,7 +195,9 @@ from ansible.module_utils.ingest_verify.diagnosis.evidence import EvidenceError
 from ansible.module_utils.ingest_verify.diagnosis.log_only import diagnose_log
 from ansible.module_utils.ingest_verify.diagnosis.request import Request
 from ansible.module_utils.ingest_verify.diagnosis.result import Diagnosis
+from ansible.module_utils.ingest_verify.findings import Finding
 
+STAGE = "qtickets_ingest"
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "since": {"type": "str"},
     "until": {"type": "str"},
@@ -230,8 +233,12 @@ def main() -> None:
     request = Request(users=users, **asked)
     try:
         diagnosis = _diagnose(params, request)
-    except (ConnectError, ServerError, EvidenceError, LogFileError) as error:
-        module.fail_json(msg=str(error))
+    except (ConnectError, ServerError) as error:
+        module.fail_json(msg=str(error), findings=[error_finding(error, STAGE).to_dict()])
+    except (EvidenceError, LogFileError) as error:
+        # What was asked for cannot be answered: a window, a cluster or a log file that somebody named.
+        finding = Finding(STAGE, "error", "config_variable", str(error), fix_side="configuration")
+        module.fail_json(msg=str(error), findings=[finding.to_dict()])
     result = diagnosis.to_dict(params["max_shown"])
     for name in ("window_before", "window_after"):
         if params[name]:

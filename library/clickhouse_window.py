@@ -41,33 +41,33 @@ RETURN = r"""
 at:
   description: The server's time in UTC, with microseconds.
   type: str
-  returned: always
+  returned: success
   sample: "2026-11-23 04:00:00.000000"
 timezone:
   description: The server's time zone.
   type: str
-  returned: always
+  returned: success
 version:
   description: The server's version.
   type: str
-  returned: always
+  returned: success
 uptime_seconds:
   description: Seconds since the server started.
   type: int
-  returned: always
+  returned: success
 errors:
   description: Counters of system.errors by C(code:name:remote).
   type: dict
-  returned: always
+  returned: success
 hosts:
   description: Names of the hosts that answered.
   type: list
   elements: str
-  returned: always
+  returned: success
 missing_hosts:
   description: How many hosts of the cluster do not answer, in words; null when all do.
   type: str
-  returned: always
+  returned: success
 """
 
 from functools import partial
@@ -82,6 +82,7 @@ from ansible.module_utils.ingest_verify.client import (
     query,
 )
 from ansible.module_utils.ingest_verify.diagnosis.evidence import EvidenceError, read_window
+from ansible.module_utils.ingest_verify.findings import Finding
 
 
 def main() -> None:
@@ -97,7 +98,8 @@ def main() -> None:
     except (ConnectError, ServerError) as error:
         module.fail_json(msg=str(error), findings=[error_finding(error, "qtickets_ingest").to_dict()])
     except EvidenceError as error:
-        module.fail_json(msg=str(error))
+        finding = Finding("qtickets_ingest", "error", "config_variable", str(error), fix_side="configuration")
+        module.fail_json(msg=str(error), findings=[finding.to_dict()])
 
 
 if __name__ == "__main__":

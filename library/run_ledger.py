@@ -68,15 +68,15 @@ RETURN = r"""
 run_id:
   description: The run.
   type: str
-  returned: always
+  returned: success
 dir:
   description: The run's folder, empty in check mode when there is none.
   type: str
-  returned: always
+  returned: success
 ledger:
   description: Content of run.json.
   type: dict
-  returned: always
+  returned: success
 """
 
 from pathlib import Path

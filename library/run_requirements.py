@@ -5,10 +5,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: run_requirements
-short_description: Check that a host's Python has the packages that the modules need
+short_description: Check that a host's Python is new enough and has the packages that the modules need
 description:
   - Names every missing package at once, with the command that installs them for the interpreter in use.
+  - Runs on every Python that Ansible supports, so that one that is too old for the other modules is told in words.
 options:
+  python:
+    description: Oldest Python that will do, such as V(3.11).
+    type: str
+    required: true
   packages:
     description: Import name of each needed package, with the name it is installed by.
     type: dict
@@ -27,6 +32,7 @@ author: ClickHouse ingest verification team (@clickhouse-ingest-verify)
 EXAMPLES = r"""
 - name: Look for the driver
   run_requirements:
+    python: "3.11"
     packages:
       clickhouse_driver: clickhouse-driver
     install_hint: -m pip install clickhouse-driver
@@ -50,11 +56,19 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
+            "python": {"type": "str", "required": True},
             "packages": {"type": "dict", "required": True},
             "install_hint": {"type": "str", "required": True},
         },
         supports_check_mode=True,
     )
+    oldest = module.params["python"]
+    if sys.version_info < tuple(map(int, oldest.split("."))):
+        module.fail_json(
+            msg=f"Python {oldest} or newer is expected on this host, {sys.executable} is {sys.version.split()[0]}. "
+            "Install a newer one and name it in the inventory: ansible_python_interpreter=/usr/bin/python3.12",
+            missing=[],
+        )
     wanted = module.params["packages"]
     missing = [name for imported, name in wanted.items() if importlib.util.find_spec(imported) is None]
     if missing:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import httpx
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -38,6 +39,16 @@ def _header_safe(value: SecretStr) -> SecretStr:
     return SecretStr(value.get_secret_value().strip())
 
 
+def _reachable_url(value: str) -> str:
+    try:
+        port = httpx.URL(value).port
+    except httpx.InvalidURL:
+        port = 0
+    if port is not None and not 0 < port < 65536:
+        raise ValueError("is no URL that can be opened: a port between 1 and 65535 is expected, if any")
+    return value
+
+
 def _time_zone(value: object) -> ZoneInfo:
     try:
         return value if isinstance(value, ZoneInfo) else ZoneInfo(str(value))
@@ -63,10 +74,14 @@ class Settings(BaseSettings):
         str_strip_whitespace=True,
     )
 
-    qtickets_base_url: str = Field(
-        "https://qtickets.ru/api/rest/v1", pattern=r"^https?://[^/\s@?#]+(/[^\s?#]*)?$",
-        description="http:// or https://, host, path up to /api/rest/v1, without user or query",
-    )  # fmt: skip
+    qtickets_base_url: Annotated[
+        str,
+        Field(
+            pattern=r"^https?://[^/\s@?#]+(/[^\s?#]*)?$",
+            description="http:// or https://, host, path up to /api/rest/v1, without user or query",
+        ),
+        AfterValidator(_reachable_url),
+    ] = "https://qtickets.ru/api/rest/v1"
     qtickets_token: Annotated[SecretStr, AfterValidator(_header_safe), AfterValidator(_no_placeholder)]
     qtickets_since_hours: float = Field(24, gt=0, le=24 * 366 * 20)
     org_name: Annotated[str, AfterValidator(_no_placeholder)]

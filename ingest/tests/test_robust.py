@@ -168,6 +168,7 @@ def test_a_server_that_goes_away_for_good(small: Running, own_engine: tuple[Engi
     assert (result.status, result.outcome["cause"]) == (4, "clickhouse_unreachable")
     assert f"stg_qtickets_api_orders_raw ({engine.host}:{engine.http_port}" in result.log
     assert "the failed run is not in meta_job_runs" in result.log
+    assert result.outcome["metrics"]["clickhouse"]["retries"] > 0
 
 
 ZONES = ["UTC", "Asia/Tokyo", "America/New_York"]

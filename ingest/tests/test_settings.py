@@ -68,6 +68,8 @@ def test_placeholders_are_refused_by_name(env: pytest.MonkeyPatch, name: str, va
         ("CLICKHOUSE_HOST", "http://ch-zakaz", "host name"),
         ("QTICKETS_BASE_URL", "qtickets.ru/api", "http://"),
         ("QTICKETS_BASE_URL", "https://user:pw@qtickets.ru", "without user"),
+        ("QTICKETS_BASE_URL", "https://qtickets.ru:api/rest", "a port between"),
+        ("QTICKETS_BASE_URL", "https://qtickets.ru:99999/api", "a port between"),
         ("QTICKETS_SINCE_HOURS", "0", "greater than 0"),
         ("REPORT_TZ", "Moscow", "IANA"),
         ("RUN_ID", "latest", "UUID"),

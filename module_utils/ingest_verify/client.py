@@ -27,7 +27,7 @@ _DB_EXCEPTION = re.compile(r"^(?:Code: \d+\.\s*)?DB::Exception:\s*")
 
 class ConnectError(Exception):
     """No usable connection. `kind` is one of `unknown_host`, `refused`, `timeout`, `protocol`, `tls`,
-    `authentication`, `server`, `too_old`; the text says what was expected, what was found and what to do."""
+    `authentication`, `server`, `too_old`, `lost`; the text says what was expected, what was found and what to do."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -54,14 +54,14 @@ _CAUSE_OF_KIND = {
     "authentication": "server_authentication",
     "server": "server_refused_statement",
     "too_old": "server_too_old",
-    "lost": "client_connection_lost",
+    "lost": "server_connection_lost",
 }
 
 
-def error_finding(error: ConnectError | ServerError, stage: str) -> Finding:
-    """The finding of a stage that could not talk to the server."""
+def error_finding(error: ConnectError | ServerError, stage: str, where: str | None = None) -> Finding:
+    """The finding of a stage that could not talk to the server; `where` is its address, as far as it is of interest."""
     if isinstance(error, ConnectError):
-        return Finding(stage, "error", _CAUSE_OF_KIND[error.kind], str(error))
+        return Finding(stage, "error", _CAUSE_OF_KIND[error.kind], str(error), object=where)
     evidence = {"sql": error.sql, "exception": error.message, "code": error.code}
     known = {key: value for key, value in evidence.items() if value is not None}
     return Finding(

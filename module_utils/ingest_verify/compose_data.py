@@ -19,6 +19,7 @@ SYSTEM_DATABASES = ("system", "information_schema", "INFORMATION_SCHEMA")
 STAMP = re.compile(r"\d{4}-\d{2}-\d{2}T\d{6}Z")
 # Copying a volume is bounded by the disk; a terabyte at 100 MB/s takes under three hours.
 _COPY_TIMEOUT_SECONDS = 4 * 3600.0
+_COPY = "cp -a /from/. /to/"
 
 
 @dataclass
@@ -219,7 +220,7 @@ def _is_empty(store: Store) -> bool:
 
 def _move_contents(project: Project, store: Store, aside: str) -> None:
     if store.kind == "volume":
-        _copy_volume(project.image, store.source, aside)
+        _move_volume(project.image, store.source, aside)
         return
     source = Path(store.source)
     if Path(aside).exists():
@@ -235,7 +236,7 @@ def _move_contents(project: Project, store: Store, aside: str) -> None:
 
 def _move_back(project: Project, store: Store, aside: str) -> None:
     if store.kind == "volume":
-        _copy_volume(project.image, aside, store.source)
+        _in_volumes(project.image, aside, store.source, _COPY)
         docker_cli.run(["volume", "rm", aside])
         return
     with contextlib.suppress(FileNotFoundError):
@@ -243,9 +244,22 @@ def _move_back(project: Project, store: Store, aside: str) -> None:
     Path(aside).rename(store.source)
 
 
-def _copy_volume(image: str, source: str, destination: str) -> None:
+def _move_volume(image: str, source: str, aside: str) -> None:
     """Docker cannot rename a volume: its files are copied by the service's own image, then removed from the source."""
-    script = "cp -a /from/. /to/ && rm -rf /from/* /from/.[!.]* /from/..?*"
+    if docker_cli.inspect("volume", aside) is not None:
+        raise FileExistsError(f"a volume {aside} is there already")
+    try:
+        _in_volumes(image, source, aside, _COPY)
+    except DockerError:
+        # A copy that broke off would be taken for a backup, and keep the space that it lacked.
+        with contextlib.suppress(DockerError):
+            docker_cli.run(["volume", "rm", aside])
+        raise
+    _in_volumes(image, source, aside, "rm -rf /from/* /from/.[!.]* /from/..?*")
+
+
+def _in_volumes(image: str, source: str, destination: str, script: str) -> None:
+    """Run a shell script as root in the service's image, with the two volumes at /from and /to."""
     docker_cli.run(
         [
             "run", "--rm", "--network", "none", "--user", "0:0", "--entrypoint", "sh",

@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 
 from clickhouse_driver import Client
 
-from .client import ConnectError, ServerError, connect, query, quote_identifier, table_columns
+from .client import ConnectError, ServerError, connect, query, quote_identifier, quote_string, table_columns
 from .findings import Finding
 
 STAGE = "query_logging"
@@ -130,8 +130,8 @@ def alter_user(account: Account, changes: Mapping[str, str]) -> str:
     `SETTINGS` replaces the whole list, and `MODIFY SETTING` is newer than 24.8.
     """
     settings = {**dict(account.settings), **changes}
-    parts = [f"{quote_identifier(name)} = '{value}'" for name, value in settings.items()]
-    parts += [f"PROFILE '{profile}'" for profile in account.profiles]
+    parts = [f"{quote_identifier(name)} = {quote_string(value)}" for name, value in settings.items()]
+    parts += [f"PROFILE {quote_string(profile)}" for profile in account.profiles]
     return f"ALTER USER {quote_identifier(account.name)} SETTINGS {', '.join(parts) or 'NONE'}"
 
 

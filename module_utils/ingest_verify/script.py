@@ -11,7 +11,7 @@ from typing import Any
 from clickhouse_driver import Client, errors
 
 from . import drift, script_rows, snapshot
-from .client import ConnectError, ServerError, clean_exception, connect, query, quote_identifier
+from .client import ConnectError, ServerError, clean_exception, connect, error_finding, query, quote_identifier
 from .findings import Finding, shorten
 from .masking import MASK, is_secret_name, mask_secrets
 from .script_advice import advice, cause_of, unusable_setting
@@ -19,18 +19,9 @@ from .session import Exact, open_session, readable
 from .statements import ScriptError, Statement, read_source, split
 
 _SHOWN_SQL = 300
+# Thousands of lines are some hundred KiB; a file of rows would be held in memory several times over.
+_MAX_SIZE = 64 << 20
 
-_CAUSE_BY_CONNECTION = {
-    "unknown_host": "client_unknown_host",
-    "refused": "client_connection_refused",
-    "timeout": "client_timed_out",
-    "protocol": "client_wrong_protocol",
-    "tls": "client_tls_mismatch",
-    "authentication": "server_authentication",
-    "too_old": "server_too_old",
-    "lost": "server_connection_lost",
-    "server": "server_refused_session",
-}
 _LINE = re.compile(r"\(line (\d+), col \d+\)")
 _POSITION = re.compile(r"failed at position (\d+)")
 _NAMED = re.compile(
@@ -92,14 +83,18 @@ class Outcome:
 
 
 def read_script(path: str) -> bytes:
-    """The file's bytes; raises ScriptError in one sentence when there is nothing to read."""
+    """The file's bytes; raises ScriptError in one sentence when there is nothing to read, or more than a schema has."""
     try:
         with open(path, "rb") as file:
-            data = file.read()
+            data = file.read(_MAX_SIZE + 1)
     except OSError as error:
         raise ScriptError(
             0, f"it cannot be read ({error.strerror})", "Give the path of a readable SQL file."
         ) from error
+    if len(data) > _MAX_SIZE:
+        raise ScriptError(
+            0, f"it has more than {_MAX_SIZE >> 20} MiB", "Name the schema; load a dump's rows with clickhouse-client."
+        )
     return data
 
 
@@ -119,7 +114,7 @@ def run_script(params: Mapping[str, Any], data: bytes, name: str, *, check: bool
     except ScriptError as error:
         outcome.findings.append(file_finding(error, name, stage))
         return outcome
-    outcome.statements = [_entry(statement, name) for statement in statements]
+    outcome.statements = [_entry(statement, name, "planned" if check else "not sent") for statement in statements]
     if check:
         outcome.changed = any(_may_change(statement) for statement in statements)
         outcome.diff["after"] = "".join(f"{entry['location']}: {entry['sql']}\n" for entry in outcome.statements)
@@ -127,7 +122,8 @@ def run_script(params: Mapping[str, Any], data: bytes, name: str, *, check: bool
     try:
         _Run(params, statements, outcome, stage).apply()
     except ConnectError as error:
-        outcome.findings.append(_connection_finding(error, params, stage))
+        where = f"{params['login_host']}:{params['login_port']}"
+        outcome.findings.append(error_finding(error, stage, where))
     except ServerError as error:
         outcome.findings.append(_unreadable_catalog(error, params, stage))
     return outcome
@@ -150,16 +146,6 @@ def file_finding(error: ScriptError, name: str, stage: str) -> Finding:
     )
 
 
-def _connection_finding(error: ConnectError, params: Mapping[str, Any], stage: str) -> Finding:
-    return Finding(
-        stage=stage,
-        severity="error",
-        cause=_CAUSE_BY_CONNECTION.get(error.kind, "server_refused_session"),
-        headline=str(error),
-        object=f"{params['login_host']}:{params['login_port']}",
-    )
-
-
 def _unreadable_catalog(error: ServerError, params: Mapping[str, Any], stage: str) -> Finding:
     return Finding(
         stage=stage,
@@ -174,12 +160,12 @@ def _unreadable_catalog(error: ServerError, params: Mapping[str, Any], stage: st
     )
 
 
-def _entry(statement: Statement, name: str) -> dict[str, Any]:
+def _entry(statement: Statement, name: str, status: str) -> dict[str, Any]:
     return {
         "line": statement.line,
         "location": f"{name}:{statement.line}",
         "sql": shorten(printable(statement), _SHOWN_SQL),
-        "status": "planned",
+        "status": status,
     }
 
 
@@ -280,8 +266,6 @@ class _Run:
         problem = unusable_setting(self.observer, self.settings)
         if problem is None:
             return True
-        for entry in self.outcome.statements:
-            entry["status"] = "not sent"
         name, reason, next_step = problem
         self.outcome.findings.append(
             Finding(
@@ -302,8 +286,6 @@ class _Run:
         lost = script_rows.rows_lost(self.statements, self.databases, self.held)
         if not lost or self.params.get("drop_rows"):
             return True
-        for entry in self.outcome.statements:
-            entry["status"] = "not sent"
         statement, tables = lost[0]
         name = self.outcome.name
         shown = [
@@ -358,8 +340,6 @@ class _Run:
         known = query(self.observer, "SELECT name FROM system.databases WHERE name = %(name)s", {"name": name})
         if known:
             return True
-        for entry in self.outcome.statements:
-            entry["status"] = "not sent"
         sql = f"CREATE DATABASE IF NOT EXISTS {quote_identifier(name)}"
         if not self.params.get("create_login_db"):
             self.outcome.findings.append(self._missing_database(name, f"{sql};"))
@@ -387,8 +367,6 @@ class _Run:
 
     def _send_all(self, session: Client) -> None:
         entries = self.outcome.statements
-        for entry in entries:
-            entry["status"] = "not sent"
         made = [drift.created_object(statement, "") for statement in self.statements]
         temporary = {("", created.name) for created in made if created and created.temporary}
         for number, (statement, entry) in enumerate(zip(self.statements, entries, strict=True)):

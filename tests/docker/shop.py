@@ -71,11 +71,6 @@ class Shop(Site):
         """A play with the document's inventory."""
         return self.play(*args, **{"inventory": str(FOREIGN / "inventory"), **variables})
 
-    def start_empty(self) -> Played:
-        """The stages before the ingest, on an empty server."""
-        stages = "clickhouse_reset,schema_apply,query_logging"
-        return self.run("--tags", stages, clickhouse_reset_confirm=self.container)
-
     def client(self) -> Client:
         return Client(
             "127.0.0.1",

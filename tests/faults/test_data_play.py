@@ -38,14 +38,19 @@ def play(loaded: Loaded, folder: Path, *args: str, **variables: object) -> Playe
 
 
 def test_the_stage_alone_looks_back_passes_and_then_names_what_was_changed(loaded: Loaded, tmp_path: Path) -> None:
+    history = tmp_path / "artifacts" / "history.jsonl"
+    history.parent.mkdir()
+    # What a full disk leaves: two lines in one.
+    cut = '{"run_id": "20260101T000000Z-000000", "figu{"run_id": "20260102T000000Z-000000"}'
+    history.write_text(f"{cut}\n")
     played = play(loaded, tmp_path)
     assert played.status == 0, played.output[-6000:]
     tables = played.report["stages"]["verify_data"]["tables"]
     assert next(iter(tables)) == "Staging tables, rows and newest times"
     assert {row["status"] for row in tables["Reconciliation: served, claimed, written, held"]} == {"agrees"}
     assert any("the last 5 minutes" in row["note"] for row in tables["What the data checks had to assume"])
-    history = tmp_path / "artifacts" / "history.jsonl"
-    entry = json.loads(history.read_text())
+    assert history.read_text().startswith(f"{cut}\n")
+    (entry,) = map(json.loads, history.read_text().splitlines()[1:])
     assert entry["ok"]
     assert entry["figures"][f"{ORDERS}.rows_of_run"] > 0
 
@@ -56,7 +61,7 @@ def test_the_stage_alone_looks_back_passes_and_then_names_what_was_changed(loade
     assert played.headline["object"] == f"{loaded.database}.{SALES}"
     assert "ERROR [data_aggregate_mismatch]" in played.output
     # The same run checked again replaces its line.
-    entry = json.loads(history.read_text())
+    (entry,) = map(json.loads, history.read_text().splitlines()[1:])
     assert not entry["ok"]
 
 

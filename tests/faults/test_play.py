@@ -42,6 +42,7 @@ def test_a_healthy_run_passes_and_says_where_the_report_is(healthy, site):
     assert "report.md" in summary
     assert len(summary.split("PLAY RECAP")[0].strip().splitlines()) <= 24
     folder = next(iter(site.reports())).parent
+    assert f"report: {folder}/report.md" in healthy.output.split("PLAY RECAP")[1]
     assert {"run.json", "report.md", "report.json", "ingest.log"} <= {path.name for path in folder.iterdir()}
 
 
@@ -61,6 +62,7 @@ def test_a_second_run_beside_the_first_ones_data_changes_no_schema_and_counts_it
     assert again.report["verdict"] == "PASS", again.output[-6000:]
     applied = again.output.split("TASK [schema_apply", 1)[1].split("TASK [query_logging")[0]
     assert "changed: [local]" not in applied
+    assert "catalog unchanged" in again.report["stages"]["schema_apply"]["summary"]
     # This verbosity shows the shell's command lines, which `ps` shows to everybody.
     assert not [secret for secret in site.secrets() if secret in again.output]
 
@@ -121,13 +123,14 @@ def test_an_api_that_answers_401_is_named_as_the_source(site, healthy):
     assert played.headline["cause"] == "source_unauthorized"
     assert "401" in played.headline["headline"] + str(played.headline.get("evidence"))
     assert "QTICKETS_TOKEN" in played.headline["next_step"]
+    assert "/report.md" in played.output.split("PLAY RECAP")[1]
 
 
 def test_an_api_that_is_down_is_named(site, healthy):
     few = {"qtickets_ingest_env": {"QTICKETS_ATTEMPTS": "2"}}
     played = site.play(playbook="playbooks/ingest.yml", qtickets_ingest_simulator=False, **few)
     assert played.status != 0
-    assert played.headline["cause"] in ("client_connection_refused", "source_unavailable")
+    assert played.headline["cause"] == "source_unavailable"
     assert str(site.variables["qtickets_ingest_simulator_port"]) in str(played.headline)
     assert played.headline["next_step"]
 
@@ -171,9 +174,13 @@ def test_logging_that_is_off_is_turned_on_proven_and_turned_off_again(site, heal
     site.engine("restart")
     ours = users / "zz-ingest-verify-query-logging.xml"
     try:
-        # With the reset's tag it is a run of its own, which no earlier ingest of this file has a part in.
-        played = site.play("--tags", "clickhouse_reset,query_logging", clickhouse_reset_mode="keep")
+        rows = site.client().execute(f"SELECT count() FROM zakaz.{ORDERS}")
+        # With the reset's tag it is a run of its own, which no earlier ingest of this file has a part in. Data
+        # that stays where it is asks for no confirmation.
+        keep = {"clickhouse_reset_mode": "keep", "clickhouse_reset_throwaway": False}
+        played = site.play("--tags", "clickhouse_reset,query_logging", **keep)
         assert played.status == 0, played.output[-4000:]
+        assert site.client().execute(f"SELECT count() FROM zakaz.{ORDERS}") == rows
         assert played.report["evidence"]["proven"]
         assert "<log_queries>1</log_queries>" in ours.read_text()
         nothing = site.play("--tags", "verify")
@@ -264,9 +271,6 @@ def test_tables_are_never_moved_aside_without_a_confirmation(site, healthy):
     assert locked.status != 0
     assert "database zakaz" in " ".join(locked.output.split())
     assert "refused user" in " ".join(locked.output.split())
-    assert site.client().execute(f"SELECT count() FROM zakaz.{ORDERS}")[0][0] == rows
-    kept = site.play("--tags", "clickhouse_reset", clickhouse_reset_throwaway=False, clickhouse_reset_mode="keep")
-    assert kept.status == 0, kept.output[-4000:]
     assert site.client().execute(f"SELECT count() FROM zakaz.{ORDERS}")[0][0] == rows
     confirmed = site.play(
         "--tags", "clickhouse_reset", clickhouse_reset_throwaway=False, clickhouse_reset_confirm="clickhouse"

@@ -175,6 +175,18 @@ def test_checks_cannot_write(shop: Loaded) -> None:
     assert shop.query(settings) == [("2",)]
 
 
+@pytest.mark.parametrize(
+    ("limits", "expected"), [({}, "no rows"), ({"max_rows": 2}, "at most 2 row(s)"), ({"max_rows": 3}, None)]
+)
+def test_a_query_of_ones_own_may_be_allowed_some_rows(
+    shop: Loaded, limits: dict[str, int], expected: str | None
+) -> None:
+    buy(shop, 3)
+    check = {"name": "own", "kind": "sql", "query": "SELECT id FROM purchases ORDER BY id;", "limits": limits}
+    found = [(f.cause, f.expected, f.actual) for f in shop.check([check], run=foreign(shop)).findings]
+    assert found == ([("data_rule_broken", expected, "3 row(s)")] if expected else [])
+
+
 # Foreign ingests ----------------------------------------------------------------------------------------------------
 
 
@@ -589,12 +601,10 @@ def test_a_wrong_declaration_is_refused_before_anything_is_sent(capsys: pytest.C
     assert "did you mean volume?" in failed["msg"]
 
 
-def test_history_file_lines_that_are_cut_do_not_matter(tmp_path: Any) -> None:
-    file = tmp_path / "history.jsonl"
-    file.write_text(json.dumps({"at": "2026-11-23 00:00:00", "figures": {}}) + '\n{"at": "2026-\n[1]\n')
-    request = read_request({"database": "d", "checks": [], "history_file": str(file)})
-    assert len(request.history) == 1
-    assert read_request({"database": "d", "checks": [], "history_file": str(tmp_path / "none")}).history == []
+def test_history_lines_that_are_cut_do_not_matter() -> None:
+    good = {"at": "2026-11-23 00:00:00", "figures": {}}
+    lines = [json.dumps(good), '{"at": "2026-', '{"at": {"at": 1}', "[1]", "", '{"figures": 3}']
+    assert read_request({"database": "d", "checks": [], "history_lines": lines}).history == [good]
 
 
 def test_a_run_that_makes_no_sense_is_refused() -> None:

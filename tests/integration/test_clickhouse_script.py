@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.ingest_verify.findings import render
-from ansible.module_utils.ingest_verify.script import Outcome, run_script
+from ansible.module_utils.ingest_verify.script import Outcome, read_script, run_script
+from ansible.module_utils.ingest_verify.statements import ScriptError
 
 from embedded.testing import Engine, start_engine
 
@@ -354,11 +355,27 @@ def test_a_file_that_cannot_be_used_is_refused_before_a_connection(run: Run, tex
     assert finding.next_step
 
 
+def test_a_database_that_cannot_be_made_is_a_refusal_and_nothing_is_sent(run: Run) -> None:
+    outcome = run("CREATE TABLE t (a Int32) ENGINE = Memory", login_db="x" * 300, create_login_db=True)
+    finding = only(outcome)
+    assert "CREATE DATABASE IF NOT EXISTS" in finding.evidence["sql"]
+    assert finding.evidence["location"] == "login_db"
+    assert states(outcome) == ["not sent"]
+
+
+def test_a_dump_named_instead_of_a_schema_is_not_read_into_memory(tmp_path: Path) -> None:
+    with (tmp_path / "dump.sql").open("wb") as dump:
+        dump.truncate(1 << 40)
+    with pytest.raises(ScriptError, match="more than 64 MiB"):
+        read_script(str(dump.name))
+
+
 def test_no_connection_and_wrong_password(run: Run) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        finding = only(run("SELECT 1", login_port=closed.getsockname()[1]))
-    assert finding.cause == "client_connection_refused"
+        outcome = run("SELECT 1", login_port=closed.getsockname()[1])
+    assert only(outcome).cause == "client_connection_refused"
+    assert (states(outcome), outcome.summary.partition(" in ")[0]) == (["not sent"], "0 of 1 statements of schema.sql")
     assert only(run("SELECT 1", login_password="wrong")).cause == "server_authentication"
 
 

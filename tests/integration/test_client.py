@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from datetime import datetime
 
 import pytest
 from ansible.module_utils.ingest_verify import client as client_module
+from ansible.module_utils.ingest_verify import server
 from ansible.module_utils.ingest_verify.client import (
     ConnectError,
     ServerError,
@@ -96,6 +98,47 @@ def test_a_server_too_old_is_refused(login, monkeypatch):
     monkeypatch.setattr(client_module, "MINIMUM_VERSION", (99, 1))
     with pytest.raises(ConnectError, match=r"ClickHouse 99\.1 or newer is expected"):
         connect(login)
+
+
+def test_a_server_says_what_it_is_and_what_it_holds(login, engine, database):
+    client = connect(login)
+    query(client, f"CREATE TABLE {database}.t (a UInt8) ENGINE = MergeTree ORDER BY a")
+    query(client, f"CREATE TABLE {database}.empty (a UInt8) ENGINE = MergeTree ORDER BY a")
+    query(client, f"INSERT INTO {database}.t SELECT number FROM numbers(3)")
+    told = server.describe_server(client)
+    assert told["version"] == engine.query("SELECT version()")[0][0]
+    assert told["timezone"] == engine.query("SELECT timezone()")[0][0]
+    assert datetime.fromisoformat(told["clock"]).year >= 2026
+    content = server.list_content(client)
+    held = {row["table"]: (row["engine"], row["rows"]) for row in content if row["database"] == database}
+    assert held == {"t": ("MergeTree", 3), "empty": ("MergeTree", 0)}
+    written = {row["table"]: row["newest_write"] for row in content if row["database"] == database}
+    assert written["empty"] is None
+    assert datetime.fromisoformat(written["t"]).year >= 2026
+    assert not [row for row in content if row["database"] in server.SYSTEM_DATABASES]
+
+
+@pytest.mark.parametrize(("kind", "calls"), [("refused", 3), ("lost", 3), ("authentication", 1), ("too_old", 1)])
+def test_only_what_heals_by_waiting_is_waited_for(monkeypatch, kind, calls):
+    """A server that gives its answer at the third try."""
+    tried = []
+
+    def connect_at_the_third_try(params):
+        tried.append(params)
+        if len(tried) < 3:
+            raise ConnectError(kind, "not yet")
+        return "a client"
+
+    monkeypatch.setattr(server, "connect", connect_at_the_third_try)
+    if calls == 1:
+        with pytest.raises(ConnectError, match="not yet"):
+            server.wait_for_server({}, 60)
+    else:
+        assert server.wait_for_server({}, 60) == "a client"
+    assert len(tried) == calls
+    tried.clear()
+    with pytest.raises(ConnectError):
+        server.wait_for_server({}, 0)
 
 
 def test_a_refused_statement_has_code_and_clean_text(login):

@@ -57,7 +57,7 @@ def test_every_hiding_setting_is_named_with_the_value_that_mends_it(hiding_engin
     }
     finding = query_logging.settings_finding("hidden", hiding, "warning")
     assert "log_queries = 0" in finding.headline
-    assert "`log_queries` = '1'" in finding.next_step or "log_queries = '1'" in finding.next_step
+    assert "ALTER USER `hidden` SETTINGS log_queries = '1', log_queries_probability = '1'" in finding.next_step
 
 
 def test_drop_in_for_an_xml_user_makes_the_canary_visible(tmp_path):
@@ -96,6 +96,10 @@ def test_log_tables_that_are_not_configured_are_named(tmp_path):
 
 
 def test_alter_user_repeats_what_the_user_has():
-    account = query_logging.Account("in`gest", "local_directory", ["web"], [("max_threads", "4"), ("log_queries", "0")])
+    settings = [("max_threads", "4"), ("log_queries", "0"), ("format_csv_delimiter", "'")]
+    account = query_logging.Account("in`gest", "local_directory", ["team's"], settings)
     statement = query_logging.alter_user(account, {"log_queries": "1"})
-    assert statement == ("ALTER USER `in\\`gest` SETTINGS `max_threads` = '4', `log_queries` = '1', PROFILE 'web'")
+    assert statement == (
+        "ALTER USER `in\\`gest` SETTINGS `max_threads` = '4', `log_queries` = '1', `format_csv_delimiter` = '\\'',"
+        " PROFILE 'team\\'s'"
+    )

@@ -166,6 +166,10 @@ def test_a_table_of_another_database_is_held_to_the_contract_too(schema: Schema)
         schema.client, schema.database, parse_contract({"system.absent": {"columns": {"a": "any"}}}), "schema_apply"
     )
     assert missing.object == "system.absent"
+    misnamed = parse_contract({"dim_event": {"columns": {"event_id": "String"}}})
+    (near,) = check_contract(schema.client, schema.database, misnamed, "schema_apply")
+    assert near.headline == f"Table {schema.database}.dim_event is missing; its nearest name there is dim_events."
+    assert "meta_job_runs" in (near.actual or "")
 
 
 def test_an_absent_database_is_a_breach(schema: Schema) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.ingest_verify import compose_data, docker_cli
-from ansible.module_utils.ingest_verify.compose_project import Project, Store, listening_sockets
+from ansible.module_utils.ingest_verify.compose_project import Project, ProjectError, Store, listening_sockets
 from ansible.module_utils.ingest_verify.container_run import explain_exit
 
 DATA = "/var/lib/clickhouse"
@@ -103,6 +103,26 @@ def test_what_cannot_be_judged_counts_as_precious(tmp_path):
     (tmp_path / "other/file").touch()
     assert compose_data.look_into(tmp_path / "other").precious
     assert compose_data.look_into(None).precious
+
+
+def test_a_copy_of_a_volume_that_broke_off_is_no_backup(monkeypatch, tmp_path):
+    """An engine whose disk is full, as a command that notes what it is asked for."""
+    asked = tmp_path / "asked"
+    command = tmp_path / "docker"
+    command.write_text(
+        f'#!/bin/sh\necho "$@" >> {asked}\ncase "$*" in\n'
+        '\'volume inspect state\') echo \'[{"Options": null, "Mountpoint": "/"}]\' ;;\n'
+        "*inspect*) echo 'Error: no such object' >&2; exit 1 ;;\n"
+        "run*) echo 'cp: error writing: No space left on device' >&2; exit 1 ;;\nesac\n"
+    )
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    project = Project(tmp_path, "p", "s", "c", "i", False, [], [], [], {DATA: Store(DATA, "volume", "state")})
+    with pytest.raises(ProjectError, match=r"could not be moved aside .* No space left on device"):
+        compose_data.move_aside(project, [DATA], "2026-11-01T000000Z")
+    calls = asked.read_text().splitlines()
+    assert calls[-1] == "volume rm state.2026-11-01T000000Z"
+    assert not [call for call in calls if "rm -rf" in call]
 
 
 def test_leftovers_of_failed_resets_never_push_real_data_out(tmp_path):

@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.ingest_verify.diagnosis.client_side import LogFileError, read_client_log
-from ansible.module_utils.ingest_verify.process import ProcessError, ProcessResult, run_process, split_command
+from ansible.module_utils.ingest_verify.process import (
+    ProcessError,
+    ProcessResult,
+    explain_exit,
+    run_process,
+    split_command,
+)
 
 
 def run(folder: Path, *command: str, timeout: float = 30, grace: float = 5, **environment: str) -> ProcessResult:
@@ -63,6 +69,11 @@ def test_an_end_is_counted_as_a_shell_counts_it(tmp_path: Path, script: str, cod
     result = run(tmp_path, "sh", "-c", script)
     assert (result.exit_code, result.signal) == (code, name)
     assert str(code) in result.explained
+
+
+def test_a_kill_for_memory_is_told_from_another_one() -> None:
+    assert "for memory" in explain_exit(137, timed_out=False, oom_killed=True, timeout_seconds=9)
+    assert "by SIGKILL" in explain_exit(137, timed_out=False, oom_killed=False, timeout_seconds=9)
 
 
 def test_a_missing_command_is_127_and_said_in_the_log(tmp_path: Path) -> None:

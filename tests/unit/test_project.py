@@ -74,6 +74,33 @@ def test_every_task_that_ends_a_run_on_purpose_names_its_cause_class(role):
                 assert re.fullmatch(r"(host|config|evidence)_[a-z_]+", cause), (path.name, task["name"])
 
 
+GENERATE = runpy.run_path(str(ROOT / "docs/generate.py"))
+
+
+class AskedError(Exception):
+    """Ends a module where it tells Ansible its arguments."""
+
+
+@pytest.mark.parametrize("module", sorted(path.stem for path in (ROOT / "library").glob("*.py")))
+def test_a_modules_documented_options_are_its_arguments(module, monkeypatch):
+    def told(argument_spec: dict, **_: object) -> None:
+        raise AskedError(argument_spec)
+
+    monkeypatch.setattr("ansible.module_utils.basic.AnsibleModule", told)
+    with pytest.raises(AskedError) as asked:
+        runpy.run_path(str(ROOT / "library" / f"{module}.py"), run_name="__main__")
+    names = ("type", "elements", "choices", "default", "required")
+    arguments = {
+        name: {key: option[key] for key in names if option.get(key) not in (None, False)}
+        for name, option in asked.value.args[0].items()
+    }
+    documented = {
+        name: {key: option[key] for key in names if option.get(key) not in (None, False)}
+        for name, option in GENERATE["module_doc"](ROOT / "library" / f"{module}.py")["options"].items()
+    }
+    assert documented == arguments
+
+
 def test_requirements_yml_admits_the_collection_that_the_lock_installs():
     wanted = read(ROOT / "requirements.yml")["collections"]
     folder = Path(next(iter(ansible_collections.community.docker.__path__)))

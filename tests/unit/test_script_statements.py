@@ -129,7 +129,7 @@ GAPS = [
 ]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(st.sampled_from(STATEMENTS), st.sampled_from(GAPS))))
 def test_yields_back_what_was_put_together(parts: list[tuple[str, str]]) -> None:
     source = "".join(sql + gap for sql, gap in parts)
@@ -140,7 +140,7 @@ def test_yields_back_what_was_put_together(parts: list[tuple[str, str]]) -> None
         assert statement.line == before.count("\n") + 1
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(alphabet="ab1 ;'\"`\\$\n-/*#(){}‘—\ufeff", max_size=40))
 def test_any_text_is_split_into_parts_of_itself_or_refused(source: str) -> None:
     statements, refused_at = None, 0

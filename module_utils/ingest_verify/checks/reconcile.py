@@ -11,7 +11,8 @@ from .kinds import Context, Judged, Need, Problem, Values, aggregate, count, req
 from .run import inserts_to_look_at
 from .session import Table
 
-_WRAPS = (2**8, 2**16, 2**32, 2**64)
+_INTEGER = re.compile(r"U?Int\d+$")
+_WRAPS = (2**64, 2**32, 2**16, 2**8)
 
 
 def reconciliation_needs(check: Check, context: Context) -> list[Need]:
@@ -184,7 +185,8 @@ def _sum_differences(check: Check, context: Context, table: Table, values: Value
         claimed, held = decimal(context.run.metric("sums", name)), decimal(values.get(f"sum {name}"))
         if claimed is None or held is None or abs(claimed - held) <= allowed:
             continue
-        cause, reason = _sum_cause(claimed - held, int(values.get("final", values.get("raw", 0))))
+        rows = int(values.get("final", values.get("raw", 0)))
+        cause, reason = _sum_cause(claimed - held, rows, table.bare_type(column))
         title = f"{table.database}.{table.name}.{column}"
         condition = context.run.condition(check.options["this_run"], table.columns)
         final = " FINAL" if reads_final(check, table) else ""
@@ -205,8 +207,9 @@ def _sum_differences(check: Check, context: Context, table: Table, values: Value
     return problems
 
 
-def _sum_cause(difference: Decimal, rows: int) -> tuple[str, str]:
-    for wrap in reversed(_WRAPS):
+def _sum_cause(difference: Decimal, rows: int, column_type: str) -> tuple[str, str]:
+    """Cause class of two sums that differ, and what to do; only an integer column's values can have wrapped."""
+    for wrap in _WRAPS if _INTEGER.match(column_type) else ():
         if difference % wrap == 0:
             return (
                 "data_wrapped_integer",

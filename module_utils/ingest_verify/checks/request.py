@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from .declarations import DEFAULT_SECONDS, Check, DeclarationError, parse_checks
 from .run import Run
 
 _LIMITS = ("seconds", "rows_shown", "look_back_minutes")
-# Past this a file is not a history of runs: one line per run, some hundred bytes each.
-_MAX_HISTORY_BYTES = 50 * 1024 * 1024
 
 
 @dataclass
@@ -55,8 +53,7 @@ def read_request(params: Mapping[str, Any]) -> Request:
             raise DeclarationError(f"overview[{index}]", f"expected name and query, found {item!r}")
         overview.append({"name": str(item["name"]), "query": str(item["query"])})
     history = [dict(entry) for entry in params.get("history") or []]
-    if params.get("history_file"):
-        history.extend(read_history(Path(params["history_file"])))
+    history += parse_history(params.get("history_lines") or [])
     history = [entry for entry in history if isinstance(entry.get("figures"), Mapping)]
     checks = parse_checks(params["checks"], seconds=limits.seconds)
     extra = params.get("extra_checks") or []
@@ -72,28 +69,16 @@ def read_request(params: Mapping[str, Any]) -> Request:
     )
 
 
-def read_history(path: Path) -> list[dict[str, Any]]:
-    """Entries of earlier runs, one JSON object per line; a missing file is an empty history.
+def parse_history(lines: Iterable[str]) -> list[dict[str, Any]]:
+    """Entries of earlier runs, one JSON object per line.
 
     A line cut by a full disk or a killed run is passed over: it must not take the history with it.
     """
-    try:
-        if path.stat().st_size > _MAX_HISTORY_BYTES:
-            raise DeclarationError("history_file", f"expected at most {_MAX_HISTORY_BYTES} bytes: is {path} a history?")
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise DeclarationError("history_file", f"{path} cannot be read: {error.strerror}") from error
     entries = []
     for line in lines:
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(entry, dict):
-            entries.append(entry)
-    return entries
+        with contextlib.suppress(ValueError):
+            entries.append(json.loads(line))
+    return [entry for entry in entries if isinstance(entry, dict)]
 
 
 def _read_limits(data: Mapping[str, Any]) -> Limits:

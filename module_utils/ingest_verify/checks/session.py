@@ -13,6 +13,7 @@ from typing import Any
 from clickhouse_driver import Client
 
 from ..client import ConnectError, ServerError, identifier, query, quote_string, quote_table
+from ..findings import Finding
 
 TOOL = "clickhouse-ingest-verify"
 
@@ -43,6 +44,19 @@ class ScanError(Exception):
         self.sql = sql
         self.code = code
         self.cause = cause or _CAUSES.get(code, "data_check_failed")
+
+    def finding(self) -> Finding:
+        """The refusal as a finding of the stage, where it keeps all checks from being answered."""
+        evidence = {"sql": self.sql, "exception": str(self), "code": self.code}
+        return Finding(
+            stage="verify_data",
+            severity="error",
+            cause=self.cause,
+            headline=f"The data could not be checked at all: {self}",
+            next_step="Let this statement succeed for the user that the play logs in with, then check again.",
+            fix_side="server",
+            evidence={key: value for key, value in evidence.items() if value},
+        )
 
 
 @dataclass
