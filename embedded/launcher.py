@@ -198,9 +198,8 @@ class Launcher:
         if free < _FREE_BYTES_NEEDED:
             raise EmbeddedError(
                 "disk_full",
-                f"At least {_FREE_BYTES_NEEDED >> 20} MiB free were expected at {layout.data}, "
-                f"but found {free >> 20} MiB. "
-                "Free some space, or choose another folder with --dir.",
+                f"At least {_FREE_BYTES_NEEDED >> 20} MiB free were expected at {layout.data}, but found {free >> 20} "
+                "MiB. Free some space, or choose another folder with --dir.",
             )
 
     def _check(self, options: Options) -> None:
@@ -417,9 +416,8 @@ def _engine_environment(options: Options) -> dict[str, str]:
 def _port_taken(host: str, port: int, name: str) -> EmbeddedError:
     return EmbeddedError(
         "port_taken",
-        f"Port {port} on {host or 'loopback'} was expected to be free ({name}), "
-        f"but {process.port_holder(port)} has it. "
-        f"Stop that process, or choose another port with --{name.replace('_', '-')} (0 picks a free one).",
+        f"Port {port} on {host or 'loopback'} was expected to be free ({name}), but {process.port_holder(port)} has "
+        f"it. Stop that process, or choose another port with --{name.replace('_', '-')} (0 picks a free one).",
     )
 
 

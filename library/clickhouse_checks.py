@@ -39,7 +39,8 @@ options:
   run:
     description:
       - What is known of the run, each part optional. C(loader_run_id), C(job), C(window) with C(from) and C(to) (server
-        clock, UTC), C(log_comment), C(metrics), C(ver), C(user), C(expected_tables).
+        clock, UTC), C(log_comment), C(metrics), C(ver), C(user), C(expected_tables), C(suspects)
+        (headlines of what the ingest met and went on after).
       - Without a window the last minutes are looked at (O(limits)); metrics and version are taken from the run record
         where they are not given.
     type: dict

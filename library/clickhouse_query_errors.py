@@ -189,9 +189,12 @@ from ansible.module_utils.ingest_verify.client import (
     query,
     send_marker,
 )
-from ansible.module_utils.ingest_verify.client_log import LogFileError
-from ansible.module_utils.ingest_verify.diagnose import Diagnosis, Request, diagnose, diagnose_log
-from ansible.module_utils.ingest_verify.evidence import EvidenceError
+from ansible.module_utils.ingest_verify.diagnosis.client_side import LogFileError
+from ansible.module_utils.ingest_verify.diagnosis.diagnose import diagnose
+from ansible.module_utils.ingest_verify.diagnosis.evidence import EvidenceError
+from ansible.module_utils.ingest_verify.diagnosis.log_only import diagnose_log
+from ansible.module_utils.ingest_verify.diagnosis.request import Request
+from ansible.module_utils.ingest_verify.diagnosis.result import Diagnosis
 from ansible.module_utils.ingest_verify.findings import Finding
 
 STAGE = "qtickets_ingest"
@@ -226,7 +229,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec={**login_argument_spec(), **ARGUMENTS}, supports_check_mode=True)
     params = module.params
     users = [user for user in [params["user"], *params["users"]] if user]
-    asked = {name: params[name] for name in ARGUMENTS if name not in ("user", "users", "fail_on")}
+    asked = {name: params[name] for name in ARGUMENTS if name not in ("user", "users", "max_shown", "fail_on")}
     request = Request(users=users, **asked)
     try:
         diagnosis = _diagnose(params, request)

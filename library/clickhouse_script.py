@@ -61,6 +61,11 @@ options:
     description: Stage named in the findings.
     type: str
     default: schema_apply
+  fail_on:
+    description: Whether a refused statement or file fails the task; V(never) only reports it.
+    type: str
+    choices: [error, never]
+    default: error
 extends_documentation_fragment: [clickhouse_login]
 attributes:
   check_mode:
@@ -106,6 +111,14 @@ ledger_data:
   description: RV(summary), RV(statements) and RV(changed_objects) again, for the ledger's record of a failed stage.
   type: dict
   returned: when a statement was refused or the file cannot be used
+verdict:
+  description: C(FAIL) when a finding is an error, else C(PASS).
+  type: str
+  returned: always
+message:
+  description: The errors as lines for a person on call; empty when there are none.
+  type: str
+  returned: always
 findings:
   description: The statement that was refused, and drift.
   type: list
@@ -118,7 +131,7 @@ import binascii
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ingest_verify.client import login_argument_spec
-from ansible.module_utils.ingest_verify.findings import render_failure
+from ansible.module_utils.ingest_verify.findings import FAIL, PASS, render_failure
 from ansible.module_utils.ingest_verify.script import Outcome, file_finding, read_script, run_script
 from ansible.module_utils.ingest_verify.statements import ScriptError
 
@@ -154,6 +167,7 @@ def main() -> None:
             "drift": {"type": "str", "choices": ["warn", "fail"], "default": "warn"},
             "drop_rows": {"type": "bool", "default": False},
             "stage": {"type": "str", "default": "schema_apply"},
+            "fail_on": {"type": "str", "choices": ["error", "never"], "default": "error"},
         },
         mutually_exclusive=[("path", "content", "content_base64")],
         required_one_of=[("path", "content", "content_base64")],
@@ -167,10 +181,12 @@ def main() -> None:
         "summary": outcome.summary,
         "diff": outcome.diff,
         "findings": [finding.to_dict() for finding in outcome.findings],
+        "verdict": FAIL if outcome.failed else PASS,
+        "message": render_failure(outcome.findings) if outcome.failed else "",
     }
-    if outcome.failed:
+    if outcome.failed and module.params["fail_on"] == "error":
         ledger_data = {key: result[key] for key in ("summary", "statements", "changed_objects")}
-        module.fail_json(msg=render_failure(outcome.findings), ledger_data=ledger_data, **result)
+        module.fail_json(msg=result["message"], ledger_data=ledger_data, **result)
     module.exit_json(**result)
 
 

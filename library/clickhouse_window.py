@@ -81,8 +81,7 @@ from ansible.module_utils.ingest_verify.client import (
     login_argument_spec,
     query,
 )
-from ansible.module_utils.ingest_verify.diagnose import read_window
-from ansible.module_utils.ingest_verify.evidence import EvidenceError
+from ansible.module_utils.ingest_verify.diagnosis.evidence import EvidenceError, read_window
 from ansible.module_utils.ingest_verify.findings import Finding
 
 

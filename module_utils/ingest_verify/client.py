@@ -48,6 +48,7 @@ _CAUSE_OF_KIND = {
     "unknown_host": "client_unknown_host",
     "refused": "client_connection_refused",
     "timeout": "client_connect_timeout",
+    "closed": "client_connection_refused",
     "protocol": "client_wrong_protocol",
     "tls": "client_tls_mismatch",
     "authentication": "server_authentication",
@@ -144,7 +145,13 @@ def explain_connect_error(error: Exception, host: str, port: int, user: str) -> 
         return ConnectError("tls", f"The TLS handshake with {where} failed: {text}. Is this a port without TLS?")
     if isinstance(error, (errors.SocketTimeoutError, TimeoutError)):
         return ConnectError("timeout", f"No answer from {where} in time: is a firewall or a wrong address in between?")
-    if isinstance(error, (errors.UnexpectedPacketFromServerError, EOFError)):
+    if isinstance(error, EOFError):
+        return ConnectError(
+            "closed",
+            f"{where} took the connection and closed it without a word: the server behind this published port is not"
+            " up, or this is not its native port (9000 by default).",
+        )
+    if isinstance(error, errors.UnexpectedPacketFromServerError):
         return ConnectError(
             "protocol",
             f"{where} does not speak ClickHouse's native protocol ({text or 'connection closed'}): check the port.",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from . import docker_cli
-from .client_log import read_client_log
+from .diagnosis.client_side import read_client_log
 from .docker_cli import DockerError
 from .env_file import parse_env
 from .masking import is_secret_name

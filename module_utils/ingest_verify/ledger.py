@@ -133,6 +133,13 @@ class Ledger:
             # It was refused before it began: an earlier ingest's window and outcome are not its own.
             for fact in ("window", "ingest"):
                 self.data.pop(fact, None)
+        if stage == "qtickets_ingest" and (
+            "window_before" not in data
+            or data["window_before"] != self.data["stages"].get(stage, {}).get("window_before")
+        ):
+            # The data checks looked at what an earlier ingest had left: they say nothing of this one.
+            self.data["stages"].pop("verify_data", None)
+            self.data["findings"] = [finding for finding in self.data["findings"] if finding["stage"] != "verify_data"]
         ended_at = now()
         self.data["stages"][stage] = {"status": status, "started_at": ended_at, **data, "ended_at": ended_at}
         kept = [finding for finding in self.data["findings"] if finding["stage"] != stage]

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from .client_log import read_client_log
+from .diagnosis.client_side import read_client_log
 from .masking import is_secret_name, mask_secrets
 
 # What a program needs of its surroundings; the rest of the controller's environment would not be there in a container.

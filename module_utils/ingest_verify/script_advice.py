@@ -36,7 +36,11 @@ _CAUSE_BY_CODE = {
 # A code that says nothing more special means that this server does not take the statement as it stands.
 _OTHER_CAUSE = "server_unsupported_ddl"
 
-_GRANT = re.compile(r"have (?:the )?grant (?:for )?(.+?)(?: WITH GRANT OPTION)?\.?\s*$", re.IGNORECASE | re.DOTALL)
+_NAME = r"(?:`(?:[^`\\]|\\.)+`|[\w*]+)"
+# What follows the object is the query's scope, or what the server did meanwhile, of any length.
+_GRANT = re.compile(rf"have (?:the )?grant (?:for )?(.+?\sON\s+{_NAME}(?:\.{_NAME})?)", re.IGNORECASE | re.DOTALL)
+# The user whom the server refused: behind a dictionary, or a view with SQL SECURITY, not the one who sent it.
+_REFUSED_USER = re.compile(r"^(\S+): Not enough privileges")
 _SETTING_LIKE = re.compile(r"\b[a-z][a-z0-9]*(?:_[a-z0-9]+)+\b")
 _MEANT = re.compile(r"\b[Mm]aybe you meant:? \[?[`'\"]?([\w.]+)")
 _NOT_LATIN_NAME = re.compile(r"^Unrecognized token: .*failed at position \d+ \(([^\x00-\x7f])")
@@ -121,7 +125,7 @@ def advice(client: Client, error: ServerError, location: str, version: str, logi
     side = "server" if cause in _SERVER_SIDE else "schema file"
     values = {"at": location, "version": version, "login": login}
     if cause == "server_missing_grant" and (match := _GRANT.search(error.message)):
-        return f"GRANT {' '.join(match[1].split())} TO {quote_identifier(login)};", side
+        return _grant(client, error, " ".join(match[1].split()), login, location), side
     if cause == _OTHER_CAUSE and (step := _switched_off(client, error.message, location)):
         return step, side
     if _IN_VALUES in error.message:
@@ -142,6 +146,28 @@ def advice(client: Client, error: ServerError, location: str, version: str, logi
     if meant := _MEANT.search(error.message):
         return f"Is {meant[1].rstrip('.')} meant? {(step or _GENERAL).format_map(values)}", side
     return (step or _GENERAL).format_map(values), side
+
+
+def _grant(client: Client, error: ServerError, right: str, login: str, location: str) -> str:
+    """The GRANT that is missing, for the user who was refused, and how it is given where SQL cannot give it."""
+    refused = match[1] if (match := _REFUSED_USER.match(error.message)) else login
+    step = f"GRANT {right} TO {quote_identifier(refused)};"
+    if refused != login:
+        step += (
+            f"\n{refused} is not the user who applies the file: what {location} reads through (a dictionary's SOURCE, a"
+            f" view's DEFINER) logs in as {refused}. Or name the user there: SOURCE(CLICKHOUSE(USER '{login}' PASSWORD"
+            " '...' ...))."
+        )
+    try:
+        storages = query(client, "SELECT storage FROM system.users WHERE name = %(user)s", {"user": refused})
+    except ServerError:
+        return step
+    if any("xml" in str(row["storage"]).lower() for row in storages):
+        step += (
+            f"\n{refused} is defined in XML, where GRANT cannot reach it: put <query>GRANT {right}</query> into the"
+            " <grants> of its entry in users.d and reload."
+        )
+    return step
 
 
 def _added(error: ServerError) -> str | None:

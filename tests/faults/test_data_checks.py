@@ -102,6 +102,8 @@ def test_48_an_empty_table_is_called_empty_and_never_1970(loaded: Loaded) -> Non
     assert (finding.cause, finding.object) == ("data_empty", f"{loaded.database}.{INVENTORY}")
     assert any("is empty, so it has no newest snapshot_ts" in effect for effect in finding.effects)
     assert any("the table holds 0 of this run" in effect for effect in finding.effects)
+    assert "EXCHANGE TABLES" in str(finding.next_step)
+    assert f"position(log_comment, '{loaded.run_id}') > 0" in str(finding.next_step)
     assert not [line for finding in outcome.findings for line in (finding.headline, *finding.effects) if "1970" in line]
     shown = next(item for item in outcome.overview if item["name"].startswith("Staging"))
     assert {row["newest"] for row in shown["rows"] if row["table"] == INVENTORY} == {"empty"}
@@ -194,6 +196,32 @@ def test_old_rows_are_stale(loaded: Loaded) -> None:
     assert "10 day(s) old" in finding.headline
     assert "Europe/Moscow" in str(finding.actual)
     assert " UTC" in str(finding.actual)
+
+
+@pytest.mark.row(35)
+def test_rows_as_old_as_their_zone_is_ahead_point_to_utc_read_as_local(loaded: Loaded) -> None:
+    change(loaded, ORDERS, "sale_ts = now() - INTERVAL 3 HOUR")
+    check = {
+        "name": "fresh", "kind": "freshness", "table": ORDERS, "column": "sale_ts",
+        "limits": {"error_age_minutes": 60},
+    }  # fmt: skip
+    finding = only(errors(loaded.check([check])), "data_stale")
+    assert "UTC times sent as text without a zone and read as Europe/Moscow" in str(finding.next_step)
+    change(loaded, ORDERS, "sale_ts = now() - INTERVAL 5 HOUR")
+    finding = only(errors(loaded.check([check])), "data_stale")
+    assert "UTC times" not in str(finding.next_step)
+
+
+def test_missing_rows_name_what_the_ingest_went_on_after(loaded: Loaded) -> None:
+    check = {"name": "orders", "kind": "volume", "table": ORDERS, "limits": {"min_rows": 100000}}
+    swallowed = "The ingest's own code failed with ValueError: 'x' at load.py:21."
+    finding = only(errors(loaded.check([check], run=loaded.run(suspects=[swallowed]))), "data_too_few")
+    assert str(finding.next_step).startswith(f"First mend what the ingest met and went on after:\n- {swallowed}\n")
+    finding = only(
+        errors(loaded.check([check], run={"user": "loader", "loader_run_id": "no-log-comment"})), "data_too_few"
+    )
+    assert "user = 'loader' AND (event_time >= " in str(finding.next_step)
+    assert "no-log-comment" not in str(finding.next_step)
 
 
 @pytest.mark.row(35)

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.ingest_verify.client import connect, query, send_marker
-from ansible.module_utils.ingest_verify.diagnose import Diagnosis, Request, diagnose, diagnose_log
-from ansible.module_utils.ingest_verify.evidence import EvidenceError
+from ansible.module_utils.ingest_verify.diagnosis.diagnose import diagnose
+from ansible.module_utils.ingest_verify.diagnosis.evidence import EvidenceError
+from ansible.module_utils.ingest_verify.diagnosis.log_only import diagnose_log
+from ansible.module_utils.ingest_verify.diagnosis.request import Request
+from ansible.module_utils.ingest_verify.diagnosis.result import Diagnosis
 
 from embedded.testing import Engine, start_engine
 from tests.stages import PASSWORD, Stage, headline

@@ -20,6 +20,8 @@ ORDERS = "stg_qtickets_api_orders_raw"
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Iterator[Site]:
     place = Site(tmp_path_factory.mktemp("site"))
+    # Letters beyond Latin-1: no header of HTTP can hold them.
+    (place.folder / "admin.password").write_text("пароль №1 $x{y}", encoding="utf-8")
     yield place
     place.engine("stop")
 

@@ -629,7 +629,26 @@ def test_a_user_with_few_rights(limited: dict[str, object]) -> None:
 
     refused = only(run_script(limited, b"ALTER TABLE t ADD COLUMN b String", "schema.sql"))
     assert refused.cause == "server_missing_grant"
-    assert refused.next_step == "GRANT ALTER ADD COLUMN(b) ON lim.t TO `limited`;"
+    assert refused.next_step.splitlines()[0] == "GRANT ALTER ADD COLUMN(b) ON lim.t TO `limited`;"
+
+
+def test_a_right_that_the_user_behind_a_dictionary_lacks_is_granted_to_that_user(tmp_path: Path) -> None:
+    users = {"reader": {"password": "reader-pw", "grants": ["GRANT SELECT ON default.*"]}}
+    with start_engine(tmp_path, users=users) as other:
+        login = {"login_host": other.host, "login_port": other.tcp_port, "login_user": other.user}
+        text = """
+            CREATE DATABASE refs;
+            CREATE TABLE refs.tariffs (code UInt64, price Float64) ENGINE = MergeTree ORDER BY code;
+            CREATE DICTIONARY refs.d (code UInt64, price Float64) PRIMARY KEY code LAYOUT(FLAT()) LIFETIME(60)
+            SOURCE(CLICKHOUSE(DB 'refs' TABLE 'tariffs' USER 'reader' PASSWORD 'reader-pw'));
+            SELECT dictGet('refs.d', 'price', 1);"""
+        outcome = run_script({**login, "login_password": other.password}, text.encode(), "schema.sql")
+    finding = only(outcome)
+    assert finding.cause == "server_missing_grant"
+    grant, whose, xml = str(finding.next_step).splitlines()
+    assert grant == "GRANT SELECT ON refs.tariffs TO `reader`;"
+    assert "reader is not the user who applies the file" in whose
+    assert "<query>GRANT SELECT ON refs.tariffs</query>" in xml
 
 
 def test_a_server_that_dies_in_the_middle(tmp_path: Path) -> None:

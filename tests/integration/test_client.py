@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import threading
 from datetime import datetime
 
 import pytest
@@ -17,6 +19,7 @@ from ansible.module_utils.ingest_verify.client import (
     quote_string,
     table_columns,
 )
+from ansible.module_utils.ingest_verify.server import wait_for_server
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,6 +51,41 @@ def test_a_closed_port_is_named(login):
     with pytest.raises(ConnectError, match=f"Nothing accepts connections at 127.0.0.1:{port}") as caught:
         connect({**login, "login_port": port})
     assert caught.value.kind == "refused"
+
+
+def test_a_published_port_whose_server_is_not_up_yet_is_waited_for(login):
+    """Docker's proxy takes a connection and closes it while nothing listens behind the port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+        def serve() -> None:
+            # Each failed connection is followed by a question whether the port speaks HTTP.
+            for upstream in (False, False, False, False, True):
+                taken, _ = listener.accept()
+                if upstream:
+                    behind = socket.create_connection((login["login_host"], login["login_port"]))
+                    for source, target in ((taken, behind), (behind, taken)):
+                        threading.Thread(target=_pass_on, args=(source, target), daemon=True).start()
+                else:
+                    # An end, not a reset: what was sent is read first.
+                    taken.recv(4096)
+                    taken.close()
+
+        server = threading.Thread(target=serve)
+        server.start()
+        with pytest.raises(ConnectError, match="closed it without a word") as caught:
+            connect({**login, "login_port": port})
+        assert caught.value.kind == "closed"
+        client = wait_for_server({**login, "login_port": port}, 30)
+        assert query(client, "SELECT 1 AS one") == [{"one": 1}]
+        client.disconnect()
+        server.join()
+
+
+def _pass_on(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
 
 
 def test_the_http_port_is_told_from_the_native_one(login, engine):

@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.ingest_verify.client import ServerError, connect, query, quote_string, send_marker
-from ansible.module_utils.ingest_verify.diagnose import Request, diagnose, read_window
-from ansible.module_utils.ingest_verify.evidence import LOG_COLUMNS, Evidence
+from ansible.module_utils.ingest_verify.diagnosis.diagnose import diagnose
+from ansible.module_utils.ingest_verify.diagnosis.evidence import LOG_COLUMNS, Evidence, read_window
+from ansible.module_utils.ingest_verify.diagnosis.request import Request
 
 from embedded.testing import Engine, start_engine
 from tests.stages import PASSWORD, Stage, headline
@@ -197,7 +198,6 @@ def walk(evidence: Evidence) -> None:
     evidence.table_facts("system", "one")
     evidence.views_naming("t")
     evidence.active_parts("d", "t")
-    evidence.grants("default")
     evidence.disks()
 
 

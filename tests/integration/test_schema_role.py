@@ -102,6 +102,8 @@ def test_a_refused_statement_fails_the_play_with_file_line_and_exception(play: P
     assert "offending SQL:" in result.output
     assert "UNKNOWN_TYPE" in result.output
     assert result.stage["status"] == "failed"
+    # The cause and no list of a thousand lines' statements.
+    assert "not sent" not in result.output.replace("not sent after it", "")
 
 
 def test_a_foreign_schema_is_held_against_its_own_contract(play: Play, tmp_path: Path, database: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ingest_verify.client_log import client_findings, read_client_log
+from ansible.module_utils.ingest_verify.diagnosis.client_side import client_findings, read_client_log
 from ansible.module_utils.ingest_verify.findings import Finding
 
 ENV = {

@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from ansible.module_utils.ingest_verify.attribution import attribute
-from ansible.module_utils.ingest_verify.catalog import Catalog, nearest
-from ansible.module_utils.ingest_verify.classify import Refusal, classify, is_recoverable, view_in
-from ansible.module_utils.ingest_verify.diagnose import Request, diagnose_log, hiding
-from ansible.module_utils.ingest_verify.evidence import (
+from ansible.module_utils.ingest_verify.diagnosis.attribution import attribute
+from ansible.module_utils.ingest_verify.diagnosis.catalog import Catalog, nearest
+from ansible.module_utils.ingest_verify.diagnosis.evidence import (
     EvidenceError,
     Program,
     StatementGroup,
@@ -19,6 +17,13 @@ from ansible.module_utils.ingest_verify.evidence import (
     parse_time,
     resolve_settings,
 )
+from ansible.module_utils.ingest_verify.diagnosis.log_only import diagnose_log
+from ansible.module_utils.ingest_verify.diagnosis.proof import hiding
+from ansible.module_utils.ingest_verify.diagnosis.request import Request
+from ansible.module_utils.ingest_verify.diagnosis.server_side.classify import classify
+from ansible.module_utils.ingest_verify.diagnosis.server_side.codes import is_recoverable
+from ansible.module_utils.ingest_verify.diagnosis.server_side.refusal import Refusal
+from ansible.module_utils.ingest_verify.diagnosis.server_side.schema_statements import view_in
 from ansible.module_utils.ingest_verify.sql_text import source_tables, statement_target
 
 

@@ -55,6 +55,18 @@ def test_an_ingest_refused_before_it_began_takes_nothing_over_from_an_earlier_on
     assert not {"window", "ingest"} & ledger.data.keys()
 
 
+def test_data_checks_of_an_earlier_ingest_say_nothing_of_a_later_one(tmp_path):
+    ledger = Ledger.create(tmp_path, "target", {})
+    ledger.record_stage("qtickets_ingest", "ok", {"window_before": {"at": "1"}}, [])
+    ledger.record_stage("verify_data", "failed", {}, [{**ERROR, "stage": "verify_data"}])
+    # The diagnosis records the same ingest again.
+    ledger.record_stage("qtickets_ingest", "ok", {"window_before": {"at": "1"}}, [])
+    assert ledger.judge() == "FAIL"
+    ledger.record_stage("qtickets_ingest", "ok", {"window_before": {"at": "2"}}, [])
+    assert "verify_data" not in ledger.data["stages"]
+    assert ledger.data["findings"] == []
+
+
 def test_findings_stand_in_the_order_of_the_stages(tmp_path):
     ledger = Ledger.create(tmp_path, "target", {})
     ledger.record_stage("verify_data", "failed", {}, [{**ERROR, "stage": "verify_data"}])

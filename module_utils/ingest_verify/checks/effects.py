@@ -8,6 +8,8 @@ from ..findings import Finding
 from .declarations import Check
 
 _NOTHING = frozenset({"data_empty", "data_not_from_this_run"})
+# Rows that an exception which nobody heard of may have kept away.
+_FEWER = _NOTHING | {"data_too_few", "data_stale", "data_count_mismatch"}
 _CHANGED = frozenset({"data_wrapped_integer", "data_money_rounding", "data_sum_mismatch"})
 
 # The nearer to the root, the earlier; what is not listed comes last, in the order of the checks.
@@ -41,6 +43,14 @@ def fold(findings: Sequence[Finding], checks: Sequence[Check], database: str) ->
         else:
             root.effects.append(f"check '{finding.evidence['check']}': {finding.headline}")
     return kept
+
+
+def suspect(findings: Sequence[Finding], suspects: Sequence[str]) -> None:
+    """Put what the ingest met and went on after into the next step of the errors that may have come of it."""
+    for finding in findings:
+        if suspects and finding.severity == "error" and finding.cause in _FEWER:
+            said = "\n".join(f"- {text}" for text in suspects)
+            finding.next_step = f"First mend what the ingest met and went on after:\n{said}\n{finding.next_step}"
 
 
 def _rank(finding: Finding) -> int:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from ..client import identifier, quote_string, quote_table
 from .declarations import Check
-from .run import Run, Written
+from .run import Run, Written, inserts_to_look_at
 from .session import Catalog, ScanError, Session, Table
 
 _UNSIGNED = re.compile(r"UInt(8|16|32|64|128|256)$")
@@ -135,6 +136,13 @@ def _title(check: Check, table: Table) -> str:
     return f"{table.database}.{table.name}"
 
 
+# A table that a run fills and empties again is a staging table.
+_MOVED_ON = (
+    "If the ingest moves the rows on (EXCHANGE TABLES, RENAME, REPLACE PARTITION, TRUNCATE afterwards), check the table"
+    " that holds them then, and name that one as the ingest's target. Else look for a DELETE or a TTL, and see its"
+    " log and "
+)
+
 # volume -------------------------------------------------------------------------------------------------------------
 
 
@@ -181,13 +189,16 @@ def volume(check: Check, context: Context, values: Values) -> Judged:
         judged = Judged(expected, f"{found} row(s) of this run ({how}), {rows} in all", found)
     if rows == 0 and low > 0:
         said, actual = _nothing(check, table)
+        wrote = context.written.of(table.database, table.name)
         judged.problems.append(
             Problem(
                 "data_empty",
                 f"{title} {said}: this run and every earlier one left none there.",
                 expected,
-                actual,
-                f"See what the ingest fetched and wrote: its log, and {_record_hint(context)}",
+                actual + (f"; this run wrote {wrote} row(s) into it" if wrote else ""),
+                _MOVED_ON + _record_hint(context)
+                if wrote
+                else f"See what the ingest fetched and wrote: its log, and {_record_hint(context)}",
             )
         )
     elif found < low and of_run and found == 0:
@@ -241,12 +252,7 @@ def rows_of_run(check: Check, context: Context, values: Values) -> tuple[int | N
 
 
 def _record_hint(context: Context) -> str:
-    comment = context.run.loader_run_id
-    condition = f"log_comment LIKE '%{comment}%'" if comment else context.run.window_sql("event_time")
-    return (
-        "SELECT type, written_rows, query, exception FROM system.query_log "
-        f"WHERE query_kind = 'Insert' AND {condition} ORDER BY event_time"
-    )
+    return inserts_to_look_at(context.run, context.written, "type, written_rows, query, exception")
 
 
 def _newest_rows(check: Check, table: Table, context: Context) -> str | None:
@@ -362,7 +368,11 @@ def freshness(check: Check, context: Context, values: Values) -> Judged:
                 f"{title}: the newest row is {_span(age)} old.",
                 expected,
                 judged.actual,
-                f"See whether the source has newer rows, and what window the ingest asked for. {look}",
+                (
+                    _utc_as_local(values, age, zone)
+                    or "See whether the source has newer rows, and what window the ingest asked for."
+                )
+                + f" {look}",
                 severity=None if error else "warning",
                 rows_sql=f"SELECT max({sql}) AS newest, count() AS rows FROM {table.quoted}",
             )
@@ -392,10 +402,27 @@ def _zone_hint(ahead: float) -> str:
     hours = round(ahead / _HOUR)
     if 1 <= hours <= 14 and abs(ahead - hours * _HOUR) < _HOUR / 3:
         return (
-            f"A shift of about {hours} hour(s) speaks for a time zone: compare TZ and REPORT_TZ of the ingest with the "
-            "column's type and the server's time zone."
+            f"A shift of about {hours} hour(s) speaks for a time zone: compare the ingest's (TZ, REPORT_TZ or what its "
+            "env file calls it) with the column's type and the server's time zone."
         )
     return "Compare the source's clock, the ingest's time zone and the column's type with the server's clock."
+
+
+def _utc_as_local(values: Values, age: float, zone: str) -> str | None:
+    """Said of a newest row that is as old as its zone is ahead of UTC: fresh, had its text been read as UTC."""
+    try:
+        wall, utc = (datetime.fromisoformat(str(values[name])[:19]) for name in ("newest", "newest_utc"))
+    except ValueError:
+        return None
+    offset = (wall - utc).total_seconds()
+    if offset < _HOUR / 2 or abs(age - offset) > _HOUR / 3:
+        return None
+    return (
+        f"Its age is what {zone} is ahead of UTC, so it looks like UTC times sent as text without a zone and read as"
+        f" {zone}: let the ingest send them with their zone (a Z at the end, date_time_input_format = 'best_effort') or"
+        " as Unix time, or name the zone that they are in in the column's type. If not so: see whether the source has"
+        " newer rows."
+    )
 
 
 def _span(seconds: float) -> str:
@@ -466,8 +493,15 @@ def duplicates(check: Check, context: Context, values: Values) -> Judged:
                 f"{table.database}.{table.name}: {doubled} row(s) repeat a key that should occur once ({key}).",
                 expected,
                 actual,
-                f"Sort the table by ({key}) or let the ingest derive its deduplication key from ({key}) alone, never "
-                f"from values that change; then remove the extra rows: SELECT {key}, count() "
+                (
+                    f"Sort the table by ({key}) or let the ingest derive its deduplication key from ({key}) alone, "
+                    "never from values that change"
+                    if table.collapses
+                    else f"{table.engine} keeps each row that is sent: look for a page, file or retry that was loaded "
+                    "twice and for windows of runs that overlap; let the ingest replace what it loads again, or make "
+                    f"the table a ReplacingMergeTree sorted by ({key})"
+                )
+                + f"; then remove the extra rows: SELECT {key}, count() "
                 f"FROM {table.quoted}{final_word} GROUP BY {key} HAVING count() > 1",
                 rows_sql=f"SELECT {key}, count() AS copies{extra} FROM {table.quoted}{final_word} "
                 f"{f'WHERE {where} ' if where else ''}GROUP BY {key} HAVING copies > 1 ORDER BY copies DESC "

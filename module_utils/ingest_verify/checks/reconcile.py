@@ -8,6 +8,7 @@ from typing import Any
 
 from .declarations import Check
 from .kinds import Context, Judged, Need, Problem, Values, aggregate, count, require
+from .run import inserts_to_look_at
 from .session import Table
 
 _INTEGER = re.compile(r"U?Int\d+$")
@@ -174,12 +175,7 @@ def _differences(
 
 
 def _inserts(context: Context) -> str:
-    run = context.run
-    found = f"log_comment LIKE '%{run.loader_run_id}%'" if run.loader_run_id else run.window_sql("event_time")
-    return (
-        "SELECT event_time, type, tables, written_rows, exception FROM system.query_log "
-        f"WHERE query_kind = 'Insert' AND {found} ORDER BY event_time"
-    )
+    return inserts_to_look_at(context.run, context.written, "event_time, type, tables, written_rows, exception")
 
 
 def _sum_differences(check: Check, context: Context, table: Table, values: Values, allowed: int) -> list[Problem]:

@@ -26,7 +26,8 @@ _TARGET = re.compile(
 
 @dataclass
 class Run:
-    """The run as far as it is known. Times are the server's clock in UTC; `notes` say what had to be assumed."""
+    """The run as far as it is known. Times are the server's clock in UTC; `suspects` are what the ingest met and
+    went on after, as headlines; `notes` say what had to be assumed."""
 
     loader_run_id: str | None = None
     job: str | None = None
@@ -37,6 +38,7 @@ class Run:
     user: str | None = None
     metrics: dict[str, Any] | None = None
     ver: int | None = None
+    suspects: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     @classmethod
@@ -44,7 +46,17 @@ class Run:
         """Read the module's `run` option; raises DeclarationError with the place of a value that cannot be used."""
         if not isinstance(data, Mapping):
             raise DeclarationError(place, f"expected a mapping, found {data!r}")
-        known = ("loader_run_id", "job", "window", "log_comment", "metrics", "ver", "user", "expected_tables")
+        known = (
+            "loader_run_id",
+            "job",
+            "window",
+            "log_comment",
+            "metrics",
+            "ver",
+            "user",
+            "expected_tables",
+            "suspects",
+        )
         for key in data:
             if key not in known:
                 raise DeclarationError(f"{place}.{key}", f"not known; expected one of {', '.join(known)}")
@@ -58,6 +70,7 @@ class Run:
             end=_time(f"{place}.window.to", window.get("to")),
             log_comment=_comment(data.get("log_comment")),
             user=str(data["user"]) if data.get("user") else None,
+            suspects=[str(said) for said in data.get("suspects") or []],
         )
         if run.start and run.end and run.end < run.start:
             raise DeclarationError(f"{place}.window", f"expected from before to, found {run.start} and {run.end}")
@@ -146,12 +159,14 @@ class Run:
 class Written:
     """Rows that the server wrote for this run by table ('database.table'), those pushed into views counted to the view.
 
-    `by` says how the statements were found; None when query_log cannot answer, with the reason in `notes`.
+    `by` says how the statements were found, `condition` is that as SQL; None when query_log cannot answer, with the
+    reason in `notes`.
     """
 
     rows: dict[str, int] = field(default_factory=dict)
     failed: dict[str, int] = field(default_factory=dict)
     by: str | None = None
+    condition: str = ""
     notes: list[str] = field(default_factory=list)
 
     def of(self, database: str, table: str) -> int | None:
@@ -178,7 +193,7 @@ def read_written(session: Session, run: Run, database: str, seconds: float) -> W
             raise ScanError("system.query_log does not exist, or this user may not see it", "")
         statements: list[dict[str, Any]] = []
         for how, condition in _attributions(run):
-            written.by = how
+            written.by, written.condition = how, condition
             chosen = _inserts(run, condition)
             statements = session.read(_by_statement(chosen, run, known), seconds, "written")
             if statements:
@@ -224,6 +239,17 @@ def _inserts(run: Run, condition: str) -> str:
         f"AND {run.window_sql('event_time_microseconds', 'DateTime64(6)')} "
         "AND type IN ('QueryFinish', 'ExceptionWhileProcessing') AND query_kind = 'Insert' AND is_initial_query "
         f"AND {condition} AND position(log_comment, {quote_string(TOOL)}) = 0"
+    )
+
+
+def inserts_to_look_at(run: Run, written: Written, columns: str) -> str:
+    """A query for people that shows this run's INSERTs, told from others' as its rows were."""
+    where = [written.condition] if written.condition else []
+    if written.by != "log_comment":
+        where.append(run.window_sql("event_time"))
+    return (
+        f"SELECT {columns} FROM system.query_log WHERE query_kind = 'Insert' AND {' AND '.join(where)}"
+        " ORDER BY event_time"
     )
 
 

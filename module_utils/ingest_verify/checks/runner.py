@@ -15,7 +15,7 @@ from clickhouse_driver import Client
 from ..findings import Finding, shorten
 from .compare import consistency, existence, trend, trend_needs, user_sql
 from .declarations import Check
-from .effects import fold
+from .effects import fold, suspect
 from .kinds import AGGREGATED, Context, Judge, Judged, Need, Needs, Problem, Values, rows_of_run
 from .reconcile import reconciliation, reconciliation_needs
 from .record import adopt, read_records, run_record
@@ -106,6 +106,7 @@ def run_checks(client: Client, request: Request) -> Outcome:
     for check in checks:
         _report(check, context, *judged[check.name], server["user"], outcome)
     outcome.findings = fold(outcome.findings, checks, database)
+    suspect(outcome.findings, run.suspects)
 
     outcome.notes = list(dict.fromkeys([*run.notes, *context.written.notes]))
     outcome.scans = session.scans.to_dict()

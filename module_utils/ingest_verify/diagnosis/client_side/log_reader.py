@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from .log_errors import ClientError, ErrorParser, may_hold_errors
-from .masking import mask_evidence
+from ...masking import mask_evidence
+from .errors import ClientError
+from .log_errors import ErrorParser
+from .log_line import may_hold_errors
 
 # Read whole up to here, which takes about half a minute; of a longer log the beginning and the end.
 DEFAULT_MAX_BYTES = 1 << 30

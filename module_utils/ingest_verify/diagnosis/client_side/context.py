@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from .log_errors import ClientError, is_library
+from .errors import ClientError, is_library
 
 CONFIGURATION, INGEST, SOURCE, SERVER, HOST = "configuration", "the ingest", "the source", "server", "host"
 SCHEMA = "schema"
@@ -234,3 +234,29 @@ def place(error: ClientError) -> str:
 def origin(error: ClientError) -> tuple[str, str]:
     """(type, message) of where it began: the first of the chain that says something."""
     return next(((kind, text) for kind, text in error.chain if kind), (error.type or "", error.message))
+
+
+def third_party(error: ClientError, context: Context) -> str | None:
+    """The host that an error names when it is neither the API's nor ClickHouse's: both are known, or the name says what
+    it is (a chat, a proxy, a collector of metrics). An address in numbers, or with a port of ClickHouse, may be one of
+    the two."""
+    named, known = endpoints(error.text), {context.api[0], context.clickhouse[0]} - {""}
+    if not named or known.intersection(host for host, _ in named):
+        return None
+    if len(known) < 2 and not NO_SOURCE.search(named[0][0]):
+        return None
+    if any(
+        port in (*HTTP_PORTS, *NATIVE_PORTS) or re.fullmatch(r"[\d.]+|.*:.*|localhost", host) for host, port in named
+    ):
+        return None
+    return named[0][0]
+
+
+# An encoded filter is longer than the reason that stands behind it.
+_QUERY_STRING = re.compile(r"(https?://[^\s?'\"<>]+)\?[^\s'\"<>:,;)]+")
+
+
+def first_line(text: str) -> str:
+    """A text's first line for a headline, 300 characters at most, without the query strings of its addresses."""
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    return _QUERY_STRING.sub(r"\1?...", lines[0])[:300] if lines else ""

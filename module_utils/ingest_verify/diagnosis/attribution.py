@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from .client import clean_exception
+from ..client import clean_exception
+from ..sql_text import Target, statement_target
 from .evidence import Program, StatementGroup
-from .sql_text import Target, statement_target
 
 _WRITING = {"INSERT", "CREATE", "ALTER", "DROP", "TRUNCATE", "OPTIMIZE", "DELETE", "UPDATE", "RENAME", "EXCHANGE"}
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
+from ..sql_text import Target
 from .evidence import Evidence
-from .sql_text import Target
 
 
 class Catalog:

@@ -1,0 +1,99 @@
+"""Statements that broke off since their client went away: effects of its end, or all that is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..client import clean_exception
+from ..findings import Finding
+from . import STAGE
+from .attribution import target_of
+from .case import Case
+from .evidence import StatementGroup
+from .result import collapse, one_line
+from .server_side.codes import UNLOGGED_ABORT_CODES, code_in
+
+
+def aborted_statements(case: Case, aborted: Sequence[StatementGroup], causes: list[Finding]) -> list[Finding]:
+    """Code 32/33 and their kin are effects of the client's end; alone, they are what is known of it."""
+    client = [finding for finding in causes if not finding.cause.startswith("server_") and finding.severity == "error"]
+    names = case.evidence.code_names([group.code for group in aborted])
+    found: list[Finding] = []
+    for group in aborted:
+        words = (
+            f"server code {group.code} {names.get(group.code, '')} for {one_line(group.query)[:120]}"
+            f" ({group.count} time(s), last {group.last})"
+        )
+        if client:
+            client[0].effects.append(words)
+            continue
+        target = target_of(group)
+        finding = Finding(
+            STAGE,
+            "error",
+            "client_aborted_insert",
+            f"The client broke off in the middle of {target.verb} {target.name or ''}".rstrip()
+            + f": the server's {names.get(group.code, group.code)} is the effect, not the cause.",
+            object=target.name,
+            expected="a statement sent to its end",
+            actual=f"the stream ended early ({names.get(group.code, group.code)}); what was sent so far may be written",
+            next_step="Look in the ingest's own log and exit code for why it stopped (exception, kill, time "
+            "limit); the server is not at fault.",
+            fix_side="the ingest",
+            evidence={
+                "sql": group.query.strip(),
+                "exception": group.exception.partition("Stack trace")[0].strip(),
+                "code": group.code,
+                "code_name": names.get(group.code, ""),
+                "count": group.count,
+                "first": group.first,
+                "last": group.last,
+                "log_table": group.log_table,
+                "query_id": group.query_id,
+            },
+        )
+        collapse(found, finding)
+    return found
+
+
+def unlogged_aborts(case: Case, causes: Sequence[Finding]) -> list[Finding]:
+    """A short HTTP body that breaks off is never parsed: only text_log has it, without user and statement."""
+    if not case.ingest_failed:
+        return []
+    handlers = [
+        row
+        for row in case.evidence.text_errors(case.window)
+        if row["logger_name"].endswith("Handler") and code_in(row["text"]) in UNLOGGED_ABORT_CODES
+    ]
+    if not handlers:
+        return []
+    line = handlers[0]["text"].partition(", Stack trace")[0]
+    client = [finding for finding in causes if not finding.cause.startswith("server_")]
+    if client:
+        client[0].effects.append(f"the server's text_log: {line} ({len(handlers)} time(s))")
+    if causes:
+        return []
+    code = code_in(line)
+    return [
+        Finding(
+            STAGE,
+            "error",
+            "client_aborted_insert",
+            "The ingest ended while a client broke off in the middle of sending a statement: "
+            "what the server reports is the effect, not the cause.",
+            expected="statements sent to their end",
+            actual=line,
+            next_step="Look in the ingest's own log and exit code for why it stopped (exception, kill, time limit);"
+            " the server is not at fault.",
+            fix_side="the ingest",
+            evidence={
+                "exception": clean_exception(line),
+                "code": code,
+                "code_name": case.code_name(code),
+                "count": len(handlers),
+                "first": handlers[0]["first_at"],
+                "last": handlers[-1]["last_at"],
+                "log_table": handlers[0]["from_table"],
+            },
+        )
+    ]

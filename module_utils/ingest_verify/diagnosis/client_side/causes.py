@@ -1,0 +1,179 @@
+"""From a client's log, exit code and settings to causes on the side of the client, the source or the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...findings import Finding
+from . import code_rules, program_rules
+from . import context as about
+from .candidates import Candidate, finding_of, last_lines, one_line, same_error
+from .context import Context
+from .endings import EPILOGUE, cause_by_end, silent_end
+from .errors import DEFECTS, ClientError, http_status, typed_message
+from .good_run import findings_of_a_good_run
+from .log_line import message_of
+from .log_reader import ClientLog
+from .outcome import cause_in_outcome, metric
+from .rules import judge
+
+_FAILED = ("failed", "fail", "failure", "error", "aborted", "crashed", "critical")
+
+
+def client_findings(log: ClientLog, ingest: Mapping[str, Any]) -> list[Finding]:
+    """Findings of stage `qtickets_ingest` from the log and the facts of the run, the cause first.
+
+    `ingest` may hold `exit_code`, `timed_out`, `oom_killed`, `duration_seconds`, `timeout_seconds`, `outcome`, `env`
+    (variables that are not secret), `command`, `container`, `database` (that it is expected to write). A run that
+    failed gets one error with the others as its effects; a run that ended well gets warnings, and an error only for
+    what it left out. Errors that the server reported (`server_code`) are left to the server's side.
+    """
+    env = ingest.get("env") or {}
+    context = Context(
+        env, bool(ingest.get("container")), str(ingest.get("command") or ""), str(ingest.get("database") or "")
+    )
+    outcome = ingest.get("outcome") or log.outcome
+    outcome = outcome if isinstance(outcome, Mapping) else {}
+    candidates = [Candidate(error, judge(error, context)) for error in log.errors if error.server_code is None]
+    served = [error for error in log.errors if error.server_code is not None]
+    if ingest.get("exit_code") not in (0, None) and not served and all(c.judged.generic for c in candidates):
+        candidates += _last_words(log, candidates, context)
+    findings: list[Finding] = []
+    dry = str(env.get("DRY_RUN", "")).strip().strip("'\"").lower() in ("1", "true", "yes", "on")
+    if dry or ((outcome.get("metrics") or {}) and metric(outcome, "dry_run") is True):
+        findings.append(finding_of(program_rules.dry_run(), None))
+    if _failed(ingest, outcome, log, candidates):
+        if cause := _cause(log, ingest, context, outcome, candidates, served):
+            findings.append(cause)
+    else:
+        findings += findings_of_a_good_run(log, context, outcome, candidates, alone=ingest.get("exit_code") is None)
+    return findings
+
+
+def _last_words(log: ClientLog, known: Sequence[Candidate], context: Context) -> list[Candidate]:
+    """Causes in the last lines of a failed run whose log calls nothing an error: `log.Fatal`, `sys.exit(text)`."""
+    found: list[Candidate] = []
+    for line in reversed(log.tail):
+        text = line.strip()
+        if EPILOGUE.match(text) or text.startswith(("{", "File ", "at ")):
+            continue
+        if any(text in candidate.error.text for candidate in known) or len(found) == 3:
+            break
+        message = message_of(text)
+        kind, _ = typed_message(message)
+        error = ClientError(kind, message, text=text, http_status=http_status(text), weak=True)
+        found.append(Candidate(error, judge(error, context)))
+    # A cause of its own, or the text of a well-known exception.
+    specific = [
+        c
+        for c in found
+        if c.judged.cause != "client_exception" or not c.judged.generic or code_rules.OWN_CODE in c.judged.headline
+    ]
+    # A number alone may count something; a text in quotes is the name of a key.
+    return [c for c in specific if c.judged.cause != "client_key_error" or not c.error.message.strip().isdigit()][:1]
+
+
+def _failed(
+    ingest: Mapping[str, Any], outcome: Mapping[str, Any], log: ClientLog, candidates: Sequence[Candidate]
+) -> bool:
+    said = str(outcome.get("outcome") or outcome.get("status") or "").lower()
+    if ingest.get("timed_out") or ingest.get("oom_killed") or said in _FAILED:
+        return True
+    code = ingest.get("exit_code")
+    if code is None:
+        # A log alone: it failed if it holds errors, unless it says that all went well. A line that only has words of
+        # failure is one where something is known of it, or where the log ends with it.
+        end = "\n".join(log.tail[-1:])
+        telling = [
+            c
+            for c in candidates
+            if not (c.error.weak and c.judged.generic) or c.error.text.splitlines()[0].strip() in end
+        ]
+        served = any(error.server_code is not None for error in log.errors)
+        return bool(telling or served) and said not in ("ok", "success", "succeeded", "done", "completed")
+    return int(code) != 0
+
+
+# A run that failed ----------------------------------------------------------------------------------------------------
+
+
+def _cause(
+    log: ClientLog,
+    ingest: Mapping[str, Any],
+    context: Context,
+    outcome: Mapping[str, Any],
+    candidates: list[Candidate],
+    served: Sequence[ClientError],
+) -> Finding | None:
+    code, timed_out = ingest.get("exit_code"), bool(ingest.get("timed_out"))
+    known = cause_in_outcome(outcome, context, served)
+    if known is not None:
+        error = next((c.error for c in candidates if same_error(c.error, known.error)), known.error)
+        finding = finding_of(known.judged, error)
+        others = [c for c in candidates if c.error is not error]
+    else:
+        chosen = _elect(candidates, served)
+        ended = cause_by_end(log, ingest, context, outcome, chosen, told=bool(served))
+        if ended is not None:
+            finding, others = finding_of(ended, None), candidates
+            finding.evidence.update(last_lines(log))
+        elif chosen is not None:
+            finding, others = finding_of(chosen.judged, chosen.error), [c for c in candidates if c is not chosen]
+        elif served or code is None:
+            return None
+        else:
+            finding, others = silent_end(log, code), []
+    if timed_out and not finding.cause.endswith(("timed_out", "slow")):
+        limit = ingest.get("timeout_seconds")
+        finding.effects.append(
+            f"the ingest hung past its time limit{f' of {limit} s' if limit else ''} and was stopped"
+        )
+    first = next((c.error.order for c in candidates if c not in others), 0)
+    loud = any(not c.error.weak for c in candidates if c not in others)
+    for other in others[:10]:
+        error = other.error
+        if loud and error.weak and other.judged.generic:
+            # Words of a line without a level tell nothing beside an error that is one.
+            continue
+        when = "logged before it" if first and error.order < first else "then logged"
+        finding.effects.append(f"{when}: {one_line(error)}")
+    if code not in (None, 0) and finding.actual is None:
+        finding.actual = f"exit code {code}"
+    return finding
+
+
+def _elect(candidates: Sequence[Candidate], served: Sequence[ClientError]) -> Candidate | None:
+    """The candidate that the others follow from, None when the server's own answers explain the run."""
+    final = [c for c in candidates if not c.retried] or list(candidates)
+    specific = [c for c in final if not c.judged.generic]
+    strong = [c for c in specific if not c.error.weak] or specific
+    last = max(final, key=lambda c: c.error.order, default=None)
+    chosen = None
+    if last is not None and last.error.traceback:
+        kind, text = about.origin(last.error)
+        defect = kind.rpartition(".")[2] in DEFECTS
+        reported = [c for c in strong if c is not last and text and text in c.error.message]
+        if not last.judged.generic or (defect and not reported):
+            chosen = last
+    if chosen is None and strong:
+        chosen = strong[0]
+    if chosen is None and not served:
+        tracebacks = [c for c in final if c.error.traceback]
+        loud = [c for c in final if not c.error.weak]
+        pool = sorted(tracebacks, key=lambda c: -c.error.order) or loud or final
+        chosen = pool[0] if pool else None
+    if chosen is None:
+        return None
+    # One error is often logged twice, once with its traceback: that one has the place.
+    twins = [c for c in final if c.judged.cause == chosen.judged.cause and c.judged.object == chosen.judged.object]
+    return next((c for c in twins if c.error.frame), chosen)
+
+
+# What the loader's own last line says -----------------------------------------------------------------------------
+
+
+# A run that ended well ----------------------------------------------------------------------------------------------
+
+
+# Findings -----------------------------------------------------------------------------------------------------------

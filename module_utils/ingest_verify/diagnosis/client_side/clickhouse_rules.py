@@ -1,0 +1,208 @@
+"""The ingest's connection to ClickHouse: port, protocol, TLS, name, time-outs, the HTTP status of a statement."""
+
+from __future__ import annotations
+
+import re
+
+from .connection_words import CERTIFICATE
+from .context import (
+    CONFIGURATION,
+    HTTP_PORTS,
+    INGEST,
+    LOOPBACK,
+    NATIVE_PORTS,
+    SERVER,
+    Context,
+    Judged,
+    endpoints,
+    place,
+)
+from .errors import ClientError
+
+
+def _target(error: ClientError, context: Context) -> tuple[str, int | None]:
+    host, port = context.clickhouse
+    return next(((h, p) for h, p in endpoints(error.text) if (h, p) != context.api), (host, port))
+
+
+def _native(error: ClientError) -> bool:
+    return "clickhouse_driver" in error.libraries or bool(
+        re.search(r"Code: (?:102|209|210)\.|clickhouse_driver|asynch|expected Hello|clickhouse-go", error.text)
+    )
+
+
+def wrong_protocol(error: ClientError, context: Context) -> Judged:
+    """HTTP to the native port, or the other way round."""
+    host, port = _target(error, context)
+    native_asked_http = bool(re.search(r"expected Hello|packet (?:id )?\[?72", error.text, re.I)) or (
+        _native(error) and port in HTTP_PORTS
+    )
+    spoken, found = ("native protocol", "HTTP") if native_asked_http else ("HTTP", "ClickHouse's native protocol")
+    wanted = "the native port (9000, with TLS 9440)" if native_asked_http else "the HTTP port (8123, with TLS 8443)"
+    return Judged(
+        "client_wrong_protocol",
+        f"The ingest speaks {spoken} to {host or 'ClickHouse'}:{port or '?'}, and that port speaks {found}.",
+        f"Set CLICKHOUSE_PORT in the ingest's env file to {wanted}.",
+        CONFIGURATION,
+        object=f"{host}:{port}" if port else host or None,
+        expected=f"a port that speaks {spoken}",
+        actual=f"a port that speaks {found}",
+    )
+
+
+def tls_mismatch(error: ClientError, context: Context) -> Judged:
+    """TLS on one end only, or a certificate that is not trusted."""
+    host, port = _target(error, context)
+    where = f"{host or 'ClickHouse'}:{port or '?'}"
+    if CERTIFICATE.search(error.text):
+        return Judged(
+            "client_tls_mismatch",
+            f"The ingest does not trust the certificate of {where}.",
+            "Give the ingest the CA that signed it, connect by the name in the certificate, or set "
+            "CLICKHOUSE_VERIFY_SSL=false on a network that you trust.",
+            CONFIGURATION,
+            object=where,
+        )
+    plain_to_tls = bool(re.search(r"plain HTTP request was sent|HTTP request to an HTTPS", error.text))
+    return Judged(
+        "client_tls_mismatch",
+        f"The ingest speaks {'plain text to the TLS port' if plain_to_tls else 'TLS to the plain port'} {where}.",
+        (
+            "Set CLICKHOUSE_SECURE=true, or give the plain port (8123 HTTP, 9000 native)."
+            if plain_to_tls
+            else "Set CLICKHOUSE_SECURE=false, or give the port that has TLS (8443 HTTP, 9440 native)."
+        ),
+        CONFIGURATION,
+        object=where,
+        expected="TLS on both ends or on none",
+        actual="TLS on one end",
+    )
+
+
+def unknown_host(error: ClientError, context: Context) -> Judged:
+    """The name of ClickHouse's host does not resolve."""
+    match = re.search(
+        r"Failed to resolve '([^']+)'|(?:ENOTFOUND|EAI_AGAIN) ([\w.-]+)|host: ([\w.-]+)|lookup ([\w.-]+)"
+        r"|UnknownHostException: ([\w.-]+)",
+        error.text,
+    )
+    named = next((group for group in match.groups() if group), None) if match else None
+    host = (named or _target(error, context)[0] or "of ClickHouse").rstrip(".")
+    return Judged(
+        "client_unknown_host",
+        f"The ingest cannot resolve ClickHouse's host name {host}.",
+        f"Check CLICKHOUSE_HOST in the env file. Within Docker the name is that of the container or service ({host}), "
+        "and only containers of the same network know it: docker run --network clickhouse_default; docker network "
+        "inspect clickhouse_default lists who is in it.",
+        CONFIGURATION,
+        object=host,
+        expected="a name that resolves where the ingest runs",
+        actual="name not known",
+    )
+
+
+def connection_refused(error: ClientError, context: Context) -> Judged:
+    """Nothing listens where the ingest connects to."""
+    host, port = _target(error, context)
+    where = f"{host}:{port}" if port else host or "ClickHouse"
+    if context.container and LOOPBACK.match(host):
+        return Judged(
+            "client_connection_refused",
+            f"The ingest connects to {where}, and inside a container that is the container itself, not ClickHouse.",
+            "Set CLICKHOUSE_HOST in the env file to the name of ClickHouse's container (ch-zakaz), and run the ingest "
+            "in the same Docker network.",
+            CONFIGURATION,
+            object=where,
+            expected="the name of ClickHouse's container",
+            actual=host,
+        )
+    if LOOPBACK.match(host):
+        action = f"Check that ClickHouse runs and listens on port {port}: ss -ltn | grep {port}; otherwise correct "
+        action += "CLICKHOUSE_HOST and CLICKHOUSE_PORT in the env file."
+    else:
+        action = (
+            f"Check that ClickHouse is up and that {port or 'the port'} is its port. If its own health check is green "
+            "and nobody else gets in, it listens on loopback inside its container: docker exec ch-zakaz ss -ltn (or "
+            "cat /proc/net/tcp) must show 0.0.0.0 or [::], set by <listen_host>::</listen_host> in config.d."
+        )
+    return Judged(
+        "client_connection_refused",
+        f"Nothing accepts the ingest's connection to ClickHouse at {where}.",
+        action,
+        SERVER,
+        object=where,
+        expected=f"a ClickHouse that listens at {where}",
+        actual="connection refused",
+    )
+
+
+def connect_timeout(error: ClientError, context: Context) -> Judged:
+    """Not even a refusal comes back."""
+    host, port = _target(error, context)
+    return Judged(
+        "client_connect_timeout",
+        f"The ingest's connection to ClickHouse at {host}:{port or '?'} gets no answer at all.",
+        "A firewall drops the packets or the address is another machine's: check CLICKHOUSE_HOST, and the port's rule.",
+        CONFIGURATION,
+        object=f"{host}:{port}",
+    )
+
+
+def read_timeout(error: ClientError, _: Context) -> Judged:
+    """ClickHouse was reached and its answer took too long."""
+    return Judged(
+        "client_socket_timeout",
+        f"The ingest gave up waiting for ClickHouse's answer{place(error)}; the server may have finished the statement "
+        "all the same.",
+        "Look in system.query_log for the statement's duration; raise the client's receive timeout above it, or send "
+        "smaller batches.",
+        INGEST,
+        generic=True,
+    )
+
+
+def connection_lost(error: ClientError, context: Context) -> Judged:
+    """An open connection broke; at a port of the other protocol that is what its answer does."""
+    _, port = _target(error, context)
+    native = _native(error)
+    if (native and port in HTTP_PORTS) or (not native and port in NATIVE_PORTS):
+        return wrong_protocol(error, context)
+    return Judged(
+        "client_connection_lost",
+        f"The ingest's connection to ClickHouse broke{place(error)}.",
+        "Look whether the server was restarted or killed at that time (docker ps, its log, system.crash_log); if it "
+        "was not, a proxy or a keep-alive time-out cut the connection: let the client retry.",
+        SERVER,
+        generic=True,
+    )
+
+
+def clickhouse_status(error: ClientError, status: int, context: Context) -> Judged:
+    """An HTTP error of ClickHouse whose text the log does not keep."""
+    where = context.clickhouse_name
+    if status in (401, 403):
+        user = context.value("CLICKHOUSE_USER")
+        return Judged(
+            "server_authentication",
+            f"ClickHouse at {where} refused the ingest's login or privilege (HTTP {status}); its log keeps no "
+            "exception text.",
+            f"Check CLICKHOUSE_USER{f' ({user})' if user else ''} and CLICKHOUSE_PASSWORD in the env file: curl -sS "
+            f"'http://{where}/?query=SELECT+1' --user {user or '<user>'} shows the server's reason.",
+            CONFIGURATION,
+            object=str(user) if user else None,
+        )
+    return Judged(
+        "client_exception",
+        f"ClickHouse at {where} answered HTTP {status}, and the ingest's log keeps none of the answer's text"
+        f"{place(error)}.",
+        "Let the loader log the answer's body (response.text): it names the code and the reason. "
+        + (
+            "If the server's query_log has no failing statement, the port is the native protocol's (9000), which "
+            "answers HTTP with 400: set CLICKHOUSE_PORT to the HTTP port (8123)."
+            if status == 400
+            else "The server's query_log has the failing statement."
+        ),
+        INGEST,
+        actual=f"HTTP {status}",
+        generic=True,
+    )

@@ -1,0 +1,100 @@
+"""Connections that failed and HTTP errors: what happened, and whether ClickHouse or the API is at the other end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from .clickhouse_rules import (
+    clickhouse_status,
+    connect_timeout,
+    connection_lost,
+    connection_refused,
+    read_timeout,
+    tls_mismatch,
+    unknown_host,
+    wrong_protocol,
+)
+from .connection_words import CONNECT_TIMEOUT, LOST, PROXY, READ_TIMEOUT, REFUSED, TLS, UNKNOWN_HOST, WRONG_PROTOCOL
+from .context import CLICKHOUSE, CONFIGURATION, INGEST, URL, Context, Judged, first_line, place, side_of, third_party
+from .errors import ClientError
+from .source_rules import api_slow, api_status, api_unreachable
+
+
+def proxy_in_between(error: ClientError, _: Context) -> Judged | None:
+    """A proxy does not let the requests pass."""
+    if not PROXY.search(error.text):
+        return None
+    return Judged(
+        "client_unreachable",
+        f"The ingest's requests go through a proxy, which does not let them pass{place(error)}: "
+        f"{first_line(error.message)}",
+        "Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY in the ingest's environment: the proxy's address and its login; "
+        "ClickHouse's name and other internal ones belong into NO_PROXY.",
+        CONFIGURATION,
+        object="HTTPS_PROXY",
+    )
+
+
+def connection_failed(error: ClientError, context: Context) -> Judged | None:
+    """A connection that could not be made, or broke, on either side."""
+    text = error.text
+    if error.http_status and not re.search(r"Port \d+ is for clickhouse-client", text):
+        return None
+    for pattern, to_clickhouse, to_api in _CONNECTION_RULES:
+        if pattern.search(text):
+            side = side_of(error, context)
+            if pattern is WRONG_PROTOCOL and re.search(r"(?i)\bpacket\b|expected Hello|clickhouse-client", text):
+                side = CLICKHOUSE
+            if third_party(error, context):
+                return api_unreachable(error, context, None)
+            # Which of the two it was cannot be told without a name; a loader talks to the API first and longest.
+            return to_clickhouse(error, context) if side == CLICKHOUSE else to_api(error, context, side)
+    return None
+
+
+_CONNECTION_RULES: tuple[
+    tuple[
+        re.Pattern[str], Callable[[ClientError, Context], Judged], Callable[[ClientError, Context, str | None], Judged]
+    ],
+    ...,
+] = (
+    (WRONG_PROTOCOL, wrong_protocol, api_unreachable),
+    (TLS, tls_mismatch, api_unreachable),
+    (UNKNOWN_HOST, unknown_host, api_unreachable),
+    (REFUSED, connection_refused, api_unreachable),
+    (CONNECT_TIMEOUT, connect_timeout, api_unreachable),
+    (LOST, connection_lost, api_unreachable),
+    (READ_TIMEOUT, read_timeout, api_slow),
+)
+
+
+def http_error(error: ClientError, context: Context) -> Judged | None:
+    """An HTTP status from 400 on, of the API, of ClickHouse or of somebody else."""
+    status = error.http_status
+    if status is None:
+        if re.search(
+            r"\b(?:unauthorized|invalid (?:api )?token|token (?:is )?(?:wrong|invalid|expired))\b", error.text, re.I
+        ):
+            status = 401
+        else:
+            return None
+    side, other = side_of(error, context), third_party(error, context)
+    if side == CLICKHOUSE and not other:
+        return clickhouse_status(error, status, context)
+    if other or (side is None and status in (400, 404, 500) and not URL.search(error.text)):
+        who = f"{other}, which is neither the API nor ClickHouse," if other else "An address that the log does not name"
+        return Judged(
+            "client_exception",
+            f"{who} answered the ingest with HTTP {status}{place(error)}.",
+            f"Check the ingest's settings for {other}; if the load does not need it (a notice, metrics), let the "
+            "ingest log its failure and go on."
+            if other
+            else "Let the loader log the address and the answer's body with it (curl: without -f, or --fail-with-body)"
+            ": ClickHouse answers a refused statement so too, with its code in the body.",
+            CONFIGURATION if other else INGEST,
+            object=other,
+            actual=f"HTTP {status}",
+            generic=not other,
+        )
+    return api_status(status, error.text, place(error), context)

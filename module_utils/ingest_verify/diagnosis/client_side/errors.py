@@ -1,0 +1,164 @@
+"""An error of a log: its exception, its frames, and the codes that its text proves."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from .stack_words import TYPE_TAIL
+
+
+@dataclass
+class Frame:
+    """One place in code: `file` as the log names it, `line` from 1, the line's text where the log has it."""
+
+    file: str
+    line: int
+    function: str
+    code: str | None = None
+
+
+@dataclass
+class ClientError:
+    """One kind of error that a client logged, seen `count` times between `first` and `last` (the log's own times).
+
+    `type` and `message` are those of the exception that came out last; `chain` lists (type, message) in the order
+    printed, so its first entry is where it began. `frame` is the innermost frame of the user's own code in the first
+    traceback that has one. `server_code` is set only where the text proves that the server said it: a bare number never
+    is a code. `libraries` names third-party packages on the stack. `weak` marks a line that has no level, only words.
+    `order` grows with the place of its last appearance in the log.
+    """
+
+    type: str | None
+    message: str
+    frame: Frame | None = None
+    first: str | None = None
+    last: str | None = None
+    count: int = 1
+    chain: list[tuple[str, str]] = field(default_factory=list)
+    text: str = ""
+    server_code: int | None = None
+    http_status: int | None = None
+    libraries: list[str] = field(default_factory=list)
+    traceback: bool = False
+    weak: bool = False
+    order: int = 0
+
+
+@dataclass
+class Raised:
+    """One traceback: its frames and the exception that ends it."""
+
+    frames: list[Frame] = field(default_factory=list)
+    type: str | None = None
+    message: list[str] = field(default_factory=list)
+
+
+# A NetException that no "Received from" precedes is clickhouse-client's own: it never reached a server.
+_SERVER_CODE = (
+    re.compile(r"\bCode:\s*(\d+)\.\s*(?:Nested:.*)?\s*DB::(?!NetException:(?! Received from))\w*Exception", re.DOTALL),
+    re.compile(r"\bCode:\s*(\d+),\s*e\.displayText\(\)"),
+    re.compile(r"received ClickHouse error code (\d+)"),
+    re.compile(r"x-clickhouse-exception-code[\"']?\s*[:=,]\s*[\"']?(\d+)", re.IGNORECASE),
+    re.compile(r"\bcode: (\d+), message: "),
+    re.compile(r"\bcode: ['\"](\d+)['\"],\s*type: ['\"][A-Z_]+['\"]"),
+)
+
+
+def server_code(text: str) -> int | None:
+    """The server's exception code if `text` proves that the server sent it, else None.
+
+    clickhouse-driver prints client-side failures as `Code: 210. Connection refused` too; only `DB::Exception`, the
+    exception-code header and the structured forms of the Go, JavaScript and connect clients are the server's.
+    """
+    for pattern in _SERVER_CODE:
+        if match := pattern.search(text):
+            return int(match[1])
+    return None
+
+
+_HTTP_STATUS = (
+    re.compile(r"\b([45]\d\d) (?:Client|Server) Error\b"),
+    re.compile(r"requested URL returned error: ([45]\d\d)\b"),
+    re.compile(r"\b(?:Client|Server) error ['\"]([45]\d\d)\b"),
+    re.compile(
+        r"\bHTTP(?:/\d(?:\.\d)?)?[\"']?[\s:=]+(?:status(?: code)?[\s:=]+|error[\s:=]+)?([45]\d\d)\b", re.IGNORECASE
+    ),
+    re.compile(
+        r"\b(?:status|statusCode|status_code|response|http)(?:[ _-]?(?:code|status))?[\"']?\s*[:=(]?\s*[\"']?"
+        r"([45]\d\d)\b",
+        re.IGNORECASE,
+    ),
+    re.compile(r"\b(?:Got|returned|answered|responded(?: with)?|api(?: error)?:?) ([45]\d\d)\b", re.IGNORECASE),
+    re.compile(
+        r"\b([45]\d\d) (?:Unauthorized|Forbidden|Too Many Requests|Internal Server Error|Bad Gateway"
+        r"|Service (?:Temporarily )?Unavailable|Gateway Time-?out)\b",
+        re.IGNORECASE,
+    ),
+)
+
+
+def http_status(text: str) -> int | None:
+    """The first HTTP error status (400 to 599) that `text` names as one, else None."""
+    for pattern in _HTTP_STATUS:
+        if match := pattern.search(text):
+            return int(next(group for group in match.groups() if group))
+    return None
+
+
+_LIBRARY = re.compile(
+    r"(?:^|/)(?:site|dist)-packages/|(?:^|[/\\])lib/python\d[\d.]*/|(?:^|[/\\])Lib[/\\](?!.*[/\\]src[/\\])"
+    r"|\.px[id]$|\.pyx$|^<|^frozen |/node_modules/|^node:|^internal/|/go/pkg/mod/|/usr/(?:local/)?go/src/"
+    r"|^(?:Native|Unknown) |^/rustc/|/\.cargo/registry/|(?:^|/)vendor/",
+)
+
+
+def is_library(path: str) -> bool:
+    """Whether a frame's file belongs to the language or an installed package."""
+    return _LIBRARY.search(path) is not None
+
+
+_JVM_LIBRARY = re.compile(
+    r"^(?:app/+)?(?:java|javax|jakarta|jdk|sun|com\.(?:sun|clickhouse|fasterxml|zaxxer|google)|kotlinx?|scala"
+    r"|org\.(?:apache|spring\w*|hibernate|jooq|postgresql|slf4j)|io\.(?:netty|ktor|micrometer)|okhttp3|retrofit2|feign"
+    r"|reactor|ch\.qos|groovy)[./]"
+)
+PACKAGE = re.compile(r"(?:site|dist)-packages/([^/]+)|^(clickhouse_connect|clickhouse_driver|asynch)/")
+
+
+def own_frame(tracebacks: list[list[Frame]]) -> Frame | None:
+    """The innermost frame of the user's own code in the first of the tracebacks that has one.
+
+    A program installed as a package has none outside site-packages: then it is the innermost frame of the package that
+    the last traceback enters first.
+    """
+    for frames in tracebacks:
+        own = [frame for frame in frames if not is_library(frame.file) and not _JVM_LIBRARY.match(frame.function)]
+        if own:
+            return own[-1]
+    for frames in reversed(tracebacks):
+        packages = [(match[1] or match[2], frame) for frame in frames if (match := PACKAGE.search(frame.file))]
+        if packages:
+            return next(frame for name, frame in reversed(packages) if name == packages[0][0])
+    return None
+
+
+_TYPED = re.compile(rf"(?<![\w.])((?:[A-Za-z_]\w*\.)*[A-Z]\w*?{TYPE_TAIL}\w*)(?::\s|\((?=['\"\d)\[]|[A-Z]\w+\()|\s*$)")
+_REPR = re.compile(rf"(?<![\w.])((?:[A-Za-z_]\w*\.)*[A-Z]\w*?{TYPE_TAIL})\((.*)\)")
+
+
+def typed_message(message: str) -> tuple[str | None, str]:
+    """An exception type named in a line, and what stands behind it (`repr` is taken apart)."""
+    if match := _REPR.search(message):
+        return match[1], match[2].rstrip(",")
+    if match := _TYPED.search(message):
+        return match[1], message[match.end() :].strip()
+    return None, message
+
+
+# A traceback of one of these is a defect at its own place, and no report of something that was logged before.
+DEFECTS = (
+    "TypeError", "ValueError", "AttributeError", "IndexError", "KeyError", "ZeroDivisionError", "AssertionError",
+    "NameError", "UnboundLocalError", "RecursionError", "UnicodeDecodeError", "UnicodeEncodeError", "OverflowError",
+    "SyntaxError", "IndentationError", "NotImplementedError", "StopIteration", "InvalidOperation",
+)  # fmt: skip

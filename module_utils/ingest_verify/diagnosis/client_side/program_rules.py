@@ -1,0 +1,202 @@
+"""How the ingest is started and what it finds there: variables, packages, files, arguments, memory, disk."""
+
+from __future__ import annotations
+
+import re
+
+from .code_rules import bare_key
+from .context import CONFIGURATION, HOST, INGEST, Context, Judged, first_line, origin, place
+from .errors import ClientError
+
+_VARIABLE = r"([A-Z][A-Z0-9]*_[A-Z0-9_]+)"
+_UNSET = (
+    r"(?:not (?:set|found|defined|provided|configured)|missing|required|undefined|empty|unset|unbound|blank|no value)"
+)
+_NO_VARIABLE = (
+    re.compile(
+        r"(?i:environment variable|env var(?:iable)?|variable|setting)s?[ :`'\"]+([A-Z][A-Z0-9_]{3,})[`'\"]?"
+        rf"(?i:.{{0,20}}{_UNSET})"
+    ),
+    re.compile(
+        r"(?i:missing|required)(?i: required| mandatory)?(?i: environment variable| env var| variable| setting| key)s?"
+        r"[ :`'\"\[]+([A-Z][A-Z0-9_]{3,})"
+    ),
+    # `NAME is empty`, `NAME must be set`, bash's `NAME: unbound variable` and `NAME: parameter null or not set`.
+    re.compile(
+        rf"\b{_VARIABLE}[`'\"]?:? (?i:(?:(?:is|was|are|has|cannot be|parameter null or)? ?{_UNSET})"
+        r"|(?:must|should|has to|needs to) be (?:set|given|provided|defined))"
+    ),
+    re.compile(r"\b([A-Z][A-Z0-9_]{2,}): (?:unbound variable|parameter (?:null or )?not set)"),
+    re.compile(r": line \d+: ([A-Z][A-Z0-9_]{2,}): "),
+    re.compile(rf"(?i:could not resolve placeholder|missing (?:env|config)\w*:?) [`'\"]?{_VARIABLE}"),
+    re.compile(rf"[`'\"]?{_VARIABLE}[`'\"]?:? (?:Required|Invalid input: expected \w+, received undefined)"),
+)
+
+
+def missing_variable(error: ClientError, _: Context) -> Judged | None:
+    """A variable of the environment that is not set."""
+    kind, text = origin(error)
+    key = bare_key(error) or (text if kind.endswith("KeyError") else "")
+    name = None
+    code = error.frame.code or "" if error.frame else ""
+    if re.search(r"<frozen os>|/os\.py\"|environ\b|getenv", error.text + code) and kind.endswith("KeyError"):
+        name = text.strip().strip("'\"")
+    elif match := re.fullmatch(r"['\"]([A-Z][A-Z0-9]*_[A-Z0-9_]+)['\"]", key.strip()):
+        # A record's field in capitals stands in the line that read it.
+        name = match[1] if match[1] not in code else None
+    elif match := next(filter(None, (pattern.search(error.text) for pattern in _NO_VARIABLE)), None):
+        name = next(filter(None, match.groups()))
+    elif "ValidationError" in error.text and "Field required" in error.text and "ettings" in error.text:
+        match = re.search(r"^\s*(\w+)\s*\n\s*Field required", error.text, re.MULTILINE)
+        name = match[1].upper() if match else "a required setting"
+    if name is None:
+        return None
+    return Judged(
+        "config_env_file",
+        f"The ingest misses the variable {name}{place(error)}: its environment does not have it.",
+        f"Add the line {name}=<value> to the ingest's env file, and check that the ingest is started with that file.",
+        CONFIGURATION,
+        object=name,
+        expected=f"{name} set",
+        actual="not set",
+    )
+
+
+_NO_MODULE = re.compile(
+    r"No module named '?([\w.]+)|Cannot find (?:module|package) '([^']+)'"
+    r"|(?:ClassNotFoundException|NoClassDefFoundError): ([\w./$]+)"
+    r"|Could not load file or assembly '([\w.]+)|(\S+\.so[.\d]*): cannot open shared object file"
+    r"|version `(GLIBC_[\d.]+)' not found|cannot load such file -- (\S+)|Can't locate (\S+)\.pm in @INC"
+)
+_NO_TIME_ZONES = re.compile(r"ZoneInfoNotFoundError|No time zone found with key (\S+)|unknown time zone (\S+)")
+
+
+def missing_module(error: ClientError, _: Context) -> Judged | None:
+    """A package, class or library that the image lacks."""
+    if match := re.search(r"cannot import name '(\w+)' from (?:partially initialized module )?'([\w.]+)'", error.text):
+        return Judged(
+            "client_missing_module",
+            f"The ingest's program finds no {match[1]} in {match[2]}{place(error)}: another version of it is installed "
+            "than the program was written for.",
+            f"Pin the version of {match[2].partition('.')[0]} that has {match[1]} in the ingest's requirements and "
+            "build the image anew; a file of the loader's own with that name would hide the package.",
+            INGEST,
+            object=match[2],
+        )
+    zones = _NO_TIME_ZONES.search(error.text)
+    match = _NO_MODULE.search(error.text)
+    if not match and not zones:
+        return None
+    name = next(filter(None, match.groups()), "") if match else "tzdata"
+    return Judged(
+        "client_missing_module",
+        f"The ingest's image has no time zone data{place(error)}: {first_line(error.message)}"
+        if zones and not match
+        else f"The ingest's program lacks the package {name}{place(error)}: it ended while it loaded.",
+        f"Add {name} to the ingest's requirements and build the image anew (docker build --no-cache when in doubt); "
+        "if it is there, the image is older than its source.",
+        INGEST,
+        object=name,
+    )
+
+
+_FILE = re.compile(
+    r"(?:FileNotFoundError|PermissionError|IsADirectoryError|NotADirectoryError|Errno (?:2|13|20|21|30)\b"
+    r"|read-only file system|EROFS"
+    r"|no such file\b|permission denied|ENOENT|EACCES|NoSuchFileException|AccessDeniedException"
+    r"|can't open file)",
+    re.IGNORECASE,
+)
+_FILE_NAME = re.compile(r"(?:: |open |file |'|\")((?:/|\./|[A-Za-z]:\\)[^'\":\s,)]+)|\bopen ([\w.-]+\.\w+):")
+
+
+def missing_file(error: ClientError, _: Context) -> Judged | None:
+    """A file that is not there or may not be used."""
+    kind, text = origin(error)
+    told = f"{kind}: {text}" if kind else error.message
+    if not _FILE.search(told) or "://" in told:
+        return None
+    found = _FILE_NAME.search(text or error.message)
+    name = (found[1] or found[2]) if found else None
+    denied = re.search(r"(?i)permission|denied|EACCES|Errno (?:13|30)|read-only|EROFS", told) is not None
+    return Judged(
+        "client_file_denied" if denied else "client_file_missing",
+        f"The ingest {'may not use' if denied else 'does not find'} the file {name or 'that it needs'}{place(error)}.",
+        f"Look at it as the ingest sees it: ls -la {name or '<file>'} in its container (docker run --rm --entrypoint "
+        f"ls <image> -la {name or '<file>'}). "
+        + (
+            "Its owner or mode does not fit the user that the container runs as: chown or chmod it, or mount the "
+            "folder writable."
+            if denied
+            else "It has to be copied in the Dockerfile or mounted with -v, and a relative name counts from the "
+            "container's working directory."
+        ),
+        INGEST,
+        object=name,
+        expected="a file that the ingest may use" if denied else "a file",
+        actual="permission denied" if denied else "no such file",
+    )
+
+
+_ARGUMENTS = re.compile(
+    r"the following arguments are required: (?P<a>.+)|unrecognized arguments: (?P<b>.+)|[Nn]o such option:? (?P<c>\S+)"
+    r"|[Mm]issing (?:option|argument) (?P<d>\S+)|flag provided but not defined: (?P<e>\S+)|unknown (?:flag|option"
+    r"|shorthand flag|command):? (?P<f>.+)|invalid choice: (?P<g>\S+)|argument (?P<h>\S+): (?:invalid|expected)"
+    r"|(?:unexpected|required) argument[s:]* (?P<i>'[^']+'|.+)"
+)
+
+
+def bad_arguments(error: ClientError, context: Context) -> Judged | None:
+    """Arguments that the program does not take."""
+    match = _ARGUMENTS.search(error.message)
+    if not match or error.traceback:
+        return None
+    name = next(group for group in match.groups() if group).strip()
+    command = f" ({context.command})" if context.command else ""
+    return Judged(
+        "client_bad_arguments",
+        f"The ingest is started with other arguments than its program takes: {first_line(error.message)}",
+        f"Correct the command that starts it{command}: the image's ENTRYPOINT and CMD (docker image inspect -f "
+        "'{{.Config.Entrypoint}} {{.Config.Cmd}}' <image>), what the inventory adds; --help lists what it takes.",
+        CONFIGURATION,
+        object=name,
+    )
+
+
+def out_of_resources(error: ClientError, _: Context) -> Judged | None:
+    """No memory, or no space on the ingest's own disk."""
+    if re.search(r"MemoryError|Cannot allocate memory|OutOfMemory|heap out of memory|std::bad_alloc", error.text):
+        return Judged(
+            "client_killed_memory",
+            f"The ingest ran out of memory{place(error)}.",
+            "Give it more (docker run --memory), or load in smaller batches: a shorter window, fewer rows per insert.",
+            INGEST,
+        )
+    if re.search(r"No space left on device|Errno 28\b|ENOSPC", error.text):
+        return Judged(
+            "host_no_space",
+            f"The ingest found no space left on its own disk{place(error)}.",
+            "Make room where it writes: df -h; docker system df.",
+            HOST,
+        )
+    return None
+
+
+def dry_run_told(error: ClientError, _: Context) -> Judged | None:
+    """The log says that the run is a dry one."""
+    if re.search(r"(?i)\bdry[ _-]?run\b(?!\W*(?:is )?(?:=|:)?\s*(?:off|false|0|no)\b)", error.message):
+        return dry_run()
+    return None
+
+
+def dry_run() -> Judged:
+    """The ingest was told to write nothing."""
+    return Judged(
+        "config_dry_run",
+        "DRY_RUN is left on: the ingest asked the API and wrote nothing.",
+        "Set DRY_RUN=false in the ingest's env file and run again.",
+        CONFIGURATION,
+        object="DRY_RUN",
+        expected="false",
+        actual="true",
+    )

@@ -1,0 +1,128 @@
+"""Rows that the driver refused before it sent them: a value that the column does not take, too many or too few."""
+
+from __future__ import annotations
+
+import re
+
+from .context import API, INGEST, SCHEMA, Context, Judged, origin, place, side_of
+from .errors import ClientError
+
+_SERIALIZATION = (
+    re.compile(
+        r"\((?P<column>\w+) (?P<type>[A-Z][\w]*(?:\([^()]*(?:\([^()]*\))*[^()]*\))?)\)[: ]+"
+        r"(?P<why>converting (?P<got>\S+) to [^\"\n]*)"
+    ),
+    re.compile(
+        r"Error serializing column [`'\"](?P<column>[^`'\"]+)[`'\"] into data type "
+        r"(?P<quote>[`'\"])(?P<type>.+?)(?P=quote)(?!\w)"
+    ),
+    re.compile(
+        r"Expected (?P<type>\S+) got <class '(?P<got>[^']+)'>: (?P<value>.*?) for column \"(?P<column>[^\"]+)\"",
+        re.DOTALL,
+    ),
+    re.compile(r"Type mismatch in VALUES section.*?Column (?P<column>[\w.]+): (?P<why>.*)"),
+    re.compile(
+        r"Unable to create (?:native|Python) array(?: for(?: source)? column [`'\"](?P<column>[^`'\"]+)[`'\"])?"
+    ),
+    re.compile(r"Failed to write column [`'\"](?P<column>[^`'\"]+)[`'\"]: ?(?P<why>.*)"),
+    re.compile(r"Invalid None value in non-Nullable column(?:, column name: `(?P<column>[^`]+)`)?"),
+    re.compile(
+        r"(?P<why>argument out of range|required argument is not an integer|'[bBhHiIlLqQfd]' format requires [^\n]*"
+        r"|u?byte format requires[^\n]*|int too large to convert|TooLargeStringSize|Type mismatch in VALUES section)"
+    ),
+    re.compile(
+        r"(?P<why>'(?P<got>\w+)' object has no attribute '(?P<attribute>encode|timestamp|tzinfo|utcoffset|toordinal)')"
+    ),
+)
+_WRITES_A_COLUMN = re.compile(
+    r"clickhouse_driver/(?:columns|block\.py|varint|writer)|clickhouse_connect/(?:datatypes|driverc"
+    r"|driver/(?:transform|insert|dataconv))"
+)
+_KIND_BY_ATTRIBUTE = {"encode": "String", "timestamp": "DateTime", "tzinfo": "DateTime", "utcoffset": "DateTime"}
+
+
+def unwritable_value(error: ClientError, context: Context) -> Judged | None:
+    """A value that the driver could not write into its column."""
+    text = "\n".join([error.text, *(f"{kind}: {message}" for kind, message in error.chain)])
+    found: dict[str, str] = {}
+    for pattern in _SERIALIZATION:
+        if match := pattern.search(text):
+            found = {**{key: value for key, value in match.groupdict().items() if value}, **found}
+    if not found and not _WRITES_A_COLUMN.search(text) and not any(p.search(text) for p in _SERIALIZATION[3:6]):
+        return None
+    if not found.get("column") and side_of(error, context) == API:
+        return None
+    kind, message = origin(error)
+    column = found.get("column")
+    kind_of_column = found.get("type") or _KIND_BY_ATTRIBUTE.get(found.get("attribute", ""))
+    why = found.get("why") or (f"{kind}: {message}" if kind else message)
+    value = f" (value {found['value'][:60]}, Python {found['got']})" if found.get("value") and found.get("got") else ""
+    if not value and found.get("got"):
+        value = f" (given was {found['got']})"
+    into = f"column {column}" if column else "a column"
+    into += f" of type {kind_of_column}" if kind_of_column else ""
+    wanted = kind_of_column or "the column's type"
+    return Judged(
+        "client_serialization",
+        f"The client could not write a value into {into}{value}{place(error)}: {why.strip().splitlines()[0]}. The "
+        "server never got the row.",
+        f"Convert the value to {wanted} before the insert ({_conversion(kind_of_column)})"
+        + ("" if column else "; to learn which column, log the whole exception, or insert with types_check=True "
+           "(clickhouse-driver)")
+        + ". If the value is right, widen the column instead (ALTER TABLE ... MODIFY COLUMN).",
+        INGEST,
+        object=column,
+        expected=kind_of_column,
+        actual=found.get("got") or why.strip().splitlines()[0],
+    )  # fmt: skip
+
+
+def _conversion(kind: str | None) -> str:
+    base = re.sub(r"^(?:Nullable|LowCardinality)\(", "", kind or "")
+    if base.startswith(("UInt", "Int")):
+        return "int(...), within the type's range; None only where the column is Nullable"
+    if base.startswith(("DateTime", "Date")):
+        return "datetime.fromisoformat(...), no text"
+    if base.startswith(("String", "FixedString", "Enum")):
+        return "str(...); None only where the column is Nullable"
+    if base.startswith("Decimal"):
+        return "Decimal(str(...))"
+    return "int, str, Decimal or datetime as the column asks; None only where it is Nullable"
+
+
+def other_columns(error: ClientError, context: Context) -> Judged | None:
+    """Rows or columns that do not fit the table's, as the client itself has seen."""
+    if match := re.search(r"Unrecognized column [`'\"]([^`'\"]+)[`'\"] in table [`'\"]?([\w.`]+)", error.text):
+        column, table = match[1], match[2].replace("`", "").rstrip(".")
+        database = context.value("CLICKHOUSE_DB") or context.database
+        if "." not in table and database:
+            table = f"{database}.{table}"
+        # The client has compared with DESCRIBE TABLE: the server's table lacks the column, though no INSERT was sent.
+        return Judged(
+            "server_missing_column",
+            f"Table {table} has no column {column}: the client saw that in the table's description and sent no INSERT.",
+            f"If the schema is behind the loader: ALTER TABLE {table} ADD COLUMN `{column}` <type>; "
+            f"if the name is wrong, correct it in the loader{place(error)}.",
+            SCHEMA,
+            object=f"{table}.{column}",
+            expected=f"column {column}",
+            actual="no such column",
+        )
+    match = re.search(
+        r"[Ee]xpected (\d+) (?:columns|arguments|values), (?:but )?got (\d+)"
+        r"|Insert data column count does not match column names",
+        error.text,
+    )
+    if not match:
+        return None
+    known = match[1] is not None
+    return Judged(
+        "client_column_count",
+        "The rows that the ingest hands to its driver have another number of values than the INSERT has columns"
+        + (f": {match[2]} instead of {match[1]}" if known else "")
+        + f"{place(error)}. The server never got the rows.",
+        "Name the columns of the insert, and build each row with one value per name, in that order.",
+        INGEST,
+        expected=f"{match[1]} values per row" if known else None,
+        actual=f"{match[2]}" if known else None,
+    )

@@ -1,0 +1,41 @@
+"""What one error of a client's log comes down to: which side, which cause, which next step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from . import code_rules, connection_rules, program_rules, row_rules, source_rules
+from .context import Context, Judged
+from .errors import ClientError
+
+Rule = Callable[[ClientError, Context], Judged | None]
+
+# The more specific first.
+_RULES: tuple[Rule, ...] = (
+    program_rules.missing_variable,
+    program_rules.missing_module,
+    program_rules.bad_arguments,
+    row_rules.other_columns,
+    code_rules.key_error,
+    row_rules.unwritable_value,
+    program_rules.out_of_resources,
+    program_rules.missing_file,
+    code_rules.pool_exhausted,
+    source_rules.other_shape,
+    connection_rules.proxy_in_between,
+    connection_rules.connection_failed,
+    connection_rules.http_error,
+    source_rules.unreadable_answer,
+    source_rules.source_words,
+    program_rules.dry_run_told,
+    code_rules.no_text,
+    code_rules.text_alone,
+)
+
+
+def judge(error: ClientError, context: Context) -> Judged:
+    """The cause of one error. Never fails: what no rule knows is `client_exception` with the text as it is."""
+    judged = next(filter(None, (rule(error, context) for rule in _RULES)), None)
+    judged = judged or code_rules.unexplained(error, context)
+    judged.headline, judged.next_step = context.renamed(judged.headline), context.renamed(judged.next_step)
+    return judged

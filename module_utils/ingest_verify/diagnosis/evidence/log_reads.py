@@ -1,0 +1,325 @@
+"""What the server's log tables say of a window: every statement sent to one of them stands here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...client import quote_string
+from .channel import OWN_CLIENT_NAME
+from .log_tables import LogTables
+from .statements import Program, StatementGroup, program_of, statement_group
+from .window import Window, utc
+
+# An INSERT is logged without its data, so a longer text is a list of literals that nobody reads in a terminal.
+_SHOWN_QUERY = 20_000
+_MAX_GROUPS = 2_000
+_MAX_NOISE = 50
+# Settings of a user that keep statements out of the log tables, or cut them.
+_HIDING_SETTINGS = (
+    "log_queries",
+    "log_queries_probability",
+    "log_queries_min_type",
+    "log_queries_min_query_duration_ms",
+    "log_queries_cut_to_length",
+    "log_query_settings",
+)
+# The native driver puts "ClickHouse " before the name it is given.
+_OWN = f"(position(client_name, '{OWN_CLIENT_NAME}') > 0 OR position(log_comment, '{OWN_CLIENT_NAME}') > 0)"
+_ANY_PROGRAM = (
+    "any(user) AS user_name, any(client_name) AS client, any(http_user_agent) AS user_agent,"
+    " any(client_hostname) AS host, any(toString(address)) AS client_address"
+)
+_COUNT_FIRST_LAST = (
+    "toInt64(count()) AS amount, toString(toTimeZone(min(event_time_microseconds), 'UTC')) AS first_at,"
+    " toString(toTimeZone(max(event_time_microseconds), 'UTC')) AS last_at"
+)
+
+
+class LogReads(LogTables):
+    """What the log tables say of a window.
+
+    Conditions stand in the innermost SELECT: there they prune, and no alias of the outer one can shadow a column.
+    """
+
+    def statements(
+        self,
+        window: Window,
+        filters: Mapping[str, Sequence[str]],
+        run_mark: Sequence[str],
+        *,
+        only_started_inside: bool,
+    ) -> tuple[list[StatementGroup], int]:
+        """Statements of the window that pass `filters` (or carry `run_mark` in log_comment), grouped by program, shape
+        and outcome; refused and failed ones first. Second value: number of groups there are in all."""
+        mark = _mark(run_mark)
+        source = self.source(
+            "query_log",
+            f"{window.condition(only_started_inside=only_started_inside)} AND type != 'QueryStart'"
+            f" AND NOT {_OWN} AND ({_filter(filters)} OR {mark})",
+        )
+        rows = self._read(
+            source,
+            f"""
+            SELECT user, client_name, http_user_agent, client_hostname, toString(address) AS client_address,
+                {mark} AS in_run, toInt8(type) AS outcome, exception_code AS code, is_initial_query AS is_initial,
+                query_kind AS kind, toString(normalized_query_hash) AS hash, current_database,
+                any(log_table) AS from_table, {_COUNT_FIRST_LAST},
+                argMax(substring(query, 1, {_SHOWN_QUERY}), event_time_microseconds) AS text,
+                argMax(exception, event_time_microseconds) AS last_exception,
+                argMax(query_id, event_time_microseconds) AS last_id,
+                groupArray(100)(query_id) AS ids, groupUniqArray(100)(initial_query_id) AS initial_ids,
+                groupUniqArrayArray(20)(tables) AS all_tables, groupUniqArrayArray(20)(views) AS all_views,
+                groupUniqArrayArray(20)(missing_privileges) AS privileges,
+                toInt64(sum(written_rows)) AS written, groupUniqArray(20)(hostname) AS hosts,
+                toInt64(count() OVER ()) AS groups
+            FROM {source}
+            GROUP BY user, client_name, http_user_agent, client_hostname, client_address, in_run, outcome, code,
+                is_initial, kind, hash, current_database
+            ORDER BY outcome >= 3 DESC, first_at, last_at
+            LIMIT {_MAX_GROUPS}""",
+        )
+        return [statement_group(row) for row in rows], (rows[0]["groups"] if rows else 0)
+
+    def unfinished(
+        self, window: Window, filters: Mapping[str, Sequence[str]], run_mark: Sequence[str]
+    ) -> list[dict[str, Any]]:
+        """Statements that started in the window and of whose end nothing is logged, 100 at most."""
+        mark = _mark(run_mark)
+        source = self.source(
+            "query_log",
+            f"{window.condition(only_started_inside=True)} AND NOT {_OWN} AND ({_filter(filters)} OR {mark})",
+        )
+        rows = self._read(
+            source,
+            f"""
+            SELECT query_id, {_ANY_PROGRAM}, max({mark}) AS in_run, any(current_database) AS session_database,
+                any(substring(query, 1, {_SHOWN_QUERY})) AS text, {_COUNT_FIRST_LAST}
+            FROM {source}
+            GROUP BY query_id
+            HAVING max(toInt8(type)) = 1
+            ORDER BY first_at
+            LIMIT 100""",
+        )
+        running = {row["query_id"] for row in self._optional("processes", "SELECT query_id FROM system.processes")}
+        return [row for row in rows if row["query_id"] not in running]
+
+    def noise(
+        self, window: Window, filters: Mapping[str, Sequence[str]], run_mark: Sequence[str]
+    ) -> tuple[list[dict[str, Any]], int]:
+        """Failing statements of others, by user, program and code with one example; second value: how many in all."""
+        if not filters:
+            return [], 0
+        rows = self._failures(f"{window.condition()} AND NOT ({_filter(filters)}) AND NOT {_mark(run_mark)}")
+        return rows, (rows[0]["total"] if rows else 0)
+
+    def earlier_failures(self, window: Window, filters: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+        """Failing statements that pass `filters` in the minutes before the window, by program and code."""
+        return self._failures(f"{self.before(window).condition()} AND ({_filter(filters)})")
+
+    def _failures(self, condition: str) -> list[dict[str, Any]]:
+        source = self.source("query_log", f"{condition} AND toInt8(type) >= 3 AND is_initial_query AND NOT {_OWN}")
+        return self._read(
+            source,
+            f"""
+            SELECT user, if(http_user_agent != '', http_user_agent, client_name) AS program, exception_code AS code,
+                errorCodeToName(exception_code) AS code_name, {_COUNT_FIRST_LAST},
+                argMax(substring(query, 1, 200), event_time_microseconds) AS example,
+                toInt64(sum(count()) OVER ()) AS total
+            FROM {source}
+            GROUP BY user, program, code
+            ORDER BY amount DESC, first_at
+            LIMIT {_MAX_NOISE}""",
+        )
+
+    def active_before(self, window: Window, filters: Mapping[str, Sequence[str]]) -> set[Program]:
+        """Programs that pass `filters` and sent statements in the minutes before the window."""
+        source = self.source("query_log", f"{self.before(window).condition()} AND NOT {_OWN} AND ({_filter(filters)})")
+        rows = self._read(
+            source,
+            f"""
+            SELECT user, client_name, http_user_agent, client_hostname, toString(address) AS client_address
+            FROM {source}
+            GROUP BY user, client_name, http_user_agent, client_hostname, client_address
+            LIMIT 1000""",
+        )
+        return {program_of(row) for row in rows}
+
+    def run_settings(self, window: Window, users: Sequence[str]) -> list[dict[str, str]]:
+        """Values of the settings that hide evidence, as the users' own statements in the window carried them."""
+        if not users:
+            return []
+        names = _list(_HIDING_SETTINGS)
+        source = self.source("query_log", f"{window.condition()} AND user IN ({_list(users)}) AND NOT {_OWN}")
+        return self._read(
+            source,
+            f"""
+            SELECT user, pair.1 AS name, pair.2 AS value
+            FROM (
+                SELECT user, arrayJoin(arrayFilter(
+                    item -> item.1 IN ({names}), arrayZip(mapKeys(Settings), mapValues(Settings)))) AS pair
+                FROM {source})
+            GROUP BY user, name, value
+            ORDER BY user, name, value
+            LIMIT 100""",
+        )
+
+    def view_failures(self, window: Window, query_ids: Sequence[str]) -> list[dict[str, Any]]:
+        """Views that failed while an INSERT of these ids pushed to them."""
+        source = self.source(
+            "query_views_log",
+            f"{window.condition()} AND exception_code != 0 AND initial_query_id IN ({_list(query_ids)})",
+        )
+        return self._read(
+            source if query_ids else None,
+            f"""
+            SELECT view_name, any(view_target) AS target, any(view_query) AS text, exception_code AS code,
+                any(exception) AS last_exception, groupUniqArray(100)(initial_query_id) AS query_ids
+            FROM {source}
+            GROUP BY view_name, code
+            ORDER BY view_name
+            LIMIT 100""",
+        )
+
+    def async_failures(self, window: Window) -> list[dict[str, Any]]:
+        """Asynchronous inserts of the window that were accepted and failed later, by table and text."""
+        source = self.source("asynchronous_insert_log", f"{window.condition()} AND status != 'Ok'")
+        return self._read(
+            source,
+            f"""
+            SELECT database, table, toString(status) AS outcome, exception, {_COUNT_FIRST_LAST},
+                toInt64(sum(rows)) AS all_rows, any(query) AS text, any(log_table) AS from_table,
+                groupUniqArray(1000)(query_id) AS query_ids
+            FROM {source}
+            GROUP BY database, table, outcome, exception
+            ORDER BY first_at
+            LIMIT 100""",
+        )
+
+    def owners(self, window: Window, query_ids: Sequence[str], run_mark: Sequence[str]) -> list[dict[str, Any]]:
+        """Who sent the statements with these ids."""
+        source = self.source("query_log", f"{window.condition()} AND query_id IN ({_list(query_ids)})")
+        return self._read(
+            source if query_ids else None,
+            f"""
+            SELECT query_id, {_ANY_PROGRAM}, max({_mark(run_mark)}) AS in_run
+            FROM {source}
+            GROUP BY query_id
+            LIMIT 1000""",
+        )
+
+    def text_errors(self, window: Window) -> list[dict[str, Any]]:
+        """Errors in text_log that belong to no row of query_log: refused before one was due, or in no statement."""
+        source = self.source("text_log", f"{window.condition()} AND level <= 'Error'")
+        logged = self.source("query_log", window.condition())
+        unlogged = f"WHERE query_id NOT IN (SELECT query_id FROM {logged})" if logged else ""
+        return self._read(
+            source,
+            f"""
+            SELECT logger_name, query_id, substring(message, 1, 4000) AS text, {_COUNT_FIRST_LAST},
+                any(log_table) AS from_table
+            FROM {source} {unlogged}
+            GROUP BY logger_name, query_id, text
+            ORDER BY first_at
+            LIMIT 200""",
+        )
+
+    def text_of(self, window: Window, query_ids: Sequence[str]) -> list[dict[str, Any]]:
+        """The server's log lines (warning and worse) of these statements."""
+        source = self.source(
+            "text_log", f"{window.condition()} AND level <= 'Warning' AND query_id IN ({_list(query_ids)})"
+        )
+        return self._read(
+            source if query_ids else None,
+            f"""
+            SELECT {utc("event_time_microseconds")} AS time, toString(level) AS severity, logger_name, query_id,
+                substring(message, 1, 4000) AS text
+            FROM {source}
+            ORDER BY time
+            LIMIT 500""",
+        )
+
+    def login_failures(self, window: Window, users: Sequence[str]) -> list[dict[str, Any]]:
+        """Refused logins of these users (of all when empty), by user, address and reason."""
+        of_users = f" AND ifNull(user, '') IN ({_list(users)})" if users else ""
+        source = self.source("session_log", f"{window.condition()} AND type = 'LoginFailure'{of_users}")
+        return self._read(
+            source,
+            f"""
+            SELECT ifNull(user, '') AS name, toString(client_address) AS address, failure_reason AS reason,
+                {_COUNT_FIRST_LAST}
+            FROM {source}
+            GROUP BY name, address, reason
+            ORDER BY first_at
+            LIMIT 100""",
+        )
+
+    def part_failures(self, window: Window, tables: Sequence[str]) -> list[dict[str, Any]]:
+        """Parts that could not be written, merged or mutated in these tables (`database.table`)."""
+        source = self.source(
+            "part_log", f"{window.condition()} AND error != 0 AND concat(database, '.', table) IN ({_list(tables)})"
+        )
+        return self._read(
+            source if tables else None,
+            f"""
+            SELECT database, table, toString(event_type) AS event, toInt64(error) AS code,
+                any(exception) AS last_exception, {_COUNT_FIRST_LAST}, groupUniqArray(100)(query_id) AS query_ids
+            FROM {source}
+            GROUP BY database, table, event, code
+            ORDER BY first_at
+            LIMIT 100""",
+        )
+
+    def failing_mutations(self, tables: Sequence[str]) -> list[dict[str, Any]]:
+        """Unfinished mutations of these tables whose last attempt failed."""
+        if not tables:
+            return []
+        origin = self._origin("mutations")
+        return self._optional(
+            "mutations",
+            f"""
+            SELECT database, table, mutation_id, command, {utc("latest_fail_time")} AS last_at,
+                latest_fail_reason AS reason
+            FROM {origin}
+            WHERE NOT is_done AND latest_fail_reason != '' AND concat(database, '.', table) IN ({_list(tables)})
+            ORDER BY last_at
+            LIMIT 100""",
+        )
+
+    def extract(self, window: Window, query_ids: Sequence[str], limit: int) -> list[dict[str, Any]]:
+        """Whole query_log rows of these statements for the run's folder, failed ones first."""
+        source = self.source("query_log", f"{window.condition()} AND query_id IN ({_list(query_ids)})")
+        return self._read(
+            source if query_ids else None,
+            f"""
+            SELECT {utc("event_time_microseconds")} AS time, toString(type) AS event, query_id, user, client_name,
+                http_user_agent, toString(address) AS client_address, log_comment, current_database, query_kind, query,
+                tables, views, toInt64(written_rows) AS written, toInt64(query_duration_ms) AS duration_ms,
+                toInt64(memory_usage) AS memory, exception_code, exception, hostname, log_table
+            FROM {source}
+            ORDER BY toInt8(type) >= 3 DESC, time
+            LIMIT {int(limit)}""",
+        )
+
+
+def _mark(run_mark: Sequence[str]) -> str:
+    conditions = [f"position(log_comment, {quote_string(mark)}) > 0" for mark in run_mark if mark]
+    return f"({' OR '.join(conditions)})" if conditions else "0"
+
+
+def _filter(filters: Mapping[str, Sequence[str]]) -> str:
+    conditions = []
+    for column, values in filters.items():
+        if column == "user":
+            conditions.append(f"(user IN ({_list(values)}) OR initial_user IN ({_list(values)}))")
+        elif column == "address":
+            mapped = [f"::ffff:{value}" for value in values]
+            conditions.append(f"toString(address) IN ({_list([*values, *mapped])})")
+        else:
+            parts = [f"position({column}, {quote_string(value)}) > 0" for value in values]
+            conditions.append(f"({' OR '.join(parts)})")
+    return " AND ".join(conditions) or "1"
+
+
+def _list(values: Sequence[str]) -> str:
+    return ", ".join(quote_string(value) for value in values) or "''"

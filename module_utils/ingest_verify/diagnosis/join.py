@@ -1,0 +1,121 @@
+"""The join of both sides: which finding is the cause, and which ones are its effects."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ..findings import Finding
+from .aborts import aborted_statements, unlogged_aborts
+from .attribution import target_of
+from .case import Case
+from .client_side import ClientLog, client_findings
+from .client_side.code_rules import OWN_CODE
+from .result import one_line
+from .server_side.refusal import Refusal
+from .server_side.refused import Refused
+from .silence import silence
+
+# Findings of the client's side that an ingest also writes when it merely passes the server's refusal on.
+_REPORTING_CAUSES = {"client_exception", "client_key_error", "client_serialization"}
+_MENTIONS_SERVER = re.compile(r"(?i)clickhouse|\binsert|\bdatabase|\bquery|\btable|DB::|load(ing)? (failed|error)|chdb")
+
+
+def join(case: Case, refused: Refused) -> None:
+    """Bring both sides together: one finding per cause, what follows from it as its effects, the gravest first."""
+    server = refused.errors
+    client = client_findings(case.log or ClientLog(), case.ingest) if case.log or case.judged else []
+    _locate(case, [*server, *refused.warnings])
+    wordless = [finding for finding in client if _is_wordless(finding)]
+    causes = list(server)
+    for finding in client:
+        cause = _cause_behind(finding, server)
+        if finding in wordless:
+            continue
+        if cause is None:
+            _add_server_side(case, finding, bool(server))
+            causes.append(finding)
+        else:
+            cause.effects.append(f"the client's log: {finding.headline}")
+    causes += aborted_statements(case, refused.aborted, causes)
+    causes += unlogged_aborts(case, causes)
+    for finding in wordless:
+        if any(cause.severity == "error" for cause in causes):
+            next(c for c in causes if c.severity == "error").effects.append(finding.headline)
+        else:
+            _add_server_side(case, finding, False)
+            causes.append(finding)
+    causes += silence(case, causes)
+    _point_to_others(case, causes)
+    case.result.findings = [*causes, *refused.warnings, *case.result.findings]
+    order = {"error": 0, "warning": 1, "info": 2}
+    case.result.findings.sort(key=lambda finding: order[finding.severity])
+
+
+def _locate(case: Case, server: Sequence[Finding]) -> None:
+    """Put the place in the client's code where a refusal arrived into the server's finding."""
+    for error in case.client_errors:
+        for finding in server:
+            if error.server_code is not None and error.server_code == finding.evidence.get("code") and error.frame:
+                finding.evidence.setdefault("location", f"{error.frame.file}:{error.frame.line}")
+
+
+def _cause_behind(finding: Finding, server: Sequence[Finding]) -> Finding | None:
+    """The server's refusal that a finding of the client's side merely reports, else None."""
+    if finding.severity != "error" or finding.cause not in _REPORTING_CAUSES:
+        return None
+    text = f"{finding.headline}\n{finding.evidence.get('exception', '')}"
+    for cause in server:
+        exception = str(cause.evidence.get("exception", ""))
+        if str(cause.evidence.get("code_name") or "?") in text or (exception[:40] and exception[:40] in text):
+            return cause
+    if not server:
+        return None
+    # A word of failure without an exception and without a place reports something: the refusal, where there is one.
+    return server[0] if _MENTIONS_SERVER.search(text) or _is_vague(finding) else None
+
+
+def _point_to_others(case: Case, causes: Sequence[Finding]) -> None:
+    """Beside a cause that says nothing: what another program of the user was refused, which may be its part."""
+    vague = [finding for finding in causes if finding.severity == "error" and _is_vague(finding)]
+    if not vague or case.attribution.certain or any(finding.cause.startswith("server_") for finding in causes):
+        return
+    failed = [group for _, group in case.attribution.excluded if group.code and target_of(group).verb == "INSERT"]
+    for group in failed[:1]:
+        target = target_of(group)
+        refused = Refusal(group.query, group.exception, group.code, "", group.program.user, group.current_database)
+        program = group.program.http_user_agent or group.program.client_name
+        vague[0].next_step = (
+            f"{vague[0].next_step or ''}\nMeanwhile the server refused INSERT {target.name or ''} of another "
+            f"program of this user ({program}): {refused.brief}. If that is a part of the ingest, it is the cause."
+        )
+
+
+def _add_server_side(case: Case, finding: Finding, refused: bool) -> None:
+    """Say what the server saw of the run when the cause lies with the client."""
+    if not finding.cause.startswith("client_") or finding.severity != "error" or refused:
+        return
+    seen = [g for g in case.run if target_of(g).verb in ("DESCRIBE", "INSERT", "SELECT", "CREATE")]
+    last = max(seen, key=lambda group: group.last, default=None)
+    inserts = sum(entry["insert_finished"] for entry in case.result.statements_by_target.values())
+    if not case.run:
+        words = "the server saw no statement of this run"
+    else:
+        words = f"no statement of this run failed on the server; INSERTs that finished: {inserts}"
+    if last is not None:
+        words += f"; the last statement seen was {one_line(last.query)[:160]} at {last.last}"
+    finding.actual = f"{finding.actual}; {words}" if finding.actual else words
+
+
+def _is_vague(finding: Finding) -> bool:
+    """A word of failure that names neither an exception nor a place."""
+    return (
+        finding.cause == "client_exception"
+        and OWN_CODE not in finding.headline
+        and not finding.evidence.get("location")
+    )
+
+
+def _is_wordless(finding: Finding) -> bool:
+    """An exit code that nothing in the log explains: it gives way to whatever the server knows."""
+    return finding.cause == "client_exception" and "exception" not in finding.evidence

@@ -1,0 +1,113 @@
+"""Rows sent as text that cannot be parsed: VALUES with a stray quote or bare word, another format than announced."""
+
+from __future__ import annotations
+
+import re
+
+from ..catalog import Catalog
+from .columns import column_count
+from .refusal import Cause, Refusal, what_of
+from .schema_statements import unsupported_ddl
+from .values import type_mismatch
+
+
+def values_syntax(refusal: Refusal, catalog: Catalog) -> Cause | None:
+    """A syntax error: of the statement, or of the rows that stand in its VALUES."""
+    # In VALUES a row of another length or a stray literal surfaces as a syntax error within the data.
+    target = refusal.target
+    if target.verb == "INSERT" and re.search(
+        r"(?i)while executing\s+\w*Values|ValuesBlockInputFormat|value of column|unmatched parentheses", refusal.text
+    ):
+        columns = catalog.columns(target.database, target.table)
+        listed = list(target.columns) if target.columns else list(columns)
+        # The newer servers name the column.
+        unescaped = re.search(r"()(?:here: |\(|, )('[^',()]*'\w[^',()]*')", refusal.text)
+        unescaped = re.search(r"column `?([^`\s]+)`?[^\n]* here: ('[^',]*'[^\s,')][^,)]*)", refusal.text) or unescaped
+        if unescaped:
+            return Cause(
+                "server_syntax_error",
+                f"A quote inside {f'a value of {unescaped[1]}' if unescaped[1] else 'a value'} is not escaped: "
+                f"INSERT {target.name} breaks off at {unescaped[2][:80]}.",
+                object=f"{target.name}.{unescaped[1]}".rstrip("."),
+                expected="a quote within a text written as \\' or ''",
+                actual=unescaped[2][:80],
+                next_step="Do not build the values into the SQL text: hand the rows to the driver (insert, execute "
+                "with parameters), or send them as FORMAT JSONEachRow.",
+                fix_side="the ingest",
+            )
+        stopped = re.search(
+            r"(?:after the value of column \S+ of type .+?|Cannot parse expression of type .+?) here: "
+            r"('(?:[^'\\]|\\.)*'|[^\s'(),{[]+(?:\([^()]*\))?)(\s*[,)]?)([^,()]*)",
+            refusal.text,
+        )
+        if stopped and stopped[2].strip():
+            return column_count(refusal, catalog)
+        if stopped and not stopped[1].startswith("'"):
+            return _without_quotes(refusal, "".join(stopped.groups()).strip())
+        if listed:
+            return type_mismatch(refusal, catalog)
+    if target.verb in ("CREATE", "ALTER", "DROP"):
+        return unsupported_ddl(refusal, catalog)
+    position = re.search(r"failed at position (\d+)(?: \(([^)]*)\))?(?: \(line (\d+), col (\d+)\))?", refusal.text)
+    return Cause(
+        "server_syntax_error",
+        f"The server could not parse {what_of(target)}: {refusal.brief}",
+        object=target.name,
+        expected="SQL that this server version can parse",
+        actual=f"a syntax error at position {position.group(1)} ({position.group(2) or ''})"
+        if position
+        else refusal.text[:300],
+        next_step="Correct the statement where the ingest builds it; try it alone in clickhouse-client.",
+        fix_side="the ingest",
+    )
+
+
+def bare_word(refusal: Refusal, catalog: Catalog) -> Cause | None:
+    """A value that stands in VALUES without quotes is read as the name of a column."""
+    if refusal.code != 47 or not re.search(r"[Ww]hile executing \w*Values", refusal.text):
+        return None
+    found = re.search(r"(?:identifier|columns):? [`']?(\w+)", refusal.text)
+    word = found[1] if found else "that is no literal"
+    return _without_quotes(refusal, word)
+
+
+def _without_quotes(refusal: Refusal, word: str) -> Cause:
+    python = word in ("None", "nan", "NaN", "NaT", "inf", "undefined", "True", "False")
+    return Cause(
+        "server_type_mismatch",
+        f"The value {word} stands without quotes in the VALUES of {what_of(refusal.target)}: the server takes it for a "
+        "name.",
+        object=refusal.target.name,
+        expected="a literal: a number, a text in single quotes, NULL",
+        actual=f"{word}, as the ingest's language writes it" if python else f"{word} without quotes",
+        next_step="Do not build the values into the SQL text: hand the rows to the driver (insert, execute with "
+        "parameters), or send them as FORMAT JSONEachRow"
+        + ("; in SQL text it would be NULL." if python else "; in SQL text it would be quoted."),
+        fix_side="the ingest",
+    )
+
+
+def other_format(refusal: Refusal) -> Cause | None:
+    """What was sent is not in the format that the INSERT announces, from its first byte on."""
+    target = refusal.target
+    named = re.search(r"(?i)\bFORMAT\s+(\w+)\s*$|\bFORMAT\s+(\w+)", refusal.sql)
+    begins = re.search(r"expected '[{\[]' before: '(\s*[^{\[\s'][^\n]{0,80})", refusal.text)
+    unquoted = re.search(r"JSON string: expected opening quote", refusal.text)
+    if target.verb != "INSERT" or refusal.code not in (26, 27, 117) or "reading the value of key" in refusal.text:
+        return None
+    if not (begins or unquoted or re.search(r"[Nn]ot an? \w+ file|wrong magic|[Ii]nvalid \w+ file", refusal.text)):
+        return None
+    kind = next((name for name in (named.groups() if named else ()) if name), "the format that it announces")
+    seen = begins[1].partition("': ")[0] if begins else refusal.brief
+    return Cause(
+        "server_bad_input",
+        f"What the ingest sent as rows of {what_of(target)} is not {kind}: {'it begins with ' if begins else ''}{seen}",
+        object=target.name,
+        expected=f"rows in format {kind}",
+        actual=seen,
+        next_step="Look at what the ingest sends as the body of this INSERT. A page or an error text of its source, "
+        "passed on unread, begins with < or with words: check the source's answer (status, content type) before it is "
+        "inserted."
+        + (" A key without double quotes is how str() of a dictionary prints: json.dumps it." if unquoted else ""),
+        fix_side="the ingest",
+    )

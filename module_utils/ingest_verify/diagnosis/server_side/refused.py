@@ -1,0 +1,149 @@
+"""What the server refused of the run, statement by statement, and the asynchronous inserts that failed later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...findings import Finding
+from ...sql_text import has_select, statement_target
+from ..attribution import target_of, touches
+from ..case import Case
+from ..evidence import StatementGroup
+from ..result import collapse
+from .classify import async_insert_failed, classify
+from .codes import ABORT_CODES, EXISTS_CODES, MISSING_CODES, code_in, is_recoverable
+from .refusal import Refusal, to_finding
+
+
+@dataclass
+class Refused:
+    """What was refused: `errors`, `warnings` (a later try succeeded, or no harm was done), and statements that were
+    `aborted` since their client went away."""
+
+    errors: list[Finding] = field(default_factory=list)
+    warnings: list[Finding] = field(default_factory=list)
+    aborted: list[StatementGroup] = field(default_factory=list)
+
+
+def refused_statements(case: Case) -> Refused:
+    """The run's failed statements by cause; what another host refused as a part of one counts with it."""
+    failed = [group for group in case.run if group.code]
+    initial_failed = {query_id for group in failed if group.is_initial for query_id in group.query_ids}
+    failed = [g for g in failed if g.is_initial or not initial_failed.intersection(g.initial_query_ids)]
+    failed = [g for g in failed if g.kind != "AsyncInsertFlush"]
+    names = case.evidence.code_names([group.code for group in failed])
+    ids = [query_id for group in failed for query_id in group.query_ids]
+    views = {
+        query_id: row for row in case.evidence.view_failures(case.window, ids[:1000]) for query_id in row["query_ids"]
+    }
+    server_codes = {error.server_code for error in case.client_errors if error.server_code}
+    refused = Refused()
+    for group in sorted(failed, key=lambda group: group.first):
+        # A client that reads the server's answer did not break off: then the code is about its data.
+        if group.code in ABORT_CODES and group.code not in server_codes:
+            refused.aborted.append(group)
+            continue
+        refusal = _refusal(case, group, names, views)
+        cause = classify(refusal, case.catalog)
+        recovered = None if refusal.view else _recovered(case, group)
+        finding = to_finding(cause, refusal, "warning" if recovered else "error")
+        finding.evidence.update(
+            count=group.count,
+            first=group.first,
+            last=group.last,
+            log_table=group.log_table,
+            query_id=group.query_id,
+            program=group.program.label,
+        )
+        if any(group.hosts) and case.request.cluster:
+            finding.evidence["hosts"] = group.hosts
+        if recovered:
+            finding.headline = f"Failed {group.count} time(s) and {recovered}: {finding.headline}"
+            finding.next_step = f"Nothing has to be done for this run. To avoid the failure: {finding.next_step}"
+        collapse(refused.warnings if recovered else refused.errors, finding)
+    return refused
+
+
+def _refusal(
+    case: Case, group: StatementGroup, names: Mapping[int, str], views: Mapping[str, Mapping[str, Any]]
+) -> Refusal:
+    view = next((views[query_id] for query_id in group.query_ids if query_id in views), None)
+    return Refusal(
+        sql=group.query,
+        exception=group.exception,
+        code=group.code,
+        code_name=names.get(group.code, ""),
+        user=group.program.user,
+        current_database=group.current_database,
+        missing_privileges=group.missing_privileges,
+        tables=group.tables,
+        view=view["view_name"] if view else None,
+        temporary=case.temporary,
+    )
+
+
+def _recovered(case: Case, group: StatementGroup) -> str | None:
+    """Why a failure did no harm, in words: a later try succeeded, or what the statement asked for was there."""
+    target = target_of(group)
+    later = [g for g in case.run if not g.code and g.outcome == "finished" and g.last > group.last]
+    if is_recoverable(group.code):
+        for other in later:
+            if other.hash == group.hash or (target.name and target_of(other) == target):
+                return "succeeded on retry"
+    used = [target_of(other) for other in later if target.name and target_of(other).name == target.name]
+    if group.code in EXISTS_CODES and target.verb in ("CREATE", "ALTER"):
+        # A CREATE TABLE ... AS SELECT would have brought rows.
+        done = used if target.kind == "TABLE" and not has_select(group.query) else target.kind != "TABLE" and later
+        return "the run went on with what was there" if done else None
+    if group.code in MISSING_CODES and target.verb == "DROP":
+        return "there was nothing to drop" if later else None
+    if group.code in MISSING_CODES and target.verb in ("SELECT", "DESCRIBE", "SHOW", "CHECK"):
+        made = any(other.verb in ("CREATE", "INSERT") for other in used)
+        return "the run then made what it had looked for" if made else None
+    return None
+
+
+def failed_async_inserts(case: Case) -> list[Finding]:
+    """Asynchronous inserts of the run that were accepted and failed at their flush; others' are listed as excluded."""
+    rows = case.evidence.async_failures(case.window)
+    if not rows:
+        return []
+    ids = sorted({query_id for row in rows for query_id in row["query_ids"] if query_id})
+    owners = {row["query_id"]: row for row in case.evidence.owners(case.window, ids[:1000], case.request.marks)}
+    found: list[Finding] = []
+    for row in rows:
+        senders = [owners[query_id] for query_id in row["query_ids"] if query_id in owners]
+        mine = [query_id for query_id in row["query_ids"] if query_id in case.run_ids]
+        by_table = not senders and touches(statement_target(row["text"], row["database"]), case.request.targets)
+        if not (mine or by_table or (not case.request.filters and not case.request.marks)):
+            case.result.excluded.append(
+                {
+                    "reason": "asynchronous insert of another program",
+                    "user": senders[0]["user_name"] if senders else "",
+                    "program": (senders[0]["user_agent"] or senders[0]["client"]) if senders else "",
+                    "code": code_in(row["exception"]),
+                    "count": row["amount"],
+                    "first": row["first_at"],
+                    "last": row["last_at"],
+                    "example": f"{row['database']}.{row['table']}: {row['exception'][:200]}",
+                }
+            )
+            continue
+        code = code_in(row["exception"])
+        refusal = Refusal(
+            sql=row["text"] or f"INSERT INTO {row['database']}.{row['table']}",
+            exception=row["exception"],
+            code=code,
+            code_name=case.code_name(code) if code else "",
+            user=senders[0]["user_name"] if senders else case.request.first_user,
+            current_database=row["database"],
+        )
+        cause = async_insert_failed(row["database"], row["table"], row["all_rows"], refusal, case.catalog)
+        finding = to_finding(cause, refusal)
+        finding.evidence.update(
+            count=row["amount"], first=row["first_at"], last=row["last_at"], log_table=row["from_table"]
+        )
+        collapse(found, finding)
+    return found

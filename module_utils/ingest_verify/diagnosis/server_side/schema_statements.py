@@ -1,0 +1,94 @@
+"""Statements that change the schema, and the views that an INSERT pushes to."""
+
+from __future__ import annotations
+
+import re
+
+from ...client import clean_exception
+from ..catalog import Catalog
+from .refusal import ASIDE, Cause, Refusal, what_of
+
+# Codes that mean: this version does not know it. 48 NOT_IMPLEMENTED, 50 UNKNOWN_TYPE, 56 UNKNOWN_STORAGE,
+# 62 SYNTAX_ERROR, 115 UNKNOWN_SETTING, 344 SUPPORT_IS_DISABLED
+_OTHER_VERSION = (48, 50, 56, 62, 115, 344)
+
+
+def unsupported_ddl(refusal: Refusal, catalog: Catalog) -> Cause | None:
+    """A schema statement that this server does not accept; None for any other statement."""
+    target = refusal.target
+    if target.verb not in ("CREATE", "ALTER", "DROP", "RENAME", "EXCHANGE", "TRUNCATE", "OPTIMIZE", "DETACH"):
+        return None
+    version = refusal.code in _OTHER_VERSION
+    return Cause(
+        "server_unsupported_ddl",
+        f"This server does not accept {what_of(target)}: {refusal.brief}",
+        object=target.name,
+        expected="DDL that this server version knows" if version else f"{target.verb} that fits what is there",
+        actual=refusal.brief,
+        next_step="Write the statement for this server's version (SELECT version()), or upgrade the server."
+        if version
+        else "Correct the statement as the exception says"
+        + (f"; what is there: SHOW CREATE {target.kind} {target.name};" if target.verb != "CREATE" else ".")
+        + " If it works elsewhere, compare the versions (SELECT version()).",
+        fix_side="schema",
+    )
+
+
+_VIEW_IN_TEXT = re.compile(r"pushing to view\s+`?([\w.$]+)`?(?:\.`?([\w$]+)`?)?(?:\s+\([0-9a-f-]{36}\))?")
+
+
+def view_in(exception: str) -> str | None:
+    """The view that the exception names as being pushed to."""
+    found = _VIEW_IN_TEXT.search(exception)
+    if not found:
+        return None
+    return ".".join(part for part in found.groups() if part).rstrip(".")
+
+
+def refusal_within(refusal: Refusal, catalog: Catalog, view: str) -> Refusal | None:
+    """The same refusal as one of the view's own SELECT; None where this reader does not see the view."""
+    database, _, name = view.rpartition(".")
+    facts = catalog.table_facts(database or refusal.current_database, name)
+    definition = str(facts["create_table_query"]) if facts else ""
+    if not definition:
+        return None
+    select = re.search(r"(?is)\bAS\s+((?:WITH|SELECT)\b.*)", definition)
+    return Refusal(
+        sql=select.group(1) if select else definition,
+        exception=_VIEW_IN_TEXT.sub("", clean_exception(refusal.exception)),
+        code=refusal.code,
+        code_name=refusal.code_name,
+        user=refusal.user,
+        current_database=database or refusal.current_database,
+        view=view,
+    )
+
+
+def view_failed(refusal: Refusal, catalog: Catalog, view: str, inner: Cause | None) -> Cause:
+    """A materialized view that did not take the rows pushed to it; `inner` is the cause within its SELECT."""
+    target = refusal.target
+    source = target.name or "the source table"
+    reason = refusal.text
+    reason = re.sub(r":?\s*while pushing to view.*", "", reason, flags=re.DOTALL).strip() or refusal.text
+    reason = ASIDE.split(reason, maxsplit=1)[0] or reason
+    kept = "MergeTree" in str((catalog.table_facts(target.database, target.table) or {}).get("engine", ""))
+    step = f"Correct the view: SHOW CREATE TABLE {view};"
+    if (
+        inner
+        and inner.cause in ("server_missing_column", "server_missing_table", "server_missing_database")
+        and inner.next_step
+    ):
+        step += f" {inner.actual}. {inner.next_step}"
+    step += (
+        f"\nBefore a retry look for the rows of this INSERT in {source}: they may have stayed, and a retry then "
+        "doubles them" + (" (a ReplacingMergeTree merges them by key later, other engines do not)." if kept else ".")
+    )
+    return Cause(
+        "server_view_failed",
+        f"Materialized view {view} failed while INSERT pushed rows from {source} to it: {reason[:200]}",
+        object=view,
+        expected=f"view {view} takes every row that {source} takes",
+        actual=reason,
+        next_step=step,
+        fix_side="schema: the view, not the ingest",
+    )

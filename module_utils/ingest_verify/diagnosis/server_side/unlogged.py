@@ -1,0 +1,139 @@
+"""Refusals that leave no row in query_log: logins, settings, databases, and what only the client reports."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...findings import Finding
+from ..case import Case
+from ..client_side import ClientError
+from ..request import Request
+from ..result import collapse
+from .classify import classify
+from .codes import ABORT_CODES, UNLOGGED_ABORT_CODES, code_in
+from .refusal import Refusal, to_finding
+
+_AUTHENTICATION_CODES = {192, 193, 194, 195, 516}
+# How clients put the statement into their own message: clickhouse-client, SQLAlchemy, Spring.
+_SQL_TOLD = re.compile(
+    r"\(in query: (.+?)\)\.? \(?[A-Z]|\[SQL: (.+?)\](?:\n|$)|for SQL \[(.+?)\]; SQL state", re.DOTALL
+)
+
+
+def unlogged_refusals(case: Case, known: Sequence[Finding]) -> list[Finding]:
+    """Logins, settings and databases refused before a query_log row is due, and what only the client reports."""
+    found: list[Finding] = []
+    known_codes = {finding.evidence.get("code") for finding in known} | {group.code for group in case.run if group.code}
+    users = list(case.request.users)
+    refused_logins = case.evidence.login_failures(case.window, users)
+    for error in case.client_errors:
+        code = error.server_code
+        if code is None or code in known_codes:
+            continue
+        known_codes.add(code)
+        if code in _AUTHENTICATION_CODES:
+            found.append(_login_finding(case, refused_logins, error))
+        else:
+            found.append(_reported_finding(case, error))
+    nothing_sent = not case.run
+    failed = case.ingest_failed
+    if refused_logins and nothing_sent and failed and users and not known_codes & _AUTHENTICATION_CODES:
+        found.append(_login_finding(case, refused_logins, None))
+    if nothing_sent and failed and not found and not known_codes:
+        found += _told_by_text_log(case)
+    return found
+
+
+def _told_by_text_log(case: Case) -> list[Finding]:
+    """Requests refused before query_log was due, of a run that failed, sent nothing else and says nothing."""
+    found: list[Finding] = []
+    for row in case.evidence.text_errors(case.window):
+        code = code_in(row["text"])
+        if not code or code in ABORT_CODES | UNLOGGED_ABORT_CODES or not row["logger_name"].endswith("Handler"):
+            continue
+        name = case.code_name(code)
+        user = case.request.first_user
+        text = row["text"].partition(", Stack trace")[0]
+        refusal = Refusal("", text, code, name, user, case.request.database or "")
+        finding = to_finding(classify(refusal, case.catalog), refusal)
+        finding.headline += " (The server noted it in the ingest's window, without its sender.)"
+        finding.evidence.update(
+            count=row["amount"], first=row["first_at"], last=row["last_at"], log_table=row["from_table"]
+        )
+        collapse(found, finding)
+    return found
+
+
+def _login_finding(case: Case, refused: Sequence[Mapping[str, Any]], error: ClientError | None) -> Finding:
+    user = refused[0]["name"] if refused else (list(case.request.users) or [_user_in(error.text if error else "")])[0]
+    code = _login_code(case) or (error.server_code if error else None) or 516
+    address = refused[0]["address"].removeprefix("::ffff:") if refused else ""
+    text = str(error.text if error else refused[0]["reason"])
+    if code == 195 and address:
+        text = f"Connections from {address} are not allowed. {text}"
+    refusal = Refusal("", text, code, case.code_name(code), user)
+    finding = to_finding(classify(refusal, case.catalog), refusal)
+    finding.evidence.update(log_table="system.session_log" if refused else "the client's log and system.errors")
+    if refused:
+        finding.evidence.update(
+            count=sum(row["amount"] for row in refused), first=refused[0]["first_at"], last=refused[-1]["last_at"]
+        )
+    elif error:
+        finding.evidence.update(count=error.count)
+    return finding
+
+
+def _login_code(case: Case) -> int | None:
+    """192, 193 or 195, which the server keeps to itself: the one whose counter rose within the window."""
+    for row in _risen(case):
+        if row["code"] in (192, 193, 194, 195):
+            return int(row["code"])
+    return None
+
+
+def _risen(case: Case) -> list[dict[str, Any]]:
+    """Counters of system.errors that rose: against those before the ingest, or by their last time in the window."""
+    before = (case.request.window_before or {}).get("errors")
+    risen = []
+    for row in case.evidence.error_counters():
+        key = f"{row['code']}:{row['name']}:{row['remote']}"
+        if before is not None:
+            rise = row["value"] - before.get(key, 0)
+        else:
+            rise = 1 if case.window.since[:19] <= row["last_time"] <= case.window.until else 0
+        if rise > 0:
+            risen.append({**row, "rise": rise})
+    return risen
+
+
+def _reported_finding(case: Case, error: ClientError) -> Finding:
+    code = error.server_code or 0
+    refusal = told_refusal(error, case.request, case.code_name(code))
+    lines = [row for row in case.evidence.text_errors(case.window) if f"Code: {code}." in row["text"]]
+    finding = to_finding(classify(refusal, case.catalog), refusal)
+    finding.evidence.update(count=error.count)
+    if lines:
+        finding.evidence.update(log_table="system.text_log", first=lines[0]["first_at"], last=lines[-1]["last_at"])
+    else:
+        finding.evidence.update(log_table="the client's log")
+    return finding
+
+
+def told_refusal(error: ClientError, request: Request, name: str) -> Refusal:
+    """A refusal as the client tells it: the statement only where its message repeats it."""
+    told = _SQL_TOLD.search(error.text)
+    return Refusal(
+        sql=next(filter(None, told.groups()), "") if told else "",
+        exception=error.text,
+        code=error.server_code or 0,
+        code_name=name,
+        user=request.first_user,
+        current_database=request.database or "",
+    )
+
+
+def _user_in(text: str) -> str:
+    found = re.search(r"(?:DB::Exception:\s*)([\w.@-]+): Authentication failed", text)
+    return found.group(1) if found else "?"

@@ -1,0 +1,112 @@
+"""A run that no finding explains: nothing seen, nothing written, or an exit code without a word."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..findings import Finding
+from ..sql_text import has_select
+from . import STAGE
+from .attribution import target_of
+from .case import Case
+from .catalog import mentions
+from .client_side import ClientLog
+from .proof import evidence_finding
+from .result import one_line
+
+# An ALTER that changes rows, and no columns.
+_CHANGES_ROWS = re.compile(r"(?i)\b(?:PARTITION|PART|UPDATE|DELETE)\b")
+
+
+def silence(case: Case, causes: Sequence[Finding]) -> list[Finding]:
+    """Judge a run that no finding explains: nothing seen, nothing written, or an exit code without a word."""
+    if any(finding.severity == "error" for finding in causes):
+        return []
+    if not case.run and (case.judged or case.request.filters or case.request.marks):
+        _nothing_seen(case)
+    if not case.judged:
+        return []
+    if case.ingest_failed:
+        exit_code = case.ingest["exit_code"]
+        return [
+            Finding(
+                STAGE,
+                "error",
+                "client_exception",
+                f"The ingest ended with exit code {exit_code} and its log names no error; no statement of this "
+                "run failed on the server.",
+                expected="exit code 0, or a log that says why not",
+                actual=f"exit code {exit_code}",
+                next_step="Read the ingest's log in the run's folder; run it once with LOG_LEVEL=DEBUG.",
+                fix_side="the ingest",
+            )
+        ]
+    wrote = any(entry["insert_finished"] for entry in case.result.statements_by_target.values())
+    wrote = wrote or _reached_otherwise(case)
+    if case.request.targets and case.run and not wrote and case.result.proven:
+        last = max(case.run, key=lambda group: group.last)
+        return [
+            Finding(
+                STAGE,
+                "error",
+                "client_no_insert",
+                "The ingest ended with exit code 0 and sent no INSERT to any of its tables.",
+                object=", ".join(case.request.targets),
+                expected="an INSERT into each of them",
+                actual=f"{case.result.counts['statements']} statement(s), the last one {one_line(last.query)[:160]}",
+                next_step="Check DRY_RUN, the time window asked of the source, and errors that the ingest swallows.",
+                fix_side="the ingest",
+            )
+        ]
+    return []
+
+
+def _nothing_seen(case: Case) -> None:
+    """Statements were to be found and there is none: that proves nothing."""
+    who = ", ".join(case.request.users) or "the ingest"
+    if case.request.log_comment:
+        who += f" with log_comment {case.request.log_comment}"
+    claimed = _claimed_rows(case.ingest, case.log)
+    words = f"query_log holds no statement of {who} between {case.window.since} and {case.window.until} (UTC)"
+    if claimed:
+        words += f", yet the loader says that it wrote {claimed} rows"
+    case.result.not_proven(words)
+    step = (
+        "Check that the ingest writes to this server (CLICKHOUSE_HOST), as this user, and that log_queries = 1 holds "
+        "for it."
+    )
+    case.result.findings.append(evidence_finding("evidence_no_statements", words, step))
+
+
+def _reached_otherwise(case: Case) -> bool:
+    """Whether a target was changed by other means than an INSERT that names it: a table or partition put in its
+    place, rows brought by a CREATE, or pushed by a view or an engine (Buffer, Distributed) behind another table."""
+    names = [name.rpartition(".")[2] for name in case.request.targets]
+    for group in case.run:
+        target = target_of(group)
+        texts: list[str] = []
+        if group.code or group.outcome != "finished":
+            continue
+        if target.verb == "INSERT":
+            owners = [(target.database, target.table)]
+            owners += [(view.rpartition(".")[0], view.rpartition(".")[2]) for view in group.views]
+            facts = [case.catalog.table_facts(*owner) for owner in owners]
+            texts = [str(known["create_table_query"]) for known in facts if known]
+        elif target.verb in ("EXCHANGE", "RENAME") or (target.verb == "ALTER" and _CHANGES_ROWS.search(group.query)):
+            texts = [group.query]
+        elif target.verb in ("DELETE", "UPDATE") or (target.verb == "CREATE" and has_select(group.query)):
+            texts = [target.table or ""]
+        if any(mentions(text, name) for text in texts for name in names):
+            return True
+    return False
+
+
+def _claimed_rows(ingest: Mapping[str, Any], log: ClientLog | None) -> int:
+    outcome = ingest.get("outcome") or (log.outcome if log else None) or {}
+    for key in ("rows_processed", "rows", "rows_written", "written", "inserted"):
+        value = outcome.get(key) if isinstance(outcome, Mapping) else None
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return value
+    return 0

@@ -1,0 +1,164 @@
+"""What went on around the run's statements: a restart, failing parts and mutations, failures of others, extracts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..findings import Finding
+from . import STAGE
+from .case import Case
+from .evidence import parse_time
+from .result import one_line
+from .server_side.refusal import Cause, Refusal, to_finding
+
+_EXTRACT_ROWS = 500
+
+
+def restart(case: Case) -> None:
+    """A server that went down in the middle of the run: the cause of what the client then says."""
+    before, after = case.request.window_before or {}, case.request.window_after or {}
+    # The reading after the ingest fails when the server was down just then.
+    after = after if after.get("at") else case.evidence.clock()
+    if not before.get("at") or before.get("uptime_seconds") is None:
+        return
+    elapsed = (parse_time(after["at"]) - parse_time(before["at"])).total_seconds()
+    # uptime() counts whole seconds; a restart leaves a gap far above the two that rounding can make.
+    if after["uptime_seconds"] >= before["uptime_seconds"] + elapsed - 2:
+        return
+    harmed = bool(case.unfinished) or case.ingest_failed
+    finding = Finding(
+        STAGE,
+        "error" if harmed else "warning",
+        "server_restarted",
+        f"The server restarted in the middle of the run, {after['uptime_seconds']} s before its end.",
+        expected="one server process for the whole run",
+        actual=f"uptime {after['uptime_seconds']} s after {elapsed:.0f} s of run; {len(case.unfinished)} "
+        "statement(s) never ended",
+        next_step="Look why it went down: docker inspect (OOMKilled), docker logs, the server's error log, "
+        "SELECT * FROM system.crash_log; then run the ingest again.",
+        fix_side="server",
+        evidence={"sql": case.unfinished[0]["text"]} if case.unfinished else {},
+    )
+    errors = [f for f in case.result.findings if f.severity == "error" and f.cause.startswith("client_")]
+    if harmed and errors:
+        finding.effects = [f"{other.cause}: {other.headline}" for other in errors]
+        case.result.findings = [f for f in case.result.findings if f not in errors]
+    case.result.findings.insert(0, finding)
+
+
+def background(case: Case) -> None:
+    """Parts and mutations of the target tables that failed behind the statements' back."""
+    tables = sorted(case.result.statements_by_target)
+    reported = {finding.evidence.get("code") for finding in case.result.findings}
+    for row in case.evidence.part_failures(case.window, tables):
+        if row["code"] in reported or (row["event"] == "NewPart" and not case.run_ids.intersection(row["query_ids"])):
+            continue
+        refusal = Refusal(
+            f"{row['event']} in {row['database']}.{row['table']}",
+            row["last_exception"],
+            row["code"],
+            case.code_name(row["code"]),
+            "",
+        )
+        finding = to_finding(
+            Cause(
+                "server_part_failed",
+                f"{row['event']} failed in {row['database']}.{row['table']}: {refusal.text[:200]}",
+            ),
+            refusal,
+            "warning",
+        )
+        finding.object = f"{row['database']}.{row['table']}"
+        finding.next_step = "SELECT * FROM system.part_log WHERE error != 0 ORDER BY event_time DESC LIMIT 10;"
+        finding.evidence.update(
+            count=row["amount"], first=row["first_at"], last=row["last_at"], log_table="system.part_log"
+        )
+        case.result.findings.append(finding)
+    for row in case.evidence.failing_mutations(tables):
+        case.result.findings.append(
+            Finding(
+                STAGE,
+                "warning",
+                "server_mutation_failed",
+                f"Mutation {row['mutation_id']} of {row['database']}.{row['table']} fails and is tried again: "
+                f"{row['reason'][:200]}",
+                object=f"{row['database']}.{row['table']}",
+                actual=row["reason"],
+                next_step=f"KILL MUTATION WHERE mutation_id = '{row['mutation_id']}' AND table = "
+                f"'{row['table']}'; then correct it.",
+                evidence={
+                    "sql": f"ALTER TABLE {row['database']}.{row['table']} {row['command']}",
+                    "last": row["last_at"],
+                    "log_table": "system.mutations",
+                },
+            )
+        )
+
+
+def list_noise(case: Case) -> None:
+    """List and count the failing statements that are not the run's."""
+    excluded = case.result.excluded
+    for reason, group in case.attribution.excluded:
+        if group.code:
+            excluded.append(
+                {
+                    "reason": reason,
+                    "user": group.program.user,
+                    "program": group.program.http_user_agent or group.program.client_name,
+                    "code": group.code,
+                    "count": group.count,
+                    "first": group.first,
+                    "last": group.last,
+                    "example": one_line(group.query)[:200],
+                }
+            )
+    by_reason = case.result.counts["excluded_failed"]
+    others, total = case.evidence.noise(case.window, case.request.filters, case.request.marks)
+    if total:
+        by_reason["another user or program"] = total
+    excluded += [{"reason": "another user or program", **_noise_row(row)} for row in others]
+    if case.request.filters:
+        earlier = case.evidence.earlier_failures(case.window, case.request.filters)
+        if earlier:
+            by_reason["before the window"] = sum(row["amount"] for row in earlier)
+        excluded += [{"reason": "before the window", **_noise_row(row)} for row in earlier]
+    if by_reason:
+        total = sum(by_reason.values())
+        listed = ", ".join(f"{count} {reason}" for reason, count in by_reason.items())
+        case.result.findings.append(
+            Finding(
+                STAGE,
+                "info",
+                "noise_excluded",
+                f"{total} failing statement(s) are not this run's and were not counted against it: {listed}.",
+                evidence={
+                    "rows": [{k: v for k, v in row.items() if k != "example"} for row in excluded[:5]],
+                    "count": total,
+                },
+            )
+        )
+
+
+def take_extracts(case: Case) -> None:
+    """Rows of the log tables about the run, failed statements first, for its folder."""
+    failed = [query_id for group in case.run if group.code for query_id in group.query_ids]
+    other = [query_id for group in case.run if not group.code for query_id in group.query_ids]
+    ids = [*failed, *other][:1000]
+    case.result.extracts = {
+        "query_log": case.evidence.extract(case.window, ids, _EXTRACT_ROWS),
+        "text_log": case.evidence.text_of(case.window, ids),
+    }
+
+
+def _noise_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "user": row["user"],
+        "program": row["program"],
+        "code": row["code"],
+        "code_name": row["code_name"],
+        "count": row["amount"],
+        "first": row["first_at"],
+        "last": row["last_at"],
+        "example": row["example"],
+    }
