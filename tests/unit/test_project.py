@@ -64,11 +64,15 @@ def tasks_of(entries: list[dict]) -> Iterator[dict]:
             yield from tasks_of(entry.get(part, []))
 
 
-# They fail with findings that are on record already.
-@pytest.mark.parametrize("role", sorted({*ROLES} - {"run_report", "run_diagnosis", "verify_data"}))
+# run_report fails with the verdict on all stages.
+@pytest.mark.parametrize("role", sorted({*ROLES} - {"run_report"}))
 def test_every_task_that_ends_a_run_on_purpose_names_its_cause_class(role):
     for path in (ROOT / "roles" / role / "tasks").glob("*.yml"):
         for task in tasks_of(read(path)):
+            # What a module's findings say is on record already.
+            said = task.get("ansible.builtin.fail", {}).get("msg", "")
+            if re.fullmatch(rf"\{{\{{ __{role}\w*\.message \}}\}}", said):
+                continue
             if {"ansible.builtin.assert", "ansible.builtin.fail"} & task.keys():
                 cause = task.get("vars", {}).get(f"{role}_cause", "")
                 assert re.fullmatch(r"(host|config|evidence)_[a-z_]+", cause), (path.name, task["name"])
