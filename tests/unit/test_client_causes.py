@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.ingest_verify.diagnosis.client_side import client_findings, read_client_log
+from ansible.module_utils.ingest_verify.diagnosis.client_side.context import Context
 from ansible.module_utils.ingest_verify.findings import Finding
 
 ENV = {
@@ -494,3 +495,43 @@ def test_no_finding_carries_a_secret_or_personal_data(tmp_path: Path) -> None:
     found = str(findings(tmp_path, text))
     for secret in ("pw98765", "tok98765", "ber98765", "ivanova", "9991234567"):
         assert secret not in found
+
+
+def test_a_value_that_an_enumeration_lacks_is_no_missing_key(tmp_path: Path) -> None:
+    text = (
+        "Traceback (most recent call last):\n"
+        '  File "/usr/lib/python3/site-packages/clickhouse_driver/columns/enumcolumn.py", line 40, in prepare_items\n'
+        "    return enum[source_value].value\nKeyError: 'broken'\n"
+        "During handling of the above exception, another exception occurred:\n\n"
+        "Traceback (most recent call last):\n"
+        '  File "/app/load.py", line 55, in flush\n    client.execute(INSERT, rows)\n'
+        "clickhouse_driver.errors.LogicalError: Code: 49. Unknown element 'broken' for type"
+        " Enum8('in' = 1, 'lost' = 3)\n"
+    )
+    found = cause(tmp_path, text)
+    assert (found.cause, found.actual) == ("client_serialization", "'broken'")
+    assert "Enum8('in' = 1, 'lost' = 3, 'broken' = 4)" in (found.next_step or "")
+    assert cause(tmp_path, TRACEBACK + "KeyError: 'broken'\n").cause == "client_key_error"
+
+
+def test_an_events_code_is_told_with_what_the_program_says_of_it(tmp_path: Path) -> None:
+    line = '{"severity": "ERROR", "event": "finished", "ctx": "failed with 2", "app": "the loader"}'
+    assert "finished: failed with 2" in cause(tmp_path, line).headline
+
+
+@pytest.mark.parametrize(
+    ("env", "clickhouse", "api"),
+    [
+        (
+            {"PULSE_GW": "http://gateway:7070", "OLAP_ENDPOINT": "http://warehouse.internal:8123", "OLAP_LOGIN": "w"},
+            ("warehouse.internal", 8123),
+            ("gateway", 7070),
+        ),
+        ({"FEED": "https://feed.example", "SINK": "http://ch:8123"}, ("ch", 8123), ("feed.example", 443)),
+        ({"SINK": "clickhouse://ch:9000/db", "UPSTREAM_URL": "http://up:80"}, ("ch", 9000), ("up", 80)),
+    ],
+)
+def test_addresses_of_other_names_are_told_apart(env, clickhouse, api):
+    context = Context(env=env, container=True)
+    assert context.clickhouse == clickhouse
+    assert context.api == api

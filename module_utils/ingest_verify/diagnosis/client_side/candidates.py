@@ -54,7 +54,7 @@ def finding_of(judged: Judged, error: ClientError | None) -> Finding:
 
 def _evidence(error: ClientError) -> dict[str, Any]:
     known: dict[str, Any] = {
-        "exception": _exception(error),
+        "exception": exception_of(error),
         "count": error.count,
         "first": error.first,
         "last": error.last,
@@ -64,7 +64,7 @@ def _evidence(error: ClientError) -> dict[str, Any]:
     return {key: value for key, value in known.items() if value is not None}
 
 
-def _exception(error: ClientError) -> str:
+def exception_of(error: ClientError) -> str:
     """The error without its stack: the logged line, the chain of exceptions, the user's line of code."""
     if not error.traceback:
         return shorten(error.text, 600)

@@ -88,12 +88,13 @@ def unknown_host(error: ClientError, context: Context) -> Judged:
     )
     named = next((group for group in match.groups() if group), None) if match else None
     host = (named or _target(error, context)[0] or "of ClickHouse").rstrip(".")
+    network = "clickhouse_default" if context.ours else "<network>"
     return Judged(
         "client_unknown_host",
         f"The ingest cannot resolve ClickHouse's host name {host}.",
         f"Check CLICKHOUSE_HOST in the env file. Within Docker the name is that of the container or service ({host}), "
-        "and only containers of the same network know it: docker run --network clickhouse_default; docker network "
-        "inspect clickhouse_default lists who is in it.",
+        f"and only containers of the same network (qtickets_ingest_network) know it: docker network inspect {network} "
+        "lists who is in it.",
         CONFIGURATION,
         object=host,
         expected="a name that resolves where the ingest runs",
@@ -109,8 +110,8 @@ def connection_refused(error: ClientError, context: Context) -> Judged:
         return Judged(
             "client_connection_refused",
             f"The ingest connects to {where}, and inside a container that is the container itself, not ClickHouse.",
-            "Set CLICKHOUSE_HOST in the env file to the name of ClickHouse's container (ch-zakaz), and run the ingest "
-            "in the same Docker network.",
+            "Set CLICKHOUSE_HOST in the env file to the name of ClickHouse's container"
+            f"{' (ch-zakaz)' if context.ours else ''}, and run the ingest in the same Docker network.",
             CONFIGURATION,
             object=where,
             expected="the name of ClickHouse's container",
@@ -121,9 +122,11 @@ def connection_refused(error: ClientError, context: Context) -> Judged:
         action += "CLICKHOUSE_HOST and CLICKHOUSE_PORT in the env file."
     else:
         action = (
-            f"Check that ClickHouse is up and that {port or 'the port'} is its port. If its own health check is green "
-            "and nobody else gets in, it listens on loopback inside its container: docker exec ch-zakaz ss -ltn (or "
-            "cat /proc/net/tcp) must show 0.0.0.0 or [::], set by <listen_host>::</listen_host> in config.d."
+            f"Check that ClickHouse is up and that {port or 'the port'} (CLICKHOUSE_PORT) is its port: 8123 for HTTP, "
+            "9000 for its own protocol, where it is not configured otherwise. If its own health check is green and "
+            "nobody else gets in, it listens on loopback inside its container: docker exec "
+            f"{'ch-zakaz' if context.ours else '<its container>'} ss -ltn (or cat /proc/net/tcp) must show 0.0.0.0 or "
+            "[::], set by <listen_host>::</listen_host> in config.d."
         )
     return Judged(
         "client_connection_refused",

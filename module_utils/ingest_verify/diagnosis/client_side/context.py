@@ -34,16 +34,18 @@ class Judged:
 
 # What the variables of this project's ingest are called elsewhere, the likelier names first.
 _NAMES = {
-    "CLICKHOUSE_HOST": re.compile(r"CLICKHOUSE.*(?:HOST|ADDR|SERVER|URL|DSN|URI)|^CH_(?:HOST|ADDR|SERVER|URL|DSN)"
-                                  r"|(?:WAREHOUSE|DWH|OLAP)\w*(?:HOST|ADDR|URL|DSN|URI)|^(?:DB|DATABASE)_(?:HOST|URL|DSN)"),
+    "CLICKHOUSE_HOST": re.compile(r"CLICKHOUSE.*(?:HOST|ADDR|SERVER|URL|DSN|URI|ENDPOINT)"
+                                  r"|^CH_(?:HOST|ADDR|SERVER|URL|DSN|ENDPOINT)|^(?:DB|DATABASE)_(?:HOST|URL|DSN)"
+                                  r"|(?:WAREHOUSE|DWH|OLAP)\w*(?:HOST|ADDR|URL|DSN|URI|ENDPOINT)"),
     "CLICKHOUSE_PORT": re.compile(r"CLICKHOUSE.*PORT|^CH_PORT|(?:WAREHOUSE|DWH|OLAP)\w*PORT|^(?:DB|DATABASE)_PORT"),
     "CLICKHOUSE_DB": re.compile(r"CLICKHOUSE.*(?:DB|DATABASE)|^CH_(?:DB|DATABASE)|(?:WAREHOUSE|DWH)\w*(?:DB|DATABASE)"
                                 r"|^(?:DB_NAME|DB_DATABASE|DATABASE)"),
-    "CLICKHOUSE_USER": re.compile(r"CLICKHOUSE.*USER|^CH_USER|(?:WAREHOUSE|DWH|OLAP)\w*USER|^(?:DB|DATABASE)_USER"),
+    "CLICKHOUSE_USER": re.compile(r"(?:CLICKHOUSE.*|^CH_|(?:WAREHOUSE|DWH|OLAP)\w*|^(?:DB|DATABASE)_)(?:USER|LOGIN)"),
     "QTICKETS_BASE_URL": re.compile(r"(?:API|SOURCE|BASE|UPSTREAM)\w*(?:URL|HOST|ENDPOINT|URI)|_API$|ENDPOINT"),
 }  # fmt: skip
 
-
+# An address that is ClickHouse's whatever its variable is called.
+_CLICKHOUSE_ADDRESS = re.compile(r"://[^/\s]*:(?:8123|8443|9000|9440)\b|^(?:jdbc:)?(?:clickhouse|chs?)\w*:")
 _WEB_ADDRESS = re.compile(r"https?://")
 # Addresses that an ingest may have and does not load from.
 NO_SOURCE = re.compile(r"(?i)proxy|hook|sentry|slack|telegram|otel|loki|metric|push|alert|notif")
@@ -64,8 +66,12 @@ class Context:
         if name in self.env or name not in _NAMES:
             return name
         api = name == "QTICKETS_BASE_URL"
-        others = [other for other in self.env if not (api and _NAMES["CLICKHOUSE_HOST"].search(other.upper()))]
+        by_value = [other for other, value in self.env.items() if _CLICKHOUSE_ADDRESS.search(str(value))]
+        clickhouse = [other for other in self.env if _NAMES["CLICKHOUSE_HOST"].search(other.upper())] + by_value
+        others = [other for other in self.env if not (api and other in clickhouse)]
         found = [other for other in others if _NAMES[name].search(other.upper())]
+        if name == "CLICKHOUSE_HOST":
+            found += by_value
         if api:
             found += [
                 other for other in others if _WEB_ADDRESS.match(str(self.env[other])) and not NO_SOURCE.search(other)
@@ -81,7 +87,9 @@ class Context:
 
     def renamed(self, text: str) -> str:
         """A sentence with the ingest's own names for its variables."""
-        return re.sub("|".join(_NAMES), lambda match: self.variable(match[0]), text)
+        said = re.sub("|".join(_NAMES), lambda match: self.variable(match[0]), text)
+        # Where one address holds both.
+        return re.sub(r"\b([A-Z]\w+) and \1\b", r"\1", said)
 
     @property
     def api(self) -> tuple[str, int | None]:
@@ -152,7 +160,8 @@ _API_WORDS = re.compile(
     re.IGNORECASE,
 )
 _CLICKHOUSE_WORDS = re.compile(
-    r"click_?house|\bDB::|\bCode: (?:53|102|209|210)\.|\bINSERT\b|\binserting\b|chdb|\bch-", re.IGNORECASE
+    r"click_?house|\bSELECT version\(\)|\bDB::|\bCode: (?:53|102|209|210)\.|\bINSERT\b|\binserting\b|chdb|\bch-",
+    re.IGNORECASE,
 )
 _CLICKHOUSE_FUNCTION = re.compile(
     r"insert|click_?house|write|store|save|sink|flush|execute|(?:^|_)(?:ch|db)(?:_|$)", re.I

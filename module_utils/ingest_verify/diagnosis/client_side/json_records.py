@@ -72,6 +72,15 @@ def json_level(record: Mapping[str, Any]) -> int | None:
     return None
 
 
+_CODE_WORD = re.compile(r"[\w.:/-]{1,60}")
+# Where and by whom, not what.
+_BOOKKEEPING = {
+    "time", "timestamp", "@timestamp", "ts", "date", "datetime", "t", "@t", "level", "severity", "lvl", "logger",
+    "name", "app", "service", "host", "hostname", "pod", "env", "thread", "threadname", "process", "processname",
+    "module", "function", "caller", "file", "filename", "pathname", "version", "user", "useragent",
+}  # fmt: skip
+
+
 def json_message(record: Mapping[str, Any]) -> str:
     """What the record says, its error behind its message."""
     texts: list[str] = []
@@ -87,6 +96,10 @@ def json_message(record: Mapping[str, Any]) -> str:
                 texts.append(value.strip())
         elif isinstance(value, (int, float)) and not isinstance(value, bool) and key in ("error", "err", "exception"):
             texts.append(str(value))
+    # An event's code alone says nothing: what the program has to say of it stands in a field of its own naming.
+    if texts and all(_CODE_WORD.fullmatch(text) for text in texts):
+        said = [value.strip() for key, value in record.items() if key not in _BOOKKEEPING and isinstance(value, str)]
+        texts += [text for text in said if " " in text and TRACEBACK not in text][:2]
     return ": ".join(texts)
 
 

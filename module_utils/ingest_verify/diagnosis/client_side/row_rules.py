@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ..enumeration import with_element
 from .context import API, INGEST, SCHEMA, Context, Judged, origin, place, side_of
 from .errors import ClientError
 
@@ -39,6 +40,29 @@ _WRITES_A_COLUMN = re.compile(
     r"|driver/(?:transform|insert|dataconv))"
 )
 _KIND_BY_ATTRIBUTE = {"encode": "String", "timestamp": "DateTime", "tzinfo": "DateTime", "utcoffset": "DateTime"}
+
+
+# clickhouse-driver looks a name up among the type's: what comes out first is a KeyError.
+_NO_ELEMENT = re.compile(
+    r"Unknown element (?P<value>'[^']*') for type (?P<type>Enum(?:8|16)\(.+?\))(?=\)*[\s\"]*$)", re.MULTILINE
+)
+
+
+def unknown_element(error: ClientError, _: Context) -> Judged | None:
+    """A value that the column's enumeration does not have, as the driver has seen."""
+    match = _NO_ELEMENT.search("\n".join([error.text, *(message for _, message in error.chain)]))
+    if not match:
+        return None
+    wider = with_element(match["type"], match["value"]) or match["type"]
+    return Judged(
+        "client_serialization",
+        f"The value {match['value']} is none of {match['type']}{place(error)}. The server never got the row.",
+        "Correct the value in the ingest; or, where the source has a new one that belongs there: "
+        f"ALTER TABLE <table> MODIFY COLUMN <column> {wider}; -- the column of that type, see DESCRIBE TABLE",
+        INGEST,
+        expected=match["type"],
+        actual=match["value"],
+    )
 
 
 def unwritable_value(error: ClientError, context: Context) -> Judged | None:

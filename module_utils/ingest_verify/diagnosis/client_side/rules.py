@@ -16,6 +16,7 @@ _RULES: tuple[Rule, ...] = (
     program_rules.missing_module,
     program_rules.bad_arguments,
     row_rules.other_columns,
+    row_rules.unknown_element,
     code_rules.key_error,
     row_rules.unwritable_value,
     program_rules.out_of_resources,

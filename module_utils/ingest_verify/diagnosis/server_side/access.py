@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from ...client import quote_identifier
 from ..catalog import Catalog, nearest
@@ -10,9 +11,15 @@ from .refusal import QUOTED, REMOTE, Cause, Refusal, what_of
 
 _GRANT_IN_TEXT = re.compile(r"grant(?:s)?\s+(.+?)\s+ON\s+([^\s,;]+?)(?:\.\s|\.?$|\s|,|;|\()")
 
+_EXCHANGED = re.compile(r"(?is)\s*EXCHANGE\s+TABLES\s+([\w.`]+)\s+AND\s+([\w.`]+)")
+# Behind a dictionary's SOURCE or a view's DEFINER it is not the one who sent the statement.
+_REFUSED_USER = re.compile(r"^(?:DB::Exception: )?(\S+): Not enough privileges")
+
 
 def missing_grant(refusal: Refusal, catalog: Catalog) -> Cause:
     """A privilege that the ingest's user lacks, with the GRANT or the lines of XML that give it."""
+    if (found := _REFUSED_USER.match(refusal.text)) and found[1] != refusal.user:
+        refusal = replace(refusal, user=found[1])
     # "Missing permissions" is what lacks; the sentence before it and the column name all that the statement needs.
     lacking = re.search(r"Missing permissions: (.+?)\s+ON\s+([^\s,;()]+)", refusal.text)
     wanted = [] if lacking else [privilege for privilege in refusal.missing_privileges if " ON " in privilege]
@@ -24,6 +31,13 @@ def missing_grant(refusal: Refusal, catalog: Catalog) -> Cause:
             target.verb, target.verb
         )
         wanted = [f"{privilege} ON {target.name or '*.*'}"]
+    if swapped := _EXCHANGED.match(refusal.sql):
+        # The server names one table's rights at a time; an exchange wants all of them on both (InterpreterRenameQuery).
+        wanted = [
+            "SELECT, INSERT, CREATE TABLE, DROP TABLE ON "
+            + (name if "." in name or not refusal.current_database else f"{refusal.current_database}.{name}")
+            for name in swapped.groups()
+        ]
     # The whole table rather than the columns of one statement: the next statement may name others.
     grants = list(dict.fromkeys(re.sub(r"\([^)]*\)(?=\s*(?:,|ON))", "", privilege) for privilege in wanted))
     statements = "\n".join(f"GRANT {grant} TO {quote_identifier(refusal.user)};" for grant in grants)
@@ -33,7 +47,7 @@ def missing_grant(refusal: Refusal, catalog: Catalog) -> Cause:
         queries = "".join(f"<query>GRANT {grant}</query>" for grant in grants)
         step += (
             f"\nUser {refusal.user} is defined in XML ({storage}), where GRANT cannot reach it: put "
-            f"<grants>{queries}</grants> into its entry in users.d and reload."
+            f"{queries} into <grants> of its entry in users.d and reload."
         )
     return Cause(
         "server_missing_grant",

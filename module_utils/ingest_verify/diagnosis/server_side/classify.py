@@ -19,7 +19,7 @@ from .access import (
     remote_login,
     setting_refused,
 )
-from .codes import COLUMN_COUNT, MISSING_COLUMN, MISSING_DATABASE, MISSING_TABLE, TYPE_CODES, TYPE_NAMES
+from .codes import ACCESS_DENIED, COLUMN_COUNT, MISSING_COLUMN, MISSING_DATABASE, MISSING_TABLE, TYPE_CODES, TYPE_NAMES
 from .columns import column_count, missing_column
 from .input_text import bare_word, other_format, values_syntax
 from .missing_objects import missing_database, missing_table, view_behind
@@ -35,6 +35,11 @@ def classify(refusal: Refusal, catalog: Catalog) -> Cause:
     view = refusal.view or view_in(refusal.exception) or view_behind(refusal, catalog)
     if not view:
         return _classify_plain(refusal, catalog)
+    if refusal.code == ACCESS_DENIED:
+        # A right is lacking wherever it was needed: the GRANT helps, and no correction of the view.
+        cause = _classify_plain(refusal, catalog)
+        cause.headline = f"{cause.headline.rstrip('.')}, while it pushed rows to view {view}."
+        return cause
     within = refusal_within(refusal, catalog, view)
     return view_failed(refusal, catalog, view, _classify_plain(within, catalog) if within else None)
 

@@ -27,6 +27,7 @@ def is_recoverable(code: int) -> bool:
     return code in _TRANSIENT_CODES or code in _BEFORE_DATA_CODES
 
 
+ACCESS_DENIED = 497
 MISSING_TABLE = {60, 218, 390}
 MISSING_DATABASE = {81}
 # What a statement would make is there already (15 DUPLICATE_COLUMN), and what it names is not.

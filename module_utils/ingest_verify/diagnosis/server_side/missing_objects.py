@@ -62,12 +62,15 @@ def missing_table(refusal: Refusal, catalog: Catalog) -> Cause:
     if database and _is_missing_database(database, catalog):
         return _database_cause(refusal, catalog, database)
     near = catalog.nearest_table(database, table)
+    # The view that looks for it is not what it looks for.
+    near = None if near == refusal.view else near
     exists_now = catalog.has_table(database, table)
     actual = f"{name} does not exist"
     if exists_now:
         actual = f"{name} did not exist when the statement was sent; it does now"
     elif near:
         actual += f"; the nearest existing name is {near}"
+    user = "view" if refusal.view else "ingest"
     step = f"SHOW TABLES FROM {quote_identifier(database)};" if database else "SHOW TABLES;"
     side = "schema"
     # Sent without a database, on a connection to one that is not the table's.
@@ -99,7 +102,7 @@ def missing_table(refusal: Refusal, catalog: Catalog) -> Cause:
         expected=f"table {name}",
         actual=actual,
         next_step=action
-        + (f" If {near} is meant, correct the name in the ingest." if near and not exists_now else "")
+        + (f" If {near} is meant, correct the name in the {user}." if near and not exists_now else "")
         + (f" The ingest's connection is to database {database}: correct that in its settings." if astray else ""),
         fix_side=side,
     )

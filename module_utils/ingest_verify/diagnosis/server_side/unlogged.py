@@ -9,6 +9,8 @@ from typing import Any
 from ...findings import Finding
 from ..case import Case
 from ..client_side import ClientError
+from ..client_side.candidates import exception_of
+from ..client_side.context import Context
 from ..request import Request
 from ..result import collapse
 from .classify import classify
@@ -82,7 +84,7 @@ def _login_finding(case: Case, refused: Sequence[Mapping[str, Any]], error: Clie
         )
     elif error:
         finding.evidence.update(count=error.count)
-    return finding
+    return _as_told(case, finding, error)
 
 
 def _login_code(case: Case) -> int | None:
@@ -118,6 +120,17 @@ def _reported_finding(case: Case, error: ClientError) -> Finding:
         finding.evidence.update(log_table="system.text_log", first=lines[0]["first_at"], last=lines[-1]["last_at"])
     else:
         finding.evidence.update(log_table="the client's log")
+    return _as_told(case, finding, error)
+
+
+def _as_told(case: Case, finding: Finding, error: ClientError | None) -> Finding:
+    """A refusal known from the client's log: without the client's stack, with its own names for its variables."""
+    if error and error.traceback:
+        finding.evidence["exception"] = exception_of(error)
+    context = Context((case.request.ingest or {}).get("env") or {})
+    if finding.next_step and not context.ours:
+        # Secrets are not among the variables that are known.
+        finding.next_step = context.renamed(finding.next_step.replace("CLICKHOUSE_PASSWORD", "its password"))
     return finding
 
 

@@ -7,6 +7,7 @@ import re
 from ...client import quote_identifier, quote_table
 from ...sql_text import has_select
 from ..catalog import Catalog
+from ..enumeration import with_element
 from .columns import column_count, missing_column
 from .refusal import Cause, Refusal, what_of
 
@@ -60,10 +61,20 @@ def type_mismatch(refusal: Refusal, catalog: Catalog) -> Cause | None:
         kind = f"LowCardinality(Nullable({low[1]}))" if low else f"Nullable({expected or '<type>'})"
         modify = f"ALTER TABLE {table} MODIFY COLUMN {quoted} {kind};"
         step = f"Send a value, or let the column take NULL: {modify}"
+    elif wider := with_element(expected or "", value or ""):
+        step = (
+            "Correct the value in the ingest; or, where the source has a new one that belongs there: "
+            f"ALTER TABLE {table} MODIFY COLUMN {quoted} {wider};"
+        )
+    elif column and _NO_VALUE.fullmatch((value or "").removeprefix("near ").strip("'\"")):
+        step = (
+            "It says that there is no value: send null for it, and let the column take NULL: "
+            f"ALTER TABLE {table} MODIFY COLUMN {quoted} Nullable({_plain_type(expected or '<type>')});"
+        )
     else:
         step = f"Convert the value in the ingest before it is sent{_FORMS.get(_base_type(expected or ''), '')}."
-        # The type that it has already would change nothing.
-        if _base_type(suggested) != _base_type(expected or ""):
+        # The type that it has already would change nothing, and an array or object needs one of its elements' types.
+        if _base_type(suggested) != _base_type(expected or "") and _kind_of(value) not in _NESTED:
             step += (
                 f" If the table is what is wrong: ALTER TABLE {table} MODIFY COLUMN {quoted} {suggested}; "
                 "-- the type that the values need"
@@ -192,10 +203,16 @@ def _value_in(text: str) -> str | None:
     return f"near '{rest.group(1).strip()}'" if rest and rest.group(1).strip() else None
 
 
+_NESTED = (" (an array)", " (an object)")
+_NO_VALUE = re.compile(r"n/?a|null|none|nan|nil|-+|\?+|unknown", re.IGNORECASE)
+
+
 def _kind_of(value: str | None) -> str:
     if value is None:
         return ""
     bare = value.removeprefix("near ").strip("'\"")
+    if bare.startswith(("[", "{")):
+        return " (an array)" if bare.startswith("[") else " (an object)"
     if re.fullmatch(r"-\d+", bare):
         return " (a negative integer)"
     if re.fullmatch(r"\d+", bare):
