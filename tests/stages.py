@@ -28,6 +28,7 @@ USERS: dict[str, dict[str, Any]] = {
     "ingest": {"password": PASSWORD, "grants": ALL},
     "other": {"password": PASSWORD, "grants": ALL},
     "noinsert": {"password": PASSWORD, "grants": ["GRANT SELECT ON *.*"]},
+    "narrow": {"password": PASSWORD, "grants": ["GRANT SELECT ON *.*", "GRANT INSERT ON t_*.*"]},
     "reader": {"password": PASSWORD, "grants": ["GRANT SELECT ON system.query_log", "GRANT SELECT ON system.one"]},
     "blind": {"password": PASSWORD, "grants": ["GRANT SELECT ON default.*"]},
     "ro": {"password": PASSWORD, "readonly": True},

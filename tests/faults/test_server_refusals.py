@@ -6,12 +6,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from ansible.module_utils.ingest_verify.client import quote_string
 
-from tests.stages import Stage, headline
+from tests.stages import PASSWORD, Stage, headline
 
 ORDERS = (
     "CREATE TABLE {db}.orders (order_id String, event_id String, sale_ts DateTime, tickets UInt32)"
     " ENGINE = MergeTree ORDER BY order_id"
+)
+CITIES = (
+    "CREATE OR REPLACE DICTIONARY {{db}}.cities (id UInt64, name String) PRIMARY KEY id LAYOUT(FLAT()) LIFETIME(0)"
+    f" SOURCE(CLICKHOUSE(USER '{{user}}' PASSWORD {quote_string(PASSWORD)} DB '{{{{db}}}}' TABLE 'city'))"
 )
 
 
@@ -713,6 +718,37 @@ FAULTS = {
         "GRANT SELECT, INSERT, CREATE TABLE, DROP TABLE ON {db}.orders_new TO `noinsert`;",
         setup=(ORDERS, "CREATE TABLE {db}.orders_new AS {db}.orders"),
         user="noinsert",
+    ),
+    "grant_missing_to_the_definer_of_a_view": Fault(
+        5,
+        "INSERT INTO orders (order_id) VALUES ('a')",
+        "server_missing_grant",
+        "INSERT ON default.{db}_daily",
+        "GRANT INSERT ON default.{db}_daily TO `narrow`;",
+        headline="User narrow lacks INSERT(order_id) ON default.{db}_daily",
+        setup=(
+            ORDERS,
+            "CREATE TABLE default.{db}_daily (order_id String) ENGINE = MergeTree ORDER BY order_id",
+            "CREATE MATERIALIZED VIEW {db}.daily_mv TO default.{db}_daily DEFINER = narrow SQL SECURITY DEFINER"
+            " AS SELECT order_id FROM {db}.orders",
+        ),
+        repair=("ALTER TABLE {db}.daily_mv MODIFY SQL SECURITY NONE",),
+    ),
+    "grant_missing_while_a_view_is_filled": Fault(
+        5,
+        "INSERT INTO orders (order_id) VALUES ('a')",
+        "server_missing_grant",
+        "SELECT ON {db}.city",
+        "GRANT SELECT ON {db}.city TO `blind`;",
+        headline="while it pushed rows to view {db}.daily_mv",
+        setup=(
+            ORDERS,
+            "CREATE TABLE {db}.city (id UInt64, name String) ENGINE = MergeTree ORDER BY id",
+            CITIES.format(user="blind"),
+            "CREATE MATERIALIZED VIEW {db}.daily_mv ENGINE = MergeTree ORDER BY name"
+            " AS SELECT dictGet('{db}.cities', 'name', toUInt64(tickets)) AS name FROM {db}.orders",
+        ),
+        repair=(CITIES.format(user="ingest"),),
     ),
 }
 

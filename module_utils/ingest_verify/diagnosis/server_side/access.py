@@ -24,7 +24,7 @@ def missing_grant(refusal: Refusal, catalog: Catalog) -> Cause:
     lacking = re.search(r"Missing permissions: (.+?)\s+ON\s+([^\s,;()]+)", refusal.text)
     wanted = [] if lacking else [privilege for privilege in refusal.missing_privileges if " ON " in privilege]
     if not wanted and (found := lacking or _GRANT_IN_TEXT.search(refusal.text + " ")):
-        wanted = [f"{found.group(1)} ON {found.group(2).rstrip('.')}"]
+        wanted = [f"{found.group(1)} ON {found.group(2).rstrip('.:')}"]
     target = refusal.target
     if not wanted:
         privilege = {"DESCRIBE": "SHOW COLUMNS", "DROP": "DROP TABLE", "CREATE": f"CREATE {target.kind}"}.get(
