@@ -69,6 +69,9 @@ def tasks_of(entries: list[dict]) -> Iterator[dict]:
 def test_every_task_that_ends_a_run_on_purpose_names_its_cause_class(role):
     for path in (ROOT / "roles" / role / "tasks").glob("*.yml"):
         for task in tasks_of(read(path)):
+            said = str((task.get("ansible.builtin.fail") or {}).get("msg", ""))
+            if re.fullmatch(r"\{\{ __\w+\.message \}\}", said):
+                continue  # as those roles do: the findings are on record already
             if {"ansible.builtin.assert", "ansible.builtin.fail"} & task.keys():
                 cause = task.get("vars", {}).get(f"{role}_cause", "")
                 assert re.fullmatch(r"(host|config|evidence)_[a-z_]+", cause), (path.name, task["name"])
