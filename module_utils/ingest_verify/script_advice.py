@@ -42,7 +42,7 @@ _GRANT = re.compile(rf"have (?:the )?grant (?:for )?(.+?\sON\s+{_NAME}(?:\.{_NAM
 # The user whom the server refused: behind a dictionary, or a view with SQL SECURITY, not the one who sent it.
 _REFUSED_USER = re.compile(r"^(\S+): Not enough privileges")
 _SETTING_LIKE = re.compile(r"\b[a-z][a-z0-9]*(?:_[a-z0-9]+)+\b")
-_MEANT = re.compile(r"\b[Mm]aybe you meant:? \[?[`'\"]?([\w.]+)")
+_MEANT = re.compile(rf"\b[Mm]aybe you meant:? \[?['\"]?({_NAME}(?:\.{_NAME})*)")
 _NOT_LATIN_NAME = re.compile(r"^Unrecognized token: .*failed at position \d+ \(([^\x00-\x7f])")
 _SET_TO = re.compile(r"set setting '(\w+)' to ('\w+')")
 # What a file that was applied before meets again: what it added is there, what it took away is not.
@@ -144,7 +144,7 @@ def advice(client: Client, error: ServerError, location: str, version: str, logi
         return f"Put names with other letters than Latin ones into backquotes at {location}.", side
     step = _BY_CAUSE.get(cause) or _BY_CODE.get(error.code)
     if meant := _MEANT.search(error.message):
-        return f"Is {meant[1].rstrip('.')} meant? {(step or _GENERAL).format_map(values)}", side
+        return f"Is {meant[1]} meant? {(step or _GENERAL).format_map(values)}", side
     return (step or _GENERAL).format_map(values), side
 
 

@@ -307,6 +307,11 @@ KEYED = "CREATE TABLE t (a Int8, b Int8, INDEX i b TYPE minmax) ENGINE = MergeTr
         ("SELECT {x:String}", "schema file", "SET param_<name>"),
         ("CREATE TABLE таблица (a Int8) ENGINE = Memory", "schema file", "into backquotes"),
         ("CREATE TABLE t (a Sting) ENGINE = Memory", "schema file", "Is String meant? Correct schema.sql:1"),
+        (
+            "CREATE TABLE `2-reports` (a Int8) ENGINE = Memory;SELECT * FROM `2-report`",
+            "schema file",
+            ".`2-reports` meant?",
+        ),
         ("SELECT throwIf(1, 'not so')", "schema file", "the file's own check"),
         (
             "CREATE TABLE t (a Int8, PROJECTION p (SELECT a ORDER BY a)) ENGINE = ReplacingMergeTree ORDER BY a",
