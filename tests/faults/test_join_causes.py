@@ -446,6 +446,16 @@ def test_exit_code_0_without_any_insert_is_not_a_pass(orders: Stage) -> None:
     assert "DESCRIBE TABLE orders" in found.actual
 
 
+def test_a_target_that_is_no_table_is_a_slip_of_the_inventory(orders: Stage) -> None:
+    orders.send("INSERT INTO orders (order_id) VALUES ('a')")
+    found = headline(orders.judge(ingest={"exit_code": 0}, targets=["order"]))
+    assert (found.cause, found.object) == ("config_targets", f"{orders.database}.order")
+    assert f"Is {orders.database}.orders meant?" in found.headline
+    assert "qtickets_ingest_targets" in (found.next_step or "")
+    # One that is there and was filled is enough: the other may be made by a later run.
+    assert orders.judge(ingest={"exit_code": 0}, targets=["order", "orders"]).verdict == "PASS"
+
+
 _TMP = ["CREATE TABLE orders_tmp AS orders", "INSERT INTO orders_tmp (order_id) VALUES ('a')"]
 OTHER_WAYS = {
     "a swap": [*_TMP, "EXCHANGE TABLES orders_tmp AND orders"],

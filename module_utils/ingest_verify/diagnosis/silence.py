@@ -45,6 +45,8 @@ def silence(case: Case, causes: Sequence[Finding]) -> list[Finding]:
         ]
     wrote = any(entry["insert_finished"] for entry in case.result.statements_by_target.values())
     wrote = wrote or _reached_otherwise(case)
+    if not wrote and (unknown := _unknown_targets(case)):
+        return [unknown]
     if case.request.targets and case.run and not wrote and case.result.proven:
         last = max(case.run, key=lambda group: group.last)
         return [
@@ -78,6 +80,29 @@ def _nothing_seen(case: Case) -> None:
         "for it."
     )
     case.result.findings.append(evidence_finding("evidence_no_statements", words, step))
+
+
+def _unknown_targets(case: Case) -> Finding | None:
+    """Targets that no table has the name of: a slip in the inventory, and no failure of the ingest."""
+    named = [name.rpartition(".")[::2] for name in case.request.targets]
+    owned = [(owner or case.request.database or "", name) for owner, name in named]
+    missing = [(owner, name) for owner, name in owned if not case.catalog.has_table(owner, name)]
+    if not case.catalog.tables or len(missing) < len(owned) or not missing:
+        return None
+    owner, name = missing[0]
+    near = case.catalog.nearest_table(owner, name)
+    return Finding(
+        STAGE,
+        "error",
+        "config_targets",
+        f"There is no table {owner}.{name}, which is named as a target of the ingest."
+        + (f" Is {near} meant?" if near else ""),
+        object=f"{owner}.{name}",
+        expected="targets that are tables",
+        actual=f"no such table: {', '.join('.'.join(table) for table in missing)}",
+        next_step="Correct qtickets_ingest_targets in the inventory, or apply the schema that holds the table.",
+        fix_side="configuration",
+    )
 
 
 def _reached_otherwise(case: Case) -> bool:
