@@ -225,7 +225,7 @@ def test_from_another_folder_the_play_says_where_to_run_it(tmp_path):
     ("variables", "said"),
     [
         ({"clickhouse_database": "za kaz"}, "expected letters, digits and underscores"),
-        ({"clickhouse_user": ""}, "run_context_login_user is empty"),
+        ({"clickhouse_user": ""}, "clickhouse_user is empty"),
         ({"clickhouse_reset_wait_seconds": 0}, "error [config_variable] clickhouse_reset_wait_seconds is 0"),
         (
             {"clickhouse_reset_mode": "kepp"},
