@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -223,6 +224,11 @@ def break_off(stage: Stage) -> None:
             f"INSERT INTO {stage.database}.orders (order_id) VALUES", rows(), settings={"insert_block_size": 1000}
         )
     native.disconnect()
+    # The server notices the end of the connection a moment later.
+    inserts = f"SELECT count() FROM system.processes WHERE query LIKE 'INSERT INTO {stage.database}.%'"
+    deadline = time.monotonic() + 30
+    while stage.engine.query(inserts) != [(0,)]:
+        assert time.monotonic() < deadline, "the server still waits for rows"
 
 
 def hang_up(stage: Stage) -> None:
@@ -267,6 +273,17 @@ def test_row_18_a_request_that_was_never_parsed_is_found_in_text_log(orders: Sta
     assert found.cause == "client_aborted_insert"
     assert found.evidence["code_name"] == "CANNOT_READ_ALL_DATA"
     assert found.evidence["log_table"] == "system.text_log"
+
+
+def test_a_page_that_was_cut_off_is_told_where_the_client_read_the_servers_answer(orders: Stage, tmp_path) -> None:
+    said = orders.refused('INSERT INTO orders FORMAT JSONEachRow {"order_id": "a"} {"order_id": "b"')
+    assert "Code: 33." in said
+    found = headline(
+        orders.judge(client_log=f"ERROR load failed: {said}\n", path=tmp_path / "log", ingest={"exit_code": 1})
+    )
+    assert found.cause == "server_bad_input"
+    assert "cut off" in found.headline
+    assert "Content-Length" in (found.next_step or "")
 
 
 def test_row_22_a_kill_for_memory_is_the_cause_of_the_broken_stream(orders: Stage) -> None:

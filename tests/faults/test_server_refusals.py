@@ -272,6 +272,16 @@ FAULTS = {
         setup=("CREATE TABLE {db}.levels (level UInt8) ENGINE = MergeTree ORDER BY tuple()",),
         twin='INSERT INTO levels FORMAT JSONEachRow {{"level": null}}',
     ),
+    "data_cut_off": Fault(
+        3,
+        'INSERT INTO levels FORMAT JSONEachRow {{"level": 1}} {{"level": 2, "na',
+        "server_bad_input",
+        "{db}.levels",
+        "Content-Length",
+        headline="ends in the middle of row 2",
+        setup=("CREATE TABLE {db}.levels (level UInt8, name String) ENGINE = MergeTree ORDER BY tuple()",),
+        twin='INSERT INTO levels FORMAT JSONEachRow {{"level": 1}} {{"level": 2, "name": ""}}',
+    ),
     "array_into_named_tuple": Fault(
         3,
         'INSERT INTO places FORMAT JSONEachRow {{"pos": [53.5, 49.4]}}',

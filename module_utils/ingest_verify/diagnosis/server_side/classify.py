@@ -19,7 +19,15 @@ from .access import (
     remote_login,
     setting_refused,
 )
-from .codes import ACCESS_DENIED, COLUMN_COUNT, MISSING_COLUMN, MISSING_DATABASE, MISSING_TABLE, TYPE_CODES, TYPE_NAMES
+from .codes import (
+    COLUMN_COUNT,
+    MISSING_COLUMN,
+    MISSING_DATABASE,
+    MISSING_TABLE,
+    NOT_THE_VIEWS,
+    TYPE_CODES,
+    TYPE_NAMES,
+)
 from .columns import column_count, missing_column
 from .input_text import bare_word, other_format, values_syntax
 from .missing_objects import missing_database, missing_table, view_behind
@@ -27,7 +35,7 @@ from .refusal import Cause, Refusal, what_of
 from .resources import memory_limit, no_space, replication, time_limit, too_many_parts, too_many_queries
 from .rules import RULES
 from .schema_statements import refusal_within, unsupported_ddl, view_failed, view_in
-from .values import type_mismatch
+from .values import cut_off, type_mismatch
 
 
 def classify(refusal: Refusal, catalog: Catalog) -> Cause:
@@ -35,8 +43,7 @@ def classify(refusal: Refusal, catalog: Catalog) -> Cause:
     view = refusal.view or view_in(refusal.exception) or view_behind(refusal, catalog)
     if not view:
         return _classify_plain(refusal, catalog)
-    if refusal.code == ACCESS_DENIED:
-        # A right is lacking wherever it was needed: the GRANT helps, and no correction of the view.
+    if refusal.code in NOT_THE_VIEWS:
         cause = _classify_plain(refusal, catalog)
         cause.headline = f"{cause.headline.rstrip('.')}, while it pushed rows to view {view}."
         return cause
@@ -121,6 +128,8 @@ _HANDLERS: dict[int, _Handler] = {
     **dict.fromkeys(MISSING_DATABASE, missing_database),
     **dict.fromkeys(MISSING_COLUMN, missing_column),
     **dict.fromkeys(COLUMN_COUNT, column_count),
+    # Only where the client stayed and read the answer; else they are the effect of its end (ABORT_CODES).
+    **dict.fromkeys((32, 33), cut_off),
     **dict.fromkeys((192, 193, 194, 516), login_refused),
     **dict.fromkeys((225, 285, 286, 319, 999), replication),
     **dict.fromkeys((115, 452, 472), setting_refused),

@@ -27,7 +27,10 @@ def is_recoverable(code: int) -> bool:
     return code in _TRANSIENT_CODES or code in _BEFORE_DATA_CODES
 
 
-ACCESS_DENIED = 497
+# A right or a limit is the user's or the server's wherever it is met: no correction of a view helps against these.
+# 159 TIMEOUT_EXCEEDED, 160 TOO_SLOW, 164 READONLY, 201 QUOTA_EXCEEDED, 202 TOO_MANY_SIMULTANEOUS_QUERIES,
+# 209 SOCKET_TIMEOUT, 241 MEMORY_LIMIT_EXCEEDED, 243 NOT_ENOUGH_SPACE, 497 ACCESS_DENIED
+NOT_THE_VIEWS = frozenset({159, 160, 164, 201, 202, 209, 241, 243, 497})
 MISSING_TABLE = {60, 218, 390}
 MISSING_DATABASE = {81}
 # What a statement would make is there already (15 DUPLICATE_COLUMN), and what it names is not.

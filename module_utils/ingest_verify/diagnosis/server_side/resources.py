@@ -89,13 +89,13 @@ def no_space(refusal: Refusal, catalog: Catalog) -> Cause:
 
 def time_limit(refusal: Refusal, catalog: Catalog) -> Cause:
     """The statement took longer than its time limit."""
-    limit = re.search(r"maximum:\s*([\d.]+)", refusal.text)
+    limit = re.search(r"maximum:\s*([\d.]+)(?: (ms|sec\w*))?", refusal.text)
     setting = "max_execution_time" if refusal.code == 159 else "min_execution_speed / max_estimated_execution_time"
     return Cause(
         "server_timeout",
         f"The server ended {what_of(refusal.target)} at its time limit ({setting}).",
         object=refusal.target.name,
-        expected=f"done within {limit.group(1)} seconds" if limit else f"done within {setting}",
+        expected=f"done within {limit[1]} {limit[2] or 'seconds'}" if limit else f"done within {setting}",
         actual=refusal.text[:300],
         next_step=f"Make the statement cheaper or insert smaller batches, or raise {setting} for user {refusal.user}.",
         fix_side="the ingest's statement, or the user's profile",

@@ -16,6 +16,8 @@ _OTHER_LENGTH = re.compile(
     r"(?i)(?:less|more|fewer) columns than expected|expected '(?:\\t|,)' (?:before: '(?:\\n|\\r|\])|at end of stream)"
 )
 
+_CUT_OFF = re.compile(r"at end of stream|JSON string: expected closing quote")
+
 
 def type_mismatch(refusal: Refusal, catalog: Catalog) -> Cause | None:
     """A value that does not fit its column: the column by name, its type, the value; None without a target table."""
@@ -31,6 +33,8 @@ def type_mismatch(refusal: Refusal, catalog: Catalog) -> Cause | None:
         return None
     if _OTHER_LENGTH.search(text):
         return column_count(refusal, catalog)
+    if _CUT_OFF.search(text) and (found := cut_off(refusal, catalog)):
+        return found
     types = catalog.columns(target.database, target.table)
     listed = [name for name in (target.columns or types) if name in types]
     column = _column_in(text, types)
@@ -163,6 +167,24 @@ def _type_in(text: str) -> str | None:
         if found:
             return found.group(1)
     return None
+
+
+def cut_off(refusal: Refusal, _: Catalog) -> Cause | None:
+    """Data whose last value has no end: no type is wrong, something is missing."""
+    if refusal.target.verb != "INSERT":
+        return None
+    row = re.search(r"\(at row (\d+)\)", refusal.text)
+    return Cause(
+        "server_bad_input",
+        f"The data of {what_of(refusal.target)} ends in the middle of {f'row {row[1]}' if row else 'a row'}: what the "
+        "ingest sent was cut off.",
+        object=refusal.target.name,
+        expected="whole rows",
+        actual=refusal.brief,
+        next_step="Ask the source for the same page and compare its length with Content-Length; let the ingest refuse "
+        "a page that is not whole (length, or its last line parses) before it sends it, and fetch it again.",
+        fix_side="the ingest, and the source where it cuts its answers",
+    )
 
 
 def _plain_type(kind: str) -> str:
