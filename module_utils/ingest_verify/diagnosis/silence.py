@@ -45,7 +45,7 @@ def silence(case: Case, causes: Sequence[Finding]) -> list[Finding]:
         ]
     wrote = any(entry["insert_finished"] for entry in case.result.statements_by_target.values())
     wrote = wrote or _reached_otherwise(case)
-    if not wrote and (unknown := _unknown_targets(case)):
+    if not wrote and case.result.proven and (unknown := _unknown_targets(case)):
         return [unknown]
     if case.request.targets and case.run and not wrote and case.result.proven:
         last = max(case.run, key=lambda group: group.last)
@@ -87,7 +87,9 @@ def _unknown_targets(case: Case) -> Finding | None:
     named = [name.rpartition(".")[::2] for name in case.request.targets]
     owned = [(owner or case.request.database or "", name) for owner, name in named]
     missing = [(owner, name) for owner, name in owned if not case.catalog.has_table(owner, name)]
-    if not case.catalog.tables or len(missing) < len(owned) or not missing:
+    # A reader sees the tables that it has rights on: one that sees none of a database cannot say what it lacks.
+    seen = {owner for owner, _ in case.catalog.tables}
+    if not missing or len(missing) < len(owned) or not all(owner in seen for owner, _ in missing):
         return None
     owner, name = missing[0]
     near = case.catalog.nearest_table(owner, name)
