@@ -393,6 +393,20 @@ def test_the_end_of_the_process_names_the_cause(
     assert finding.next_step
 
 
+def test_a_child_killed_for_memory_is_told_with_the_exit_code_that_its_parent_made_of_it(tmp_path: Path) -> None:
+    for code in (0, 1):
+        found = cause(tmp_path, "INFO finished ok\n", exit_code=code, oom_killed=True, memory="96m")
+        assert found.cause == "client_killed_memory"
+        assert f"exit code {code}" in found.headline
+        assert "137" not in found.headline
+        assert "limit of 96m" in found.headline
+        assert "qtickets_ingest_memory" in found.next_step
+    whole = cause(tmp_path, "INFO sorting\n", exit_code=137, oom_killed=True)
+    assert "exit code 137" in whole.headline
+    assert "went on" not in whole.headline
+    assert findings(tmp_path, "INFO finished ok\n", exit_code=0, oom_killed=False, memory="96m") == []
+
+
 def test_the_command_that_does_not_exist_is_the_object(tmp_path: Path) -> None:
     text = 'docker: OCI runtime create failed: exec: "loader": executable file not found in $PATH: unknown\n'
     assert cause(tmp_path, text, exit_code=127).object == "loader"

@@ -36,7 +36,7 @@ def cause_by_end(
         # As Python counts a signal.
         code = 128 - code
     if ingest.get("oom_killed"):
-        return _killed_for_memory(log, certain=True)
+        return _over_its_limit(log, code, str(ingest.get("memory") or ""))
     if ingest.get("timed_out"):
         return None if chosen and not chosen.judged.generic else _timed_out(log, ingest, context, outcome)
     if match := _NOT_EXECUTED.search(log.tail[-1] if log.tail else ""):
@@ -49,7 +49,7 @@ def cause_by_end(
         return None if raised else _not_started(int(code), int(code), log, context)
     if code == 137:
         memory = chosen is not None and chosen.judged.cause == "client_killed_memory"
-        return None if memory else _killed_for_memory(log, certain=False)
+        return None if memory else _killed(log)
     if isinstance(code, int) and 128 < code < 160:
         names = {
             139: "SIGSEGV",
@@ -99,18 +99,31 @@ def _crash_place(log: ClientLog) -> str:
     return f" It was at {match[1]}:{match[2]} in {match[3]}." if match else ""
 
 
-def _killed_for_memory(log: ClientLog, *, certain: bool) -> Judged:
+def _over_its_limit(log: ClientLog, code: Any, memory: str) -> Judged:
+    """The kernel's kill at the limit `memory` (as Docker takes it, empty when not known). It may have met a child only:
+    then `code` is what its parent made of that, 0 too."""
     last = f" Its last line: {brief(log.tail[-1])}" if log.tail else ""
-    if certain:
-        return Judged(
-            "client_killed_memory",
-            f"The ingest was killed for memory (exit code 137): it needed more than its limit.{last}",
-            "Raise the limit (docker run --memory) or load in smaller batches: a shorter window, fewer rows per "
-            "insert; docker stats shows what it takes.",
-            about.INGEST,
-            expected="memory within the limit",
-            actual="killed for memory",
+    limit = f"more than its limit{f' of {memory}' if memory else ''}"
+    if code in (137, None):
+        what = f"The ingest was killed for memory (exit code 137): it needed {limit}."
+    else:
+        what = (
+            f"A process of the ingest was killed for memory: it needed {limit}. The ingest itself went on and ended "
+            f"with exit code {code}, so a part of its work may be missing."
         )
+    return Judged(
+        "client_killed_memory",
+        what + last,
+        "Raise the limit (qtickets_ingest_memory, as docker run --memory) or load in smaller batches: a shorter "
+        "window, fewer rows per insert; docker stats shows what it takes.",
+        about.INGEST,
+        expected=f"memory within the limit{f' of {memory}' if memory else ''}",
+        actual="killed for memory" + ("" if code in (137, None) else f", exit code {code}"),
+    )
+
+
+def _killed(log: ClientLog) -> Judged:
+    last = f" Its last line: {brief(log.tail[-1])}" if log.tail else ""
     return Judged(
         "client_killed",
         f"The ingest was killed with SIGKILL (exit code 137) by something outside: mostly the kernel, for "
