@@ -60,8 +60,8 @@ def count_by_target(case: Case) -> None:
         if target.name and target.verb == "INSERT":
             by_target.setdefault(target.name, _empty_target())["insert_unfinished"] += 1
     for name in asked:
-        if not by_target[name]["insert_finished"] and (group := _filled_otherwise(case, name.rpartition(".")[2])):
-            by_target[name]["filled_by"] = one_line(group.query)
+        if not by_target[name]["insert_finished"] and (by := _filled_otherwise(case, name.rpartition(".")[2])):
+            by_target[name]["filled_by"] = one_line(by.query)
     case.result.statements_by_target = by_target
 
 
