@@ -407,6 +407,16 @@ def test_a_child_killed_for_memory_is_told_with_the_exit_code_that_its_parent_ma
     assert findings(tmp_path, "INFO finished ok\n", exit_code=0, oom_killed=False, memory="96m") == []
 
 
+def test_a_container_that_docker_did_not_kill_for_memory_is_not_told_to_raise_its_limit(tmp_path: Path) -> None:
+    found = cause(tmp_path, "INFO sorting\n", exit_code=137, oom_killed=False)
+    assert (found.cause, found.fix_side) == ("client_killed", "host")
+    assert "not for its own memory limit" in found.headline
+    assert "docker events" in found.next_step
+    assert "raise the limit" not in found.next_step
+    # Nothing is known of a process that ran without a container.
+    assert "raise the limit" in cause(tmp_path, "x\n", exit_code=137, oom_killed=False, container=None).next_step
+
+
 def test_the_command_that_does_not_exist_is_the_object(tmp_path: Path) -> None:
     text = 'docker: OCI runtime create failed: exec: "loader": executable file not found in $PATH: unknown\n'
     assert cause(tmp_path, text, exit_code=127).object == "loader"

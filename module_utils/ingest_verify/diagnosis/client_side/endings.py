@@ -49,7 +49,7 @@ def cause_by_end(
         return None if raised else _not_started(int(code), int(code), log, context)
     if code == 137:
         memory = chosen is not None and chosen.judged.cause == "client_killed_memory"
-        return None if memory else _killed(log)
+        return None if memory else _killed(log, ingest)
     if isinstance(code, int) and 128 < code < 160:
         names = {
             139: "SIGSEGV",
@@ -122,8 +122,18 @@ def _over_its_limit(log: ClientLog, code: Any, memory: str) -> Judged:
     )
 
 
-def _killed(log: ClientLog) -> Judged:
+def _killed(log: ClientLog, ingest: Mapping[str, Any]) -> Judged:
     last = f" Its last line: {brief(log.tail[-1])}" if log.tail else ""
+    if ingest.get("container") and ingest.get("oom_killed") is False:
+        # Docker says of a container that it was its own limit, where it was.
+        return Judged(
+            "client_killed",
+            "The ingest was killed with SIGKILL (exit code 137) by something outside, and not for its own memory "
+            f"limit: docker kill, the engine, or the host short of memory.{last}",
+            "Look who did it: docker events --since 1h --filter event=kill (a person, a deployment, a watchdog); "
+            "dmesg -T | grep -i -E 'oom|killed process' for a host short of memory; then run it again.",
+            about.HOST,
+        )
     return Judged(
         "client_killed",
         f"The ingest was killed with SIGKILL (exit code 137) by something outside: mostly the kernel, for "
@@ -192,7 +202,7 @@ def _timed_out(log: ClientLog, ingest: Mapping[str, Any], context: Context, outc
             f"{context.request('orders?per_page=50')} (with the token). Then raise the time limit "
             "(qtickets_ingest_timeout_seconds), ask for a shorter window, or call the API's operator.",
             about.SOURCE,
-            expected=f"done within{after}" if after else None,
+            expected=f"done within{after.removeprefix(' of')}" if after else None,
             actual="still reading",
         )
     return Judged(
@@ -202,7 +212,7 @@ def _timed_out(log: ClientLog, ingest: Mapping[str, Any], context: Context, outc
         "server's system.processes); give each request and statement a time-out of its own. If it only needs longer, "
         "raise qtickets_ingest_timeout_seconds.",
         about.INGEST,
-        expected=f"done within{after}" if after else None,
+        expected=f"done within{after.removeprefix(' of')}" if after else None,
         actual="still running",
     )
 
