@@ -486,6 +486,11 @@ OTHER_WAYS = {
         "CREATE MATERIALIZED VIEW mv TO orders AS SELECT order_id, toUInt32(1) AS tickets FROM stream",
         "INSERT INTO stream VALUES ('a')",
     ],
+    "a view whose name needs quotes": [
+        "CREATE TABLE stream (order_id String) ENGINE = Null",
+        "CREATE MATERIALIZED VIEW `m-v` TO orders AS SELECT order_id, toUInt32(1) AS tickets FROM stream",
+        "INSERT INTO stream VALUES ('a')",
+    ],
     "a buffer": [
         "CREATE TABLE buffered AS orders ENGINE = Buffer(currentDatabase(), orders, 1, 1, 1, 1, 1, 1, 1)",
         "INSERT INTO buffered (order_id) VALUES ('a')",
