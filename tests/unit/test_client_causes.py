@@ -379,6 +379,11 @@ def test_a_docker_logs_copy_reads_the_same(tmp_path: Path) -> None:
             {"exit_code": 143, "timed_out": True, "timeout_seconds": 9},
             "source_slow",
         ),
+        (
+            '24.8.1\n{"severity": "INFO", "event": "fetching", "ctx": "page 3 of /orders"}\n',
+            {"exit_code": 143, "timed_out": True, "timeout_seconds": 9},
+            "source_slow",
+        ),
         ("INFO inserting 50 rows\n", {"exit_code": 143, "timed_out": True, "timeout_seconds": 9}, "client_timed_out"),
         ("", {"exit_code": 143, "timed_out": True, "timeout_seconds": 9}, "client_timed_out"),
         ("INFO x\n", {"exit_code": 1}, "client_exception"),

@@ -10,6 +10,7 @@ from ...findings import Finding
 from . import context as about
 from .candidates import Candidate, brief, finding_of, last_lines
 from .context import Context, Judged
+from .json_records import json_message, json_object, plain_keys
 from .log_reader import ClientLog
 
 _API_PROGRESS = re.compile(
@@ -188,7 +189,7 @@ def _not_started(kind: int, code: int, log: ClientLog, context: Context) -> Judg
 def _timed_out(log: ClientLog, ingest: Mapping[str, Any], context: Context, outcome: Mapping[str, Any]) -> Judged:
     limit = ingest.get("timeout_seconds") or ingest.get("duration_seconds")
     after = f" of {limit:g} s" if isinstance(limit, (int, float)) else ""
-    last = next((line for line in reversed(log.tail) if not line.lstrip().startswith("{")), "")
+    last = next(filter(None, map(_said, reversed(log.tail))), "")
     asking = bool(_API_PROGRESS.search(last)) and not _CLICKHOUSE_PROGRESS.search(last)
     metrics = outcome.get("metrics")
     if isinstance(metrics, Mapping) and isinstance(metrics.get("http"), Mapping):
@@ -215,6 +216,14 @@ def _timed_out(log: ClientLog, ingest: Mapping[str, Any], context: Context, outc
         expected=f"done within{after.removeprefix(' of')}" if after else None,
         actual="still running",
     )
+
+
+def _said(line: str) -> str:
+    """What a line of the log tells of the work; nothing for the record of an outcome."""
+    if not line.lstrip().startswith("{"):
+        return line
+    record = json_object(line)
+    return "" if record is None or "outcome" in record else json_message(plain_keys(record))
 
 
 def silent_end(log: ClientLog, code: Any) -> Finding:
