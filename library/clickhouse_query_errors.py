@@ -151,7 +151,9 @@ excluded:
   elements: dict
   returned: when it could be judged
 statements_by_target:
-  description: For each target table, how many DESCRIBE and INSERT statements were seen and how they ended.
+  description: >-
+    For each target table, how many DESCRIBE and INSERT statements were seen and how they ended; C(filled_by) is the
+    statement that filled it where no INSERT names it, such as an EXCHANGE or an INSERT into the table of a view.
   type: dict
   returned: when it could be judged
 extracts:

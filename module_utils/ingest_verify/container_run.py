@@ -74,6 +74,8 @@ def explain_exit(
         return f"It hung past its time limit of {timeout_seconds:g} s and was stopped."
     if exit_code is None:
         return f"Docker could not tell how it ended: {error or 'the container or the engine went away'}."
+    if oom_killed and exit_code != 137:
+        return f"A process in it was killed for memory, over the limit{limit}; it ended with exit code {exit_code}."
     if oom_killed:
         return f"It was killed for memory (exit code {exit_code}): it needed more than its limit{limit}."
     if exit_code == 0:

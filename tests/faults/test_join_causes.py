@@ -43,6 +43,7 @@ def test_row_16_a_number_as_message_is_the_clients_key_error(orders: Stage, tmp_
     assert "UNSUPPORTED_METHOD" not in said.message(5)
     target = said.statements_by_target[f"{orders.database}.orders"]
     assert (target["describe"], target["insert_finished"], target["insert_failed"]) == (1, 0, 0)
+    assert target["filled_by"] is None
 
 
 def test_row_19_a_traceback_gives_the_place_in_the_loader(orders: Stage, tmp_path) -> None:
@@ -485,6 +486,11 @@ OTHER_WAYS = {
         "CREATE MATERIALIZED VIEW mv TO orders AS SELECT order_id, toUInt32(1) AS tickets FROM stream",
         "INSERT INTO stream VALUES ('a')",
     ],
+    "a view whose name needs quotes": [
+        "CREATE TABLE stream (order_id String) ENGINE = Null",
+        "CREATE MATERIALIZED VIEW `m-v` TO orders AS SELECT order_id, toUInt32(1) AS tickets FROM stream",
+        "INSERT INTO stream VALUES ('a')",
+    ],
     "a buffer": [
         "CREATE TABLE buffered AS orders ENGINE = Buffer(currentDatabase(), orders, 1, 1, 1, 1, 1, 1, 1)",
         "INSERT INTO buffered (order_id) VALUES ('a')",
@@ -497,6 +503,8 @@ def test_rows_that_reach_a_target_by_another_way_than_its_insert_are_a_pass(orde
     _play(orders, OTHER_WAYS[way])
     said = orders.judge(ingest={"exit_code": 0}, targets=["orders"])
     assert said.verdict == "PASS", said.message(5)
+    entry = said.statements_by_target[f"{orders.database}.orders"]
+    assert (entry["insert_finished"], entry["filled_by"]) == (0, OTHER_WAYS[way][-1].removesuffix(" ('a')"))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,10 @@ ORDERS = (
     "CREATE TABLE {db}.orders (order_id String, event_id String, sale_ts DateTime, tickets UInt32)"
     " ENGINE = MergeTree ORDER BY order_id"
 )
+# The server lays another's failure to it as well, in query_views_log.
+HEALTHY_VIEW = (
+    "CREATE MATERIALIZED VIEW {db}.zz_healthy ENGINE = MergeTree ORDER BY order_id AS SELECT order_id FROM {db}.orders"
+)
 CITIES = (
     "CREATE OR REPLACE DICTIONARY {{db}}.cities (id UInt64, name String) PRIMARY KEY id LAYOUT(FLAT()) LIFETIME(0)"
     f" SOURCE(CLICKHOUSE(USER '{{user}}' PASSWORD {quote_string(PASSWORD)} DB '{{{{db}}}}' TABLE 'city'))"
@@ -542,6 +546,7 @@ FAULTS = {
             "CREATE TABLE {db}.events (event UInt64) ENGINE = MergeTree ORDER BY event",
             "CREATE MATERIALIZED VIEW {db}.by_event TO {db}.events"
             " AS SELECT toUInt64(event_id) AS event FROM {db}.orders",
+            HEALTHY_VIEW,
         ),
         twin="INSERT INTO orders (order_id, event_id) VALUES ('a', '17')",
     ),
@@ -685,6 +690,15 @@ FAULTS = {
         "DROP CONSTRAINT `positive`",
         actual="tickets = 0",
         setup=(ORDERS, "ALTER TABLE {db}.orders ADD CONSTRAINT positive CHECK tickets > 0"),
+        twin="INSERT INTO orders (order_id, tickets) VALUES ('a', 1)",
+    ),
+    "constraint_violated_beside_a_view": Fault(
+        3,
+        "INSERT INTO orders (order_id, tickets) VALUES ('a', 0)",
+        "server_constraint_violated",
+        "positive",
+        "DROP CONSTRAINT `positive`",
+        setup=(ORDERS, "ALTER TABLE {db}.orders ADD CONSTRAINT positive CHECK tickets > 0", HEALTHY_VIEW),
         twin="INSERT INTO orders (order_id, tickets) VALUES ('a', 1)",
     ),
     "view_as_target": Fault(

@@ -379,6 +379,11 @@ def test_a_docker_logs_copy_reads_the_same(tmp_path: Path) -> None:
             {"exit_code": 143, "timed_out": True, "timeout_seconds": 9},
             "source_slow",
         ),
+        (
+            '24.8.1\n{"severity": "INFO", "event": "fetching", "ctx": "page 3 of /orders"}\n',
+            {"exit_code": 143, "timed_out": True, "timeout_seconds": 9},
+            "source_slow",
+        ),
         ("INFO inserting 50 rows\n", {"exit_code": 143, "timed_out": True, "timeout_seconds": 9}, "client_timed_out"),
         ("", {"exit_code": 143, "timed_out": True, "timeout_seconds": 9}, "client_timed_out"),
         ("INFO x\n", {"exit_code": 1}, "client_exception"),
@@ -391,6 +396,30 @@ def test_the_end_of_the_process_names_the_cause(
     finding = cause(tmp_path, text, **ingest)
     assert finding.cause == expected
     assert finding.next_step
+
+
+def test_a_child_killed_for_memory_is_told_with_the_exit_code_that_its_parent_made_of_it(tmp_path: Path) -> None:
+    for code in (0, 1):
+        found = cause(tmp_path, "INFO finished ok\n", exit_code=code, oom_killed=True, memory="96m")
+        assert found.cause == "client_killed_memory"
+        assert f"exit code {code}" in found.headline
+        assert "137" not in found.headline
+        assert "limit of 96m" in found.headline
+        assert "qtickets_ingest_memory" in found.next_step
+    whole = cause(tmp_path, "INFO sorting\n", exit_code=137, oom_killed=True)
+    assert "exit code 137" in whole.headline
+    assert "went on" not in whole.headline
+    assert findings(tmp_path, "INFO finished ok\n", exit_code=0, oom_killed=False, memory="96m") == []
+
+
+def test_a_container_that_docker_did_not_kill_for_memory_is_not_told_to_raise_its_limit(tmp_path: Path) -> None:
+    found = cause(tmp_path, "INFO sorting\n", exit_code=137, oom_killed=False)
+    assert (found.cause, found.fix_side) == ("client_killed", "host")
+    assert "not for its own memory limit" in found.headline
+    assert "docker events" in found.next_step
+    assert "raise the limit" not in found.next_step
+    # Nothing is known of a process that ran without a container.
+    assert "raise the limit" in cause(tmp_path, "x\n", exit_code=137, oom_killed=False, container=None).next_step
 
 
 def test_the_command_that_does_not_exist_is_the_object(tmp_path: Path) -> None:

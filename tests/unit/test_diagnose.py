@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
 from ansible.module_utils.ingest_verify.diagnosis.attribution import attribute
@@ -24,6 +25,7 @@ from ansible.module_utils.ingest_verify.diagnosis.server_side.classify import cl
 from ansible.module_utils.ingest_verify.diagnosis.server_side.codes import is_recoverable
 from ansible.module_utils.ingest_verify.diagnosis.server_side.refusal import Refusal
 from ansible.module_utils.ingest_verify.diagnosis.server_side.schema_statements import view_in
+from ansible.module_utils.ingest_verify.diagnosis.server_side.unlogged import full_disk
 from ansible.module_utils.ingest_verify.sql_text import source_tables, statement_target
 
 
@@ -404,3 +406,22 @@ def test_a_mark_is_stronger_than_any_guess() -> None:
     result = attribute([marked, GROUP], **ASKED)
     assert result.run == [marked]
     assert result.certain
+
+
+def test_a_disk_too_full_for_the_log_tables_is_the_cause_and_one_with_room_is_not() -> None:
+    def judged(free: int, *, proven: bool) -> list[Any]:
+        disks = [
+            {"name": "cold", "path": "/cold/", "free": 0, "total": 2**30},
+            {"name": "default", "path": "/data/", "free": free, "total": 2**30},
+        ]
+        case: Any = SimpleNamespace(
+            result=SimpleNamespace(proven=proven), evidence=SimpleNamespace(disks=lambda: disks)
+        )
+        return full_disk(case)
+
+    [found] = judged(0, proven=False)
+    assert (found.cause, found.object, found.severity) == ("server_no_space", "/data/", "error")
+    assert "0 of 1024 MiB free" in found.actual
+    assert "Free space" in found.next_step
+    assert judged(2**29, proven=False) == []
+    assert judged(0, proven=True) == []

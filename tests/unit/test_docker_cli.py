@@ -62,6 +62,10 @@ def test_an_exit_code_is_explained(code, part):
 def test_a_time_limit_and_a_memory_limit_come_before_the_code():
     assert "time limit of 5 s" in explain_exit(137, timed_out=True, oom_killed=False, timeout_seconds=5)
     assert "limit of 64m" in explain_exit(137, timed_out=False, oom_killed=True, memory="64m")
+    child = explain_exit(1, timed_out=False, oom_killed=True, memory="64m")
+    assert "A process in it" in child
+    assert "limit of 64m" in child
+    assert "exit code 1" in child
     assert "could not tell" in explain_exit(None, timed_out=False, oom_killed=False)
 
 

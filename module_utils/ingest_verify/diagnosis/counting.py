@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from ..sql_text import statement_target
+from ..sql_text import has_select, statement_target
 from .attribution import target_of, touches
 from .case import Case
+from .catalog import mentions
+from .evidence import StatementGroup
 from .result import one_line
+
+# An ALTER that changes rows, and no columns.
+_CHANGES_ROWS = re.compile(r"(?i)\b(?:PARTITION|PART|UPDATE|DELETE)\b")
 
 
 def count_statements(case: Case) -> None:
@@ -30,6 +36,7 @@ def count_by_target(case: Case) -> None:
     for given in case.request.targets:
         qualified = given if "." in given or not case.request.database else f"{case.request.database}.{given}"
         by_target[qualified] = _empty_target()
+    asked = list(by_target)
     for group in case.run:
         target = target_of(group)
         name = target.name
@@ -52,7 +59,32 @@ def count_by_target(case: Case) -> None:
         target = statement_target(row["text"], row["session_database"])
         if target.name and target.verb == "INSERT":
             by_target.setdefault(target.name, _empty_target())["insert_unfinished"] += 1
+    for name in asked:
+        if not by_target[name]["insert_finished"] and (by := _filled_otherwise(case, name.rpartition(".")[2])):
+            by_target[name]["filled_by"] = one_line(by.query)
     case.result.statements_by_target = by_target
+
+
+def _filled_otherwise(case: Case, table: str) -> StatementGroup | None:
+    """The last statement that changed a target by other means than an INSERT that names it: a table or partition put in
+    its place, rows brought by a CREATE, or pushed by a view or an engine (Buffer, Distributed) behind another table."""
+    for group in sorted(case.run, key=lambda group: group.last, reverse=True):
+        target = target_of(group)
+        texts: list[str] = []
+        if group.code or group.outcome != "finished":
+            continue
+        if target.verb == "INSERT":
+            owners = [(target.database, target.table)]
+            owners += [(view.rpartition(".")[0], view.rpartition(".")[2]) for view in group.views]
+            facts = [case.catalog.table_facts(*owner) for owner in owners]
+            texts = [str(known["create_table_query"]) for known in facts if known]
+        elif target.verb in ("EXCHANGE", "RENAME") or (target.verb == "ALTER" and _CHANGES_ROWS.search(group.query)):
+            texts = [group.query]
+        elif target.verb in ("DELETE", "UPDATE") or (target.verb == "CREATE" and has_select(group.query)):
+            texts = [target.table or ""]
+        if any(mentions(text, table) for text in texts):
+            return group
+    return None
 
 
 def _empty_target() -> dict[str, Any]:
@@ -61,6 +93,7 @@ def _empty_target() -> dict[str, Any]:
         "insert_finished": 0,
         "insert_failed": 0,
         "insert_unfinished": 0,
+        "filled_by": None,
         "written_rows_with_views": 0,
         "last_at": None,
         "last_statement": None,

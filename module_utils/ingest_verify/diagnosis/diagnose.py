@@ -14,7 +14,7 @@ from .proof import prove_channel, report_hidden_evidence
 from .request import Request
 from .result import Diagnosis
 from .server_side.refused import failed_async_inserts, refused_statements
-from .server_side.unlogged import unlogged_refusals
+from .server_side.unlogged import full_disk, unlogged_refusals
 from .surroundings import background, list_noise, restart, take_extracts
 
 
@@ -34,6 +34,7 @@ def diagnose(query: Query, execute_marker: Callable[[str], None], request: Reque
     refused = refused_statements(case)
     refused.errors += failed_async_inserts(case)
     refused.errors += unlogged_refusals(case, refused.errors)
+    refused.errors += [] if refused.errors else full_disk(case)
     count_statements(case)
     count_by_target(case)
     join(case, refused)

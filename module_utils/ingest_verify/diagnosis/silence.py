@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..findings import Finding
-from ..sql_text import has_select
 from . import STAGE
-from .attribution import target_of
 from .case import Case
-from .catalog import mentions
 from .client_side import ClientLog
 from .proof import evidence_finding
 from .result import one_line
-
-# An ALTER that changes rows, and no columns.
-_CHANGES_ROWS = re.compile(r"(?i)\b(?:PARTITION|PART|UPDATE|DELETE)\b")
 
 
 def silence(case: Case, causes: Sequence[Finding]) -> list[Finding]:
@@ -43,8 +36,7 @@ def silence(case: Case, causes: Sequence[Finding]) -> list[Finding]:
                 fix_side="the ingest",
             )
         ]
-    wrote = any(entry["insert_finished"] for entry in case.result.statements_by_target.values())
-    wrote = wrote or _reached_otherwise(case)
+    wrote = any(entry["insert_finished"] or entry["filled_by"] for entry in case.result.statements_by_target.values())
     if not wrote and case.result.proven and (unknown := _unknown_targets(case)):
         return [unknown]
     if case.request.targets and case.run and not wrote and case.result.proven:
@@ -105,29 +97,6 @@ def _unknown_targets(case: Case) -> Finding | None:
         next_step="Correct qtickets_ingest_targets in the inventory, or apply the schema that holds the table.",
         fix_side="configuration",
     )
-
-
-def _reached_otherwise(case: Case) -> bool:
-    """Whether a target was changed by other means than an INSERT that names it: a table or partition put in its
-    place, rows brought by a CREATE, or pushed by a view or an engine (Buffer, Distributed) behind another table."""
-    names = [name.rpartition(".")[2] for name in case.request.targets]
-    for group in case.run:
-        target = target_of(group)
-        texts: list[str] = []
-        if group.code or group.outcome != "finished":
-            continue
-        if target.verb == "INSERT":
-            owners = [(target.database, target.table)]
-            owners += [(view.rpartition(".")[0], view.rpartition(".")[2]) for view in group.views]
-            facts = [case.catalog.table_facts(*owner) for owner in owners]
-            texts = [str(known["create_table_query"]) for known in facts if known]
-        elif target.verb in ("EXCHANGE", "RENAME") or (target.verb == "ALTER" and _CHANGES_ROWS.search(group.query)):
-            texts = [group.query]
-        elif target.verb in ("DELETE", "UPDATE") or (target.verb == "CREATE" and has_select(group.query)):
-            texts = [target.table or ""]
-        if any(mentions(text, name) for text in texts for name in names):
-            return True
-    return False
 
 
 def _claimed_rows(ingest: Mapping[str, Any], log: ClientLog | None) -> int:

@@ -24,10 +24,11 @@ _FAILED = ("failed", "fail", "failure", "error", "aborted", "crashed", "critical
 def client_findings(log: ClientLog, ingest: Mapping[str, Any]) -> list[Finding]:
     """Findings of stage `qtickets_ingest` from the log and the facts of the run, the cause first.
 
-    `ingest` may hold `exit_code`, `timed_out`, `oom_killed`, `duration_seconds`, `timeout_seconds`, `outcome`, `env`
-    (variables that are not secret), `command`, `container`, `database` (that it is expected to write). A run that
-    failed gets one error with the others as its effects; a run that ended well gets warnings, and an error only for
-    what it left out. Errors that the server reported (`server_code`) are left to the server's side.
+    `ingest` may hold `exit_code`, `timed_out`, `oom_killed`, `memory` (the limit, as Docker takes it),
+    `duration_seconds`, `timeout_seconds`, `outcome`, `env` (variables that are not secret), `command`, `container`,
+    `database` (that it is expected to write). A run that failed gets one error with the others as its effects; a run
+    that ended well gets warnings, and an error only for what it left out. Errors that the server reported
+    (`server_code`) are left to the server's side.
     """
     env = ingest.get("env") or {}
     context = Context(

@@ -10,6 +10,7 @@ from ...findings import Finding
 from . import context as about
 from .candidates import Candidate, brief, finding_of, last_lines
 from .context import Context, Judged
+from .json_records import json_message, json_object, plain_keys
 from .log_reader import ClientLog
 
 _API_PROGRESS = re.compile(
@@ -36,7 +37,7 @@ def cause_by_end(
         # As Python counts a signal.
         code = 128 - code
     if ingest.get("oom_killed"):
-        return _killed_for_memory(log, certain=True)
+        return _over_its_limit(log, code, str(ingest.get("memory") or ""))
     if ingest.get("timed_out"):
         return None if chosen and not chosen.judged.generic else _timed_out(log, ingest, context, outcome)
     if match := _NOT_EXECUTED.search(log.tail[-1] if log.tail else ""):
@@ -49,7 +50,7 @@ def cause_by_end(
         return None if raised else _not_started(int(code), int(code), log, context)
     if code == 137:
         memory = chosen is not None and chosen.judged.cause == "client_killed_memory"
-        return None if memory else _killed_for_memory(log, certain=False)
+        return None if memory else _killed(log, ingest)
     if isinstance(code, int) and 128 < code < 160:
         names = {
             139: "SIGSEGV",
@@ -99,17 +100,40 @@ def _crash_place(log: ClientLog) -> str:
     return f" It was at {match[1]}:{match[2]} in {match[3]}." if match else ""
 
 
-def _killed_for_memory(log: ClientLog, *, certain: bool) -> Judged:
+def _over_its_limit(log: ClientLog, code: Any, memory: str) -> Judged:
+    """The kernel's kill at the limit `memory` (as Docker takes it, empty when not known). It may have met a child only:
+    then `code` is what its parent made of that, 0 too."""
     last = f" Its last line: {brief(log.tail[-1])}" if log.tail else ""
-    if certain:
+    limit = f"more than its limit{f' of {memory}' if memory else ''}"
+    if code in (137, None):
+        what = f"The ingest was killed for memory (exit code 137): it needed {limit}."
+    else:
+        what = (
+            f"A process of the ingest was killed for memory: it needed {limit}. The ingest itself went on and ended "
+            f"with exit code {code}, so a part of its work may be missing."
+        )
+    return Judged(
+        "client_killed_memory",
+        what + last,
+        "Raise the limit (qtickets_ingest_memory, as docker run --memory) or load in smaller batches: a shorter "
+        "window, fewer rows per insert; docker stats shows what it takes.",
+        about.INGEST,
+        expected=f"memory within the limit{f' of {memory}' if memory else ''}",
+        actual="killed for memory" + ("" if code in (137, None) else f", exit code {code}"),
+    )
+
+
+def _killed(log: ClientLog, ingest: Mapping[str, Any]) -> Judged:
+    last = f" Its last line: {brief(log.tail[-1])}" if log.tail else ""
+    if ingest.get("container") and ingest.get("oom_killed") is False:
+        # Docker says of a container that it was its own limit, where it was.
         return Judged(
-            "client_killed_memory",
-            f"The ingest was killed for memory (exit code 137): it needed more than its limit.{last}",
-            "Raise the limit (docker run --memory) or load in smaller batches: a shorter window, fewer rows per "
-            "insert; docker stats shows what it takes.",
-            about.INGEST,
-            expected="memory within the limit",
-            actual="killed for memory",
+            "client_killed",
+            "The ingest was killed with SIGKILL (exit code 137) by something outside, and not for its own memory "
+            f"limit: docker kill, the engine, or the host short of memory.{last}",
+            "Look who did it: docker events --since 1h --filter event=kill (a person, a deployment, a watchdog); "
+            "dmesg -T | grep -i -E 'oom|killed process' for a host short of memory; then run it again.",
+            about.HOST,
         )
     return Judged(
         "client_killed",
@@ -165,7 +189,7 @@ def _not_started(kind: int, code: int, log: ClientLog, context: Context) -> Judg
 def _timed_out(log: ClientLog, ingest: Mapping[str, Any], context: Context, outcome: Mapping[str, Any]) -> Judged:
     limit = ingest.get("timeout_seconds") or ingest.get("duration_seconds")
     after = f" of {limit:g} s" if isinstance(limit, (int, float)) else ""
-    last = next((line for line in reversed(log.tail) if not line.lstrip().startswith("{")), "")
+    last = next(filter(None, map(_said, reversed(log.tail))), "")
     asking = bool(_API_PROGRESS.search(last)) and not _CLICKHOUSE_PROGRESS.search(last)
     metrics = outcome.get("metrics")
     if isinstance(metrics, Mapping) and isinstance(metrics.get("http"), Mapping):
@@ -179,7 +203,7 @@ def _timed_out(log: ClientLog, ingest: Mapping[str, Any], context: Context, outc
             f"{context.request('orders?per_page=50')} (with the token). Then raise the time limit "
             "(qtickets_ingest_timeout_seconds), ask for a shorter window, or call the API's operator.",
             about.SOURCE,
-            expected=f"done within{after}" if after else None,
+            expected=f"done within{after.removeprefix(' of')}" if after else None,
             actual="still reading",
         )
     return Judged(
@@ -189,9 +213,17 @@ def _timed_out(log: ClientLog, ingest: Mapping[str, Any], context: Context, outc
         "server's system.processes); give each request and statement a time-out of its own. If it only needs longer, "
         "raise qtickets_ingest_timeout_seconds.",
         about.INGEST,
-        expected=f"done within{after}" if after else None,
+        expected=f"done within{after.removeprefix(' of')}" if after else None,
         actual="still running",
     )
+
+
+def _said(line: str) -> str:
+    """What a line of the log tells of the work; nothing for the record of an outcome."""
+    if not line.lstrip().startswith("{"):
+        return line
+    record = json_object(line)
+    return "" if record is None or "outcome" in record else json_message(plain_keys(record))
 
 
 def silent_end(log: ClientLog, code: Any) -> Finding:

@@ -34,7 +34,11 @@ def api_unreachable(error: ClientError, context: Context, side: str | None) -> J
     if other:
         who = f"{other}, which is neither the API nor ClickHouse,"
     if UNKNOWN_HOST.search(text):
-        what, action = "cannot be resolved", "Check the host in QTICKETS_BASE_URL, and DNS where the ingest runs"
+        what = "cannot be resolved"
+        action = (
+            "Check the host in QTICKETS_BASE_URL, that it runs if it is a container (its name goes with it when it "
+            "stops), and DNS where the ingest runs"
+        )
     elif TLS.search(text):
         what = "fails the TLS handshake"
         action = (

@@ -81,8 +81,9 @@ def statement_group(row: Mapping[str, Any]) -> StatementGroup:
         current_database=row["current_database"],
         kind=row["kind"],
         hash=row["hash"],
-        tables=list(row["all_tables"]),
-        views=list(row["all_views"]),
+        # Quoted where a name needs it, unlike what the catalog says.
+        tables=[name.replace("`", "") for name in row["all_tables"]],
+        views=[name.replace("`", "") for name in row["all_views"]],
         missing_privileges=list(row["privileges"]),
         written_rows=row["written"],
         hosts=list(row["hosts"]),

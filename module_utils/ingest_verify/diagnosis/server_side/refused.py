@@ -15,6 +15,7 @@ from ..result import collapse
 from .classify import async_insert_failed, classify
 from .codes import ABORT_CODES, EXISTS_CODES, MISSING_CODES, code_in, is_recoverable
 from .refusal import Refusal, to_finding
+from .schema_statements import view_in
 
 
 @dataclass
@@ -69,7 +70,8 @@ def refused_statements(case: Case) -> Refused:
 def _refusal(
     case: Case, group: StatementGroup, names: Mapping[int, str], views: Mapping[str, Mapping[str, Any]]
 ) -> Refusal:
-    view = next((views[query_id] for query_id in group.query_ids if query_id in views), None)
+    # query_views_log lays any failure of an INSERT to every view that it fed; the text alone says which one it was.
+    texts = [group.exception, *(views[query_id]["last_exception"] for query_id in group.query_ids if query_id in views)]
     return Refusal(
         sql=group.query,
         exception=group.exception,
@@ -79,7 +81,7 @@ def _refusal(
         current_database=group.current_database,
         missing_privileges=group.missing_privileges,
         tables=group.tables,
-        view=view["view_name"] if view else None,
+        view=next(filter(None, map(view_in, texts)), None),
         temporary=case.temporary,
     )
 

@@ -52,7 +52,7 @@ def too_many_parts(refusal: Refusal, catalog: Catalog) -> Cause:
             fix_side="the ingest's batches, or the table's PARTITION BY",
         )
     named = re.search(r"in table '([^'\s]+)", refusal.text)
-    name = named.group(1) if named else target.name
+    name = named.group(1).replace("`", "") if named else target.name
     database, _, table = (name or "").partition(".")
     parts = catalog.evidence.active_parts(database, table) if table else None
     sql_name = quote_table(database, table) if table else name

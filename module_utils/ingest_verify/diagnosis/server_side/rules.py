@@ -49,7 +49,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         (36, 1000),
-        r"[Dd]ictionary \(?[`']?([\w.]+)[`']?\)? (?:not found|does ?n.t exist)",
+        r"[Dd]ictionary \(?[`']?([\w.`-]+?)[`']?\)? (?:not found|does ?n.t exist)",
         "server_missing_dictionary",
         "Dictionary {name} does not exist: the server refused {what}.",
         "Create it by applying the schema, or correct its name (with its database) in the statement. What there is: "

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...findings import Finding
+from .. import STAGE
 from ..case import Case
 from ..client_side import ClientError
 from ..client_side.candidates import exception_of
@@ -17,6 +18,8 @@ from .classify import classify
 from .codes import ABORT_CODES, UNLOGGED_ABORT_CODES, code_in
 from .refusal import Refusal, to_finding
 
+# The server reserves a MiB for the smallest part.
+_LEAST_FREE_BYTES = 16 * 2**20
 _AUTHENTICATION_CODES = {192, 193, 194, 195, 516}
 # How clients put the statement into their own message: clickhouse-client, SQLAlchemy, Spring.
 _SQL_TOLD = re.compile(
@@ -150,3 +153,26 @@ def told_refusal(error: ClientError, request: Request, name: str) -> Refusal:
 def _user_in(text: str) -> str:
     found = re.search(r"(?:DB::Exception:\s*)([\w.@-]+): Authentication failed", text)
     return found.group(1) if found else "?"
+
+
+def full_disk(case: Case) -> list[Finding]:
+    """A disk so full that the server cannot write its own log tables either: nobody else can tell of a refusal."""
+    if case.result.proven:
+        return []
+    full = [row for row in case.evidence.disks() if row["name"] == "default" and row["free"] < _LEAST_FREE_BYTES]
+    return [
+        Finding(
+            STAGE,
+            "error",
+            "server_no_space",
+            f"The server's disk is full ({row['path']}): it can write neither rows nor its log tables.",
+            object=row["path"],
+            expected="free space on the server's disk",
+            actual=f"{row['free'] // 2**20} of {row['total'] // 2**20} MiB free",
+            next_step="Free space on the server's host (df -h; the largest tables: SELECT database, table, "
+            "formatReadableSize(sum(bytes_on_disk)) FROM system.parts GROUP BY 1, 2 ORDER BY sum(bytes_on_disk) DESC "
+            "LIMIT 10;), then run the ingest again.",
+            fix_side="server: disk",
+        )
+        for row in full
+    ]
