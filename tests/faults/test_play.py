@@ -224,7 +224,7 @@ def test_from_another_folder_the_play_says_where_to_run_it(tmp_path):
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        ({"clickhouse_database": "za kaz"}, "expected letters, digits and underscores"),
+        ({"clickhouse_database": "za kaz"}, "expected letters, digits, underscores and dashes"),
         ({"clickhouse_user": ""}, "clickhouse_user is empty"),
         ({"clickhouse_reset_wait_seconds": 0}, "error [config_variable] clickhouse_reset_wait_seconds is 0"),
         (
