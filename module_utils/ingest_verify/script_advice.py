@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from clickhouse_driver import Client
 
 from .client import ServerError, query, quote_identifier
+from .privileges import NAME, in_xml, needed_privilege, refused_user
 
 _CAUSE_BY_CODE = {
     60: "server_missing_table",
@@ -36,13 +37,8 @@ _CAUSE_BY_CODE = {
 # A code that says nothing more special means that this server does not take the statement as it stands.
 _OTHER_CAUSE = "server_unsupported_ddl"
 
-_NAME = r"(?:`(?:[^`\\]|\\.)+`|[\w*]+)"
-# What follows the object is the query's scope, or what the server did meanwhile, of any length.
-_GRANT = re.compile(rf"have (?:the )?grant (?:for )?(.+?\sON\s+{_NAME}(?:\.{_NAME})?)", re.IGNORECASE | re.DOTALL)
-# The user whom the server refused: behind a dictionary, or a view with SQL SECURITY, not the one who sent it.
-_REFUSED_USER = re.compile(r"^(\S+): Not enough privileges")
 _SETTING_LIKE = re.compile(r"\b[a-z][a-z0-9]*(?:_[a-z0-9]+)+\b")
-_MEANT = re.compile(rf"\b[Mm]aybe you meant:? \[?['\"]?({_NAME}(?:\.{_NAME})*)")
+_MEANT = re.compile(rf"\b[Mm]aybe you meant:? \[?['\"]?({NAME}(?:\.{NAME})*)")
 _NOT_LATIN_NAME = re.compile(r"^Unrecognized token: .*failed at position \d+ \(([^\x00-\x7f])")
 _SET_TO = re.compile(r"set setting '(\w+)' to ('\w+')")
 # What a file that was applied before meets again: what it added is there, what it took away is not.
@@ -124,8 +120,8 @@ def advice(client: Client, error: ServerError, location: str, version: str, logi
     cause = cause_of(error)
     side = "server" if cause in _SERVER_SIDE else "schema file"
     values = {"at": location, "version": version, "login": login}
-    if cause == "server_missing_grant" and (match := _GRANT.search(error.message)):
-        return _grant(client, error, " ".join(match[1].split()), login, location), side
+    if cause == "server_missing_grant" and (privilege := needed_privilege(error.message)):
+        return _grant(client, error, privilege, login, location), side
     if cause == _OTHER_CAUSE and (step := _switched_off(client, error.message, location)):
         return step, side
     if _IN_VALUES in error.message:
@@ -148,10 +144,10 @@ def advice(client: Client, error: ServerError, location: str, version: str, logi
     return (step or _GENERAL).format_map(values), side
 
 
-def _grant(client: Client, error: ServerError, right: str, login: str, location: str) -> str:
+def _grant(client: Client, error: ServerError, privilege: str, login: str, location: str) -> str:
     """The GRANT that is missing, for the user who was refused, and how it is given where SQL cannot give it."""
-    refused = match[1] if (match := _REFUSED_USER.match(error.message)) else login
-    step = f"GRANT {right} TO {quote_identifier(refused)};"
+    refused = refused_user(error.message) or login
+    step = f"GRANT {privilege} TO {quote_identifier(refused)};"
     if refused != login:
         step += (
             f"\n{refused} is not the user who applies the file: what {location} reads through (a dictionary's SOURCE, a"
@@ -162,12 +158,7 @@ def _grant(client: Client, error: ServerError, right: str, login: str, location:
         storages = query(client, "SELECT storage FROM system.users WHERE name = %(user)s", {"user": refused})
     except ServerError:
         return step
-    if any("xml" in str(row["storage"]).lower() for row in storages):
-        step += (
-            f"\n{refused} is defined in XML, where GRANT cannot reach it: put <query>GRANT {right}</query> into the"
-            " <grants> of its entry in users.d and reload."
-        )
-    return step
+    return step + "".join(in_xml(refused, str(row["storage"]), [privilege]) for row in storages)
 
 
 def _added(error: ServerError) -> str | None:

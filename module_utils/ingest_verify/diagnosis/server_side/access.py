@@ -6,25 +6,21 @@ import re
 from dataclasses import replace
 
 from ...client import quote_identifier
+from ...privileges import in_xml, lacking_privilege, needed_privilege, refused_user
 from ..catalog import Catalog, nearest
 from .refusal import QUOTED, REMOTE, Cause, Refusal, what_of
 
-_GRANT_IN_TEXT = re.compile(r"grant(?:s)?\s+(.+?)\s+ON\s+([^\s,;]+?)(?:\.\s|\.?$|\s|,|;|\()")
-
 _EXCHANGED = re.compile(r"(?is)\s*EXCHANGE\s+TABLES\s+([\w.`]+)\s+AND\s+([\w.`]+)")
-# Behind a dictionary's SOURCE or a view's DEFINER it is not the one who sent the statement.
-_REFUSED_USER = re.compile(r"^(?:DB::Exception: )?(\S+): Not enough privileges")
 
 
 def missing_grant(refusal: Refusal, catalog: Catalog) -> Cause:
     """A privilege that the ingest's user lacks, with the GRANT or the lines of XML that give it."""
-    if (found := _REFUSED_USER.match(refusal.text)) and found[1] != refusal.user:
-        refusal = replace(refusal, user=found[1])
+    refusal = replace(refusal, user=refused_user(refusal.text) or refusal.user)
     # "Missing permissions" is what lacks; the sentence before it and the column name all that the statement needs.
-    lacking = re.search(r"Missing permissions: (.+?)\s+ON\s+([^\s,;()]+)", refusal.text)
+    lacking = lacking_privilege(refusal.text)
     wanted = [] if lacking else [privilege for privilege in refusal.missing_privileges if " ON " in privilege]
-    if not wanted and (found := lacking or _GRANT_IN_TEXT.search(refusal.text + " ")):
-        wanted = [f"{found.group(1)} ON {found.group(2).rstrip('.:')}"]
+    if not wanted and (found := lacking or needed_privilege(refusal.text)):
+        wanted = [found]
     target = refusal.target
     if not wanted:
         privilege = {"DESCRIBE": "SHOW COLUMNS", "DROP": "DROP TABLE", "CREATE": f"CREATE {target.kind}"}.get(
@@ -41,21 +37,13 @@ def missing_grant(refusal: Refusal, catalog: Catalog) -> Cause:
     # The whole table rather than the columns of one statement: the next statement may name others.
     grants = list(dict.fromkeys(re.sub(r"\([^)]*\)(?=\s*(?:,|ON))", "", privilege) for privilege in wanted))
     statements = "\n".join(f"GRANT {grant} TO {quote_identifier(refusal.user)};" for grant in grants)
-    storage = catalog.evidence.user_storage(refusal.user)
-    step = statements
-    if storage and "xml" in storage.lower():
-        queries = "".join(f"<query>GRANT {grant}</query>" for grant in grants)
-        step += (
-            f"\nUser {refusal.user} is defined in XML ({storage}), where GRANT cannot reach it: put "
-            f"{queries} into <grants> of its entry in users.d and reload."
-        )
     return Cause(
         "server_missing_grant",
         f"User {refusal.user} lacks {' and '.join(wanted)}: the server refused {what_of(target)}.",
         object=grants[0],
         expected=f"user {refusal.user} with {', '.join(wanted)}",
         actual="the privilege is missing",
-        next_step=step,
+        next_step=statements + in_xml(refusal.user, catalog.evidence.user_storage(refusal.user), grants),
         fix_side="server: access rights of the ingest's user",
     )
 
