@@ -21,9 +21,12 @@ READ = """
   tasks:
     - ansible.builtin.import_role: {{name: run_context, tasks_from: pipeline.yml}}
     - ansible.builtin.copy:
-        content: "{{{{ {{'checks': pipeline_profile.checks | default([]), 'job': pipeline_profile.job | default('ingest')}} | to_json }}}}"
+        content: "{{{{ {{'checks': checks, 'job': job}} | to_json }}}}"
         dest: {told}
         mode: "0600"
+      vars:
+        checks: "{{{{ pipeline_profile.checks | default([]) }}}}"
+        job: "{{{{ pipeline_profile.job | default('ingest') }}}}"
 """
 
 
