@@ -1,4 +1,4 @@
-"""Foreign loaders' data: run records that they fill in their own way, and values that a careless check would trip over."""
+"""Foreign loaders' data: run records filled in their own way, and values that a careless check would trip over."""
 
 from __future__ import annotations
 
