@@ -60,6 +60,10 @@ class ServerError(Exception):
         self.sql = sql
 
 
+class UnreadableError(ServerError):
+    """The server answered, and the driver cannot read a value of the answer, such as a time after the year 9999."""
+
+
 _CAUSE_OF_KIND = {
     "unknown_host": "client_unknown_host",
     "refused": "client_connection_refused",
@@ -249,7 +253,8 @@ def query(
 ) -> list[dict[str, Any]]:
     """Run one statement and return its rows as dicts by column name; `params` fill `%(name)s`.
 
-    Raises ServerError with code and clean text when the server refuses, ConnectError when the connection breaks.
+    Raises ServerError with code and clean text when the server refuses, UnreadableError for a value that the driver
+    cannot read, ConnectError when the connection breaks.
     """
     try:
         rows, columns = client.execute(sql, params, with_column_types=True, settings=settings)
@@ -260,6 +265,9 @@ def query(
         raise ServerError(
             error.code, f"{error.message}: cast the column to a type that the client reads", sql
         ) from error
+    except (ValueError, OverflowError) as error:
+        client.disconnect()
+        raise UnreadableError(0, f"a value of the answer cannot be read: {error}", sql) from error
     except (errors.Error, OSError, EOFError) as error:
         raise ConnectError("lost", f"The connection to ClickHouse broke: {type(error).__name__}: {error}") from error
     names = [name for name, _ in columns]
