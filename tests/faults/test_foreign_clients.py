@@ -25,7 +25,7 @@ logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s [%(threadNam
 
 def connect():
     return Client(os.environ["CH_HOST"], port=int(os.environ["CH_PORT"]), user=os.environ["CH_USER"],
-                  password=os.environ["CH_PASSWORD"], database=os.environ["CH_DB"], send_receive_timeout=8)
+                  password=os.environ["CH_PASSWORD"], database=os.environ["CH_DB"], send_receive_timeout=2)
 
 shared, failed = connect() if os.environ["SHARE"] else None, []
 
