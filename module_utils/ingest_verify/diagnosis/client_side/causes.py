@@ -14,7 +14,7 @@ from .context import Context
 from .endings import cause_by_end, silent_end
 from .errors import DEFECTS, ClientError, http_status, typed_message
 from .good_run import findings_of_a_good_run
-from .log_line import COUNTERS, EPILOGUE, ERROR_WORDS, is_record, message_of
+from .log_line import COUNTERS, EPILOGUE, ERROR_WORDS, is_record, message_of, strip_carriers
 from .log_reader import ClientLog
 from .outcome import cause_in_outcome, metric
 from .rules import judge
@@ -78,12 +78,12 @@ def _last_words(log: ClientLog, known: Sequence[Candidate], context: Context) ->
     """Causes in the last lines of a failed run whose log calls nothing an error: `log.Fatal`, `sys.exit(text)`."""
     found: list[Candidate] = []
     for line in reversed(log.tail):
-        text = line.strip()
+        text = strip_carriers(line).text.strip()
         if EPILOGUE.match(text) or text.startswith(("{", "File ", "at ")):
             continue
-        if any(text in candidate.error.text for candidate in known) or len(found) == 3:
-            break
         message = message_of(text)
+        if any(message in candidate.error.text for candidate in known) or len(found) == 3:
+            break
         kind, _ = typed_message(message)
         error = ClientError(kind, message, text=text, http_status=http_status(text), weak=True)
         found.append(Candidate(error, judge(error, context)))
