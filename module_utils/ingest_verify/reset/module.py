@@ -70,14 +70,18 @@ def carry_out(module: AnsibleModule, backend: Callable[[], Backend]) -> None:
     """Do what the module's options ask, and end the module with the answer."""
     try:
         answer = _act(backend(), request_of(module), module.params)
-    except ResetError as error:
-        facts = {"changes": error.changes} if error.changes else {}
-        finding = host_finding(error.kind, str(error)).to_dict()
+    except (ResetError, ProjectError, DockerError) as error:
+        if module.params["state"] == "ended":
+            # What is lost is the note alone: then the data counts as none of the runs', and is kept.
+            module.warn(f"What the run left could not be noted: {error}")
+            module.exit_json(changed=False, changes=[])
+        changes = error.changes if isinstance(error, ResetError) else []
         module.fail_json(
-            msg=str(error), findings=[finding], changed=bool(error.changes), changes=facts.get("changes", [])
+            msg=str(error),
+            findings=[host_finding(error.kind, str(error)).to_dict()],
+            changed=bool(changes),
+            changes=changes,
         )
-    except (ProjectError, DockerError) as error:
-        module.fail_json(msg=str(error), findings=[host_finding(error.kind, str(error)).to_dict()])
     for remark in answer.remarks:
         module.warn(remark)
     module.exit_json(
