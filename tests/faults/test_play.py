@@ -62,9 +62,10 @@ def test_a_second_run_beside_the_first_ones_data_changes_no_schema_and_counts_it
     client.execute("CREATE DATABASE IF NOT EXISTS shop")
     client.execute("CREATE OR REPLACE TABLE shop.sales (id UInt64) ENGINE = MergeTree ORDER BY id")
     client.execute("INSERT INTO shop.sales SELECT number FROM numbers(1000)")
+    newest = client.execute(f"SELECT max(_ver) FROM zakaz.{ORDERS}")[0][0]
     others = f"""
         SELECT (SELECT sum(cityHash64(*)) FROM shop.sales),
-            (SELECT sum(cityHash64(*)) FROM zakaz.{ORDERS} WHERE _ver <= {client.execute(f"SELECT max(_ver) FROM zakaz.{ORDERS}")[0][0]}),
+            (SELECT sum(cityHash64(*)) FROM zakaz.{ORDERS} WHERE _ver <= {newest}),
             (SELECT groupArray((name, create_table_query)) FROM system.tables WHERE database IN ('shop', 'zakaz'))
     """
     client.execute(f"SYSTEM STOP MERGES zakaz.{ORDERS}")
