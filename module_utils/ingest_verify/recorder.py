@@ -19,17 +19,15 @@ _NODE = re.compile(r"(?:^|[/\s\"'])(?:node|nodejs|npm|npx|yarn|pnpm|tsx|ts-node)
 def variables(folder: str, file: str, given: Mapping[str, str]) -> dict[str, str]:
     """The variables that start the recorder in `folder` and let it write `file`, put before those that the program is
     given. A program in another language does not notice them."""
-    python, node = f"{folder}/python", f"--require={folder}/node/recorder.cjs"
-    path, options = given.get("PYTHONPATH", ""), given.get("NODE_OPTIONS", "")
+    python, path = f"{folder}/python", given.get("PYTHONPATH", "")
     return {
         "INGEST_RECORDER_FILE": file,
         "PYTHONPATH": f"{python}:{path}" if path else python,
-        "NODE_OPTIONS": f"{node} {options}".strip(),
     }
 
 
 def make_file(path: str, mode: int) -> None:
-    """Make the recorder's file, empty. One that cannot be made is no error: nothing is recorded, and the report says so."""
+    """Make the recorder's file, empty. Where that fails nothing is recorded, and the report says so."""
     with contextlib.suppress(OSError):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
         os.fchmod(descriptor, mode)

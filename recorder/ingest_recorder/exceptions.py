@@ -1,8 +1,8 @@
 """Exceptions that the program reports in any way, and those that nobody takes.
 
-`how` says by which way one was met: `uncaught`, `thread`, `asyncio`, `exit` (sys.exit or os._exit while it was handled),
-`logged`, `printed`, `future` (kept in a future), `gathered` (an answer of asyncio.gather), `formatted` (its traceback was
-made into text), `raised` (in the program's own files; what became of it is not known).
+`how` says by which way one was met: `uncaught`, `thread`, `asyncio`, `exit` (sys.exit or os._exit while it was
+handled), `logged`, `printed`, `future` (kept in a future), `gathered` (an answer of asyncio.gather), `formatted` (its
+traceback was made into text), `raised` (in the program's own files; what became of it is not known).
 """
 
 import sys
@@ -161,13 +161,13 @@ def _threading(module):
 
 def _traceback(module):
     def init(original):
-        def __init__(self, exc_type, exc_value=None, *args, **kwargs):
+        def init_traceback(self, exc_type, exc_value=None, *args, **kwargs):
             if isinstance(exc_value, BaseException):
                 record(exc_value, "formatted")
             # It makes one of itself for each cause.
             unwatched(original, self, exc_type, exc_value, *args, **kwargs)
 
-        return __init__
+        return init_traceback
 
     wrap(module.TracebackException, "__init__", init)
 

@@ -13,10 +13,12 @@ from .guard import quiet
 _MAX_SINGLE = 3000
 _MAX_SERIES = 300
 # Parameters that choose a page and not what is asked for.
-_PAGING = ("page", "per_page", "perpage", "pagesize", "page_size", "limit", "offset", "skip", "start", "cursor", "after",
-           "before", "next", "from", "size", "count", "take", "page[number]", "page[size]", "page[offset]",
+_PAGING = ("page", "per_page", "perpage", "pagesize", "page_size", "limit", "offset", "skip", "start", "cursor",
+           "after", "before", "next", "from", "size", "count", "take", "page[number]", "page[size]", "page[offset]",
            "page[limit]", "starting_after", "pagetoken", "page_token", "continuation")  # fmt: skip
-_SINGLE_VERBS = "INSERT|DESCRIBE|DESC|SELECT|CREATE|ALTER|TRUNCATE|DROP|OPTIMIZE|EXCHANGE|RENAME|DELETE|SHOW|EXISTS|WITH|SYSTEM|SET"
+_VERBS = (
+    "INSERT|DESCRIBE|DESC|SELECT|CREATE|ALTER|TRUNCATE|DROP|OPTIMIZE|EXCHANGE|RENAME|DELETE|SHOW|EXISTS|WITH|SYSTEM|SET"
+)
 
 _count = 0
 _sums = {}
@@ -54,7 +56,9 @@ class Exchange:
     def body(self, head):
         """The first bytes that were sent: a statement may be there."""
         if not self.text and head:
-            self.text = head[:2000].decode("utf-8", "replace") if isinstance(head, (bytes, bytearray)) else str(head)[:2000]
+            self.text = (
+                head[:2000].decode("utf-8", "replace") if isinstance(head, (bytes, bytearray)) else str(head)[:2000]
+            )
 
     def milliseconds(self):
         """How long it has lasted."""
@@ -78,14 +82,21 @@ def finish_inside(exchange, status, header, length=None):
     event.update(status=int(status), ms=exchange.milliseconds(), bytes=length, sent=exchange.sent or None)
     _split(exchange)
     code = header("x-clickhouse-exception-code")
-    if any(header(name) for name in ("x-clickhouse-query-id", "x-clickhouse-summary", "x-clickhouse-server-display-name")):
+    if any(
+        header(name) for name in ("x-clickhouse-query-id", "x-clickhouse-summary", "x-clickhouse-server-display-name")
+    ):
         event["clickhouse"] = True
         event["query_id"] = (header("x-clickhouse-query-id") or "")[:80] or None
         event["code"] = int(code) if code and code.isdigit() else None
         event["written_rows"] = _number_in(header("x-clickhouse-summary") or "", "written_rows")
         _add_statement(event, exchange)
     elif event["method"] in ("GET", "POST"):
-        for name, key in (("x-total-count", "total"), ("x-wp-total", "total"), ("x-total-pages", "pages"), ("x-wp-totalpages", "pages")):
+        for name, key in (
+            ("x-total-count", "total"),
+            ("x-wp-total", "total"),
+            ("x-total-pages", "pages"),
+            ("x-wp-totalpages", "pages"),
+        ):
             told = header(name)
             if told and told.isdigit():
                 event.setdefault("told", {})[key] = int(told)
@@ -149,7 +160,8 @@ def _series(pairs, body):
             kept += sorted((str(n), repr(v)) for n, v in given.items() if str(n).lower() not in _PAGING)
         except ValueError:
             kept.append(("body", body))
-    return "%08x" % (zlib.crc32(repr((sink.file_number(), kept)).encode("utf-8", "replace")) & 0xFFFFFFFF)
+    salted = repr((sink.file_number(), kept)).encode("utf-8", "replace")
+    return f"{zlib.crc32(salted) & 0xFFFFFFFF:08x}"
 
 
 def _number_in(text, name):
@@ -175,7 +187,7 @@ def statement(text):
         name = r"((?:[`\"][^`\"]{1,100}[`\"]|[\w$]{1,100})(?:\s*\.\s*(?:[`\"][^`\"]{1,100}[`\"]|[\w$]{1,100}))?)"
         lead = r"(?:\s|/\*.*?\*/|--[^\n]*\n|[0-9a-fA-F]+\r\n)*"
         _statement = (
-            re.compile(lead + "(" + _SINGLE_VERBS + r")\b", re.IGNORECASE | re.DOTALL),
+            re.compile(lead + "(" + _VERBS + r")\b", re.IGNORECASE | re.DOTALL),
             re.compile(r"\bINTO\s+(?:TABLE\s+)?(?!FUNCTION\b)" + name, re.IGNORECASE),
             re.compile(r"\b(?:DESC|DESCRIBE|EXISTS)\s+(?:TABLE\s+)?(?!\()" + name, re.IGNORECASE),
             re.compile(r"\b(?:FROM|TABLE|VIEW)\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+)?(?!\()" + name, re.IGNORECASE),
@@ -236,7 +248,9 @@ def _totals():
     if _count <= _MAX_SINGLE:
         return {"exchanges": _count}
     keys = ("host", "port", "method", "path", "asked", "status")
-    series = [{**dict(zip(keys, key)), **sums} for key, sums in sorted(_sums.items(), key=lambda each: -each[1]["times"])]
+    series = [
+        {**dict(zip(keys, key)), **sums} for key, sums in sorted(_sums.items(), key=lambda each: -each[1]["times"])
+    ]
     return {"exchanges": _count, "series": series[:40]}
 
 

@@ -1,4 +1,4 @@
-"""The rule that the recorder never disturbs the program: what fails in it is dropped, and it does not look at itself."""
+"""The recorder never disturbs the program: what fails in it is dropped, and it does not look at itself."""
 
 from _thread import get_ident
 

@@ -33,7 +33,7 @@ def _sent(connection, exchange, data):
 
 
 def _address(name):
-    return "%s:%s" % (name[0], name[1]) if isinstance(name, tuple) else "unix socket"
+    return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else "unix socket"
 
 
 def _http_client(module):

@@ -23,7 +23,7 @@ def _end(exchange, connection, client, error):
     sock = getattr(connection, "socket", None)
     if sock is not None:
         name = sock.getpeername()
-        event["peer"] = "%s:%s" % (name[0], name[1])
+        event["peer"] = f"{name[0]}:{name[1]}"
     event["ms"] = exchange.milliseconds()
     verb, table = statement(exchange.text)
     if verb:

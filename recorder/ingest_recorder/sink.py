@@ -22,7 +22,7 @@ _left = MAX_EVENTS
 _spent = 0.0
 # The first line of a process; a forked child writes it when it has something to say.
 _start_event = None
-_ESCAPES = {code: "\\u%04x" % code for code in range(32)}
+_ESCAPES = {code: f"\\u{code:04x}" for code in range(32)}
 _ESCAPES.update({ord('"'): '\\"', ord("\\"): "\\\\", 0x7F: "\\u007f", 0x2028: "\\u2028", 0x2029: "\\u2029"})
 
 
@@ -113,4 +113,3 @@ def encode(value):
     if isinstance(value, (list, tuple)):
         return "[" + ",".join(encode(each) for each in value) + "]"
     return encode(type(value).__name__)
-

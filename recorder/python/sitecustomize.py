@@ -42,6 +42,6 @@ sys.path_importer_cache.pop(_folder, None)
 if os.environ.get("INGEST_RECORDER_FILE"):
     try:
         _start(_folder)
-    except Exception:  # noqa: BLE001, S110 - never the program's trouble
+    except Exception:  # noqa: BLE001 - never the program's trouble
         pass
 _hand_on()

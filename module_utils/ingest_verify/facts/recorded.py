@@ -53,8 +53,8 @@ class Link:
 
 @dataclass
 class Raised:
-    """One exception. `chain` begins with what came out last and ends with where it began. `how` maps each way in which it
-    was met (see `recorder/README.md`) to the number of times; `at` is Unix time; `order` counts events of the file.
+    """One exception. `chain` begins with what came out last and ends with where it began. `how` maps each way in which
+    it was met (see `recorder/README.md`) to the number of times; `at` is Unix time; `order` counts events of the file.
 
     `exchange` is the number of the last exchange of its thread before it, in the same process.
     """
@@ -84,8 +84,8 @@ class Raised:
 
 @dataclass
 class Exchange:
-    """One request and its answer. `status` is None where none came, and `error` says why. `clickhouse` is true where the
-    answer proves it. `told` holds numbers that the answer told: `records`, `total`, `pages`, `page`, ..."""
+    """One request and its answer. `status` is None where none came, and `error` says why. `clickhouse` is true where
+    the answer proves it. `told` holds numbers that the answer told: `records`, `total`, `pages`, `page`, ..."""
 
     pid: int
     thread: int
@@ -173,8 +173,8 @@ def read_recorded(path: str | Path) -> Recorded:
     if not result.processes:
         result.complete = False
         result.gaps.append(
-            "The recorder did not come up in the ingest: it is not a Python or Node program, runs with -I, -E or -S, is a "
-            "frozen binary, or replaces PYTHONPATH or NODE_OPTIONS."
+            "The recorder did not come up in the ingest: it is not a Python or Node program, runs with -I, -E or -S, "
+            "is a frozen binary, or replaces PYTHONPATH or NODE_OPTIONS."
         )
     return result
 
@@ -202,7 +202,7 @@ class _Reader:
             except (ValueError, RecursionError, _BadLineError):
                 self.bad += 1
         if self.bad:
-            self.result.gaps.append(f"{self.bad} line(s) of the recorder's file are not the recorder's; they were left out.")
+            self.result.gaps.append(f"{self.bad} line(s) in the recorder's file are not its own; they were left out.")
             self.result.complete = False
 
     def _take(self, event: Mapping[str, Any], order: int) -> None:
@@ -286,9 +286,11 @@ class _Reader:
         exchange = Exchange(
             pid, _int(event, "thread"), _number(event, "t"), order, _int(event, "n"), _text(event, "client", 40),
             _text(event, "method", 20), _text(event, "host", 255), _optional(event, "port") or 0,
-            peer=_text(event, "peer", 120), path=mask_evidence(_text(event, "path", 220)), asked=_text(event, "asked", 20),
+            peer=_text(event, "peer", 120), path=mask_evidence(_text(event, "path", 220)),
+            asked=_text(event, "asked", 20),
             parameters=tuple(str(name)[:60] for name in parameters[:20]) if isinstance(parameters, list) else (),
-            status=_optional(event, "status"), error=_text(event, "error", 120), clickhouse=event.get("clickhouse") is True,
+            status=_optional(event, "status"), error=_text(event, "error", 120),
+            clickhouse=event.get("clickhouse") is True,
             code=_optional(event, "code"), query_id=_text(event, "query_id", 80), verb=_text(event, "verb", 20),
             table=_text(event, "table", 120), written_rows=_optional(event, "written_rows"),
             milliseconds=_number(event, "ms") if "ms" in event else 0.0, size=_optional(event, "bytes"),
