@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
+from ansible.module_utils.ingest_verify.clickhouse.error_codes import is_recoverable
 from ansible.module_utils.ingest_verify.diagnosis.attribution import attribute
 from ansible.module_utils.ingest_verify.diagnosis.catalog import Catalog, nearest
 from ansible.module_utils.ingest_verify.diagnosis.evidence import (
@@ -22,7 +23,6 @@ from ansible.module_utils.ingest_verify.diagnosis.log_only import diagnose_log
 from ansible.module_utils.ingest_verify.diagnosis.proof import hiding
 from ansible.module_utils.ingest_verify.diagnosis.request import Request
 from ansible.module_utils.ingest_verify.diagnosis.server_side.classify import classify
-from ansible.module_utils.ingest_verify.diagnosis.server_side.codes import is_recoverable
 from ansible.module_utils.ingest_verify.diagnosis.server_side.refusal import Refusal
 from ansible.module_utils.ingest_verify.diagnosis.server_side.schema_statements import view_in
 from ansible.module_utils.ingest_verify.diagnosis.server_side.unlogged import full_disk
