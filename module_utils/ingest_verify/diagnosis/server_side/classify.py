@@ -133,6 +133,7 @@ def _as_told(refusal: Refusal) -> Decision:
         f"The server refused {what_of(refusal.target)} with {name}: {refusal.brief}.{refusal.hint}",
         f"Run the statement alone as user {refusal.user or 'of the loader'} and correct what the exception names."
         + look,
+        "schema" if ddl or refusal.target.verb == "CREATE" else "loader",
         object=refusal.target.name,
         actual=refusal.brief,
     )
