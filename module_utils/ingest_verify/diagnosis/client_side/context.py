@@ -252,7 +252,10 @@ def endpoints(text: str) -> list[tuple[str, int | None]]:
 
 
 def side_of(error: ClientError, context: Context) -> str | None:
-    """Whether an error is about ClickHouse or about the source: by address first, then by library, then by words."""
+    """Whether an error is about ClickHouse or about the source: by the recorded peer, by address, by library, then by
+    words."""
+    if error.peer:
+        return error.peer
     if side := side_by_address(error, context):
         return side
     if any(library.startswith(("clickhouse", "asynch", "aiochclient", "chdb")) for library in error.libraries):
