@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help verify stop clean test lint verify-docker lock
+.PHONY: help verify stop clean test lint verify-docker lock corpus score
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,14 @@ $(VENV)/.dev: requirements/dev.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement $<
 	touch $@ $(VENV)/.run
+
+# Of tests/corpus, or of the folder CORPUS.
+score: $(VENV)/.dev ## how many recorded cases are answered right
+	python -m tests.corpus.score $(CORPUS) $(ARGS)
+
+# Records the cases anew on the real engine; CORPUS_PYTHON has the clients of tests/corpus/clients.txt.
+corpus: $(VENV)/.dev ## record the cases anew on the real engine
+	python -m tests.corpus.record $(ARGS)
 
 # Needs uv; compiles every *.in for all Python versions from 3.11 on.
 lock: ## compile the requirements' locks

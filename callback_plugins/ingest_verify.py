@@ -49,7 +49,7 @@ _STEPS = ("clickhouse_reset", "schema_apply", "query_logging", "qtickets_ingest"
 # Task files that a run looks at before anything is touched.
 _EARLY = {("verify_data", "preflight"), ("qtickets_ingest", "early"), ("clickhouse_reset", "early")}
 # They only keep the books of the stage that calls them.
-_BOOKS = {("run_context", "enter"), ("run_context", "record")}
+_BOOKS = {("run_context", "enter"), ("run_context", "record"), ("verify_data", "audit")}
 _TICK_SECONDS = 0.5
 # In a file, where each look at the progress is a line of its own.
 _PLAIN_SECONDS = 60.0
@@ -518,7 +518,7 @@ def _step_of(place: tuple[str, str]) -> str:
     role, file = place
     if role == "run_context" or (role, file) in _EARLY:
         return PREFLIGHT
-    if role == "run_report":
+    if role == "run_report" or (role, file) == ("clickhouse_reset", "end"):
         return _REPORT
     return role if role in _STEPS else ""
 
