@@ -29,7 +29,8 @@ class ClientError:
     `level` is that of its record, or of the record right above a traceback without one (as in LEVELS; None without).
     `stream` names the service or unit that a collector wrote before its lines. `line` counts its last line in the log
     from 1, `followed` the lines of its own stream after it that are no error. `raised_in` is the library whose code
-    raised the exception that began it, empty for the program's own.
+    raised the exception that began it, empty for the program's own. `peer` is the side (`clickhouse`, `source`) of the
+    exchange that failed before it, where the recorder saw it.
     """
 
     type: str | None
@@ -50,6 +51,7 @@ class ClientError:
     line: int = 0
     followed: int = 0
     raised_in: str = ""
+    peer: str | None = None
 
 
 @dataclass
