@@ -29,7 +29,8 @@ class ClientError:
     `level` is that of its record, or of the record right above a traceback without one (as in LEVELS; None without).
     `stream` names the service or unit that a collector wrote before its lines. `line` counts its last line in the log
     from 1, `followed` the lines of its own stream after it that are no error. `raised_in` is the library whose code
-    raised the exception that began it, empty for the program's own.
+    raised the exception that began it, empty for the program's own. `peer` is the side (`clickhouse`, `source`) of the
+    exchange that failed before it, where the recorder saw it.
     """
 
     type: str | None
@@ -50,6 +51,7 @@ class ClientError:
     line: int = 0
     followed: int = 0
     raised_in: str = ""
+    peer: str | None = None
 
 
 @dataclass
@@ -66,9 +68,6 @@ _SERVER_CODE = (
     # clickhouse-driver repeats the class that the server's packet names; its own failures have none.
     re.compile(r"\bCode:\s*(\d+)\.\s*(DB::\w+)\. \2: "),
     re.compile(r"\bCode:\s*(\d+)\.\s*(?:Nested:.*)?\s*DB::(?!NetException:(?! Received from))\w*Exception", re.DOTALL),
-    re.compile(r"\bCode:\s*(\d+),\s*e\.displayText\(\)"),
-    re.compile(r"received ClickHouse error code (\d+)"),
-    re.compile(r"x-clickhouse-exception-code[\"']?\s*[:=,]\s*[\"']?(\d+)", re.IGNORECASE),
     re.compile(r"\bcode: (\d+), message: "),
     re.compile(r"\bcode: ['\"](\d+)['\"],\s*type: ['\"][A-Z_]+['\"]"),
 )
@@ -117,7 +116,7 @@ def http_status(text: str) -> int | None:
 
 
 _LIBRARY = re.compile(
-    r"(?:^|/)(?:site|dist)-packages/|(?:^|[/\\])lib/python\d[\d.]*/|(?:^|[/\\])Lib[/\\](?!.*[/\\]src[/\\])"
+    r"(?:^|/)(?:site|dist)-packages/|(?:^|[/\\])lib/python\d[\d.]*/"
     r"|\.px[id]$|\.pyx$|^<|^frozen |/node_modules/|^node:|^internal/|/go/pkg/mod/|/usr/(?:local/)?go/src/"
     r"|^(?:Native|Unknown) |^/rustc/|/\.cargo/registry/|(?:^|/)vendor/",
 )
