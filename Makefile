@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: verify test lint verify-docker lock
+.PHONY: verify test lint verify-docker init lock
 
 verify: $(VENV)/.run
 	ansible-playbook verify.yml -i local $(ARGS)
@@ -19,6 +19,10 @@ lint: $(VENV)/.dev
 	mypy module_utils/ingest_verify
 	mypy library action_plugins ingest/qtickets_api embedded simulator
 	ansible-lint --offline
+
+# Asks for a server that is there already and writes an inventory for it.
+init: $(VENV)/.run
+	ansible-playbook playbooks/init.yml $(ARGS)
 
 verify-docker: $(VENV)/.run
 	.ci/verify-docker $(ARGS)
