@@ -164,7 +164,7 @@ def test_a_loader_that_dies_before_its_first_insert_is_named(site, healthy, tmp_
     assert played.headline["cause"] == "client_key_error"
     assert "KeyError" in played.headline["headline"]
     assert "Unexpected ClickHouse error: 1" in str(played.headline["evidence"])
-    assert played.headline["fix_side"] == "the ingest"
+    assert played.headline["fix_side"] == "loader"
 
 
 def test_logging_that_is_off_is_turned_on_proven_and_turned_off_again(site, healthy):

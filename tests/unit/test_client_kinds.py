@@ -67,7 +67,7 @@ SHARED_SESSION = (
 @pytest.mark.parametrize("text", [SHARED_TEXT, SHARED_TRACE, SHARED_SESSION])
 def test_a_client_that_threads_share_is_named(tmp_path: Path, text: str) -> None:
     finding = cause(tmp_path, text)
-    assert (finding.cause, finding.fix_side) == ("client_shared_connection", "the ingest")
+    assert (finding.cause, finding.fix_side) == ("client_shared_connection", "loader")
     assert "one client" in said(finding).lower()
     assert finding.effects
 
@@ -427,7 +427,7 @@ def test_the_endpoint_is_taken_from_the_log(tmp_path: Path, line: str) -> None:
 def test_a_method_that_is_not_allowed_is_no_outage(tmp_path: Path) -> None:
     line = "ERROR 405 Client Error: Method Not Allowed for url: http://feed.example:7000/v1/orders"
     finding = cause(tmp_path, line + "\n", env=FEED)
-    assert (finding.cause, finding.fix_side) == ("source_bad_request", "the ingest")
+    assert (finding.cause, finding.fix_side) == ("source_bad_request", "loader")
     post = "ERROR POST http://feed.example:7000/v1/orders: status 503"
     finding = cause(tmp_path, "INFO GET http://feed.example:7000/v1/shows: status 200\n" + post + "\n", env=FEED)
     assert "POST" in finding.headline

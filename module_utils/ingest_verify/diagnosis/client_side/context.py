@@ -7,30 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from ... import causes
 from .errors import ClientError, is_library
 
-CONFIGURATION, INGEST, SOURCE, SERVER, HOST = "configuration", "the ingest", "the source", "server", "host"
-SCHEMA = "schema"
+CONFIGURATION, INGEST, SOURCE = causes.CONFIGURATION, causes.LOADER, causes.SOURCE
+SERVER, HOST, SCHEMA = causes.SERVER, causes.HOST, causes.SCHEMA
+Judged = causes.Decision
 CLICKHOUSE, API = "clickhouse", "source"
 
 LOOPBACK = re.compile(r"^(?:localhost|127\.\d+\.\d+\.\d+|::1|\[::1\]|0\.0\.0\.0)$")
 HTTP_PORTS, NATIVE_PORTS = (8123, 8443), (9000, 9440)
-
-
-@dataclass
-class Judged:
-    """The parts of a Finding that one error decides. `generic` causes give way to specific ones; the others of a run
-    follow from a `decisive` one, whatever they are."""
-
-    cause: str
-    headline: str
-    next_step: str
-    fix_side: str
-    object: str | None = None
-    expected: str | None = None
-    actual: str | None = None
-    generic: bool = False
-    decisive: bool = False
 
 
 _SINK = r"(?:CLICKHOUSE|CH|DB|DATABASE|DBT|WAREHOUSE|DWH|OLAP|SINK|TARGET|DEST(?:INATION)?)"
