@@ -28,6 +28,7 @@ LOG_COLUMNS: dict[str, dict[str, str]] = {
         "read_rows": "0",
         "read_bytes": "0",
         "written_rows": "0",
+        "written_bytes": "0",
         "exception_code": "0",
         "exception": "''",
         "missing_privileges": "CAST([] AS Array(String))",

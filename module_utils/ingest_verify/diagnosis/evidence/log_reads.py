@@ -74,7 +74,8 @@ class LogReads(LogTables):
                 groupUniqArrayArray(20)(tables) AS all_tables, groupUniqArrayArray(20)(views) AS all_views,
                 groupUniqArrayArray(20)(missing_privileges) AS privileges,
                 groupUniqArray(1000)(cityHash64(query)) AS texts,
-                groupUniqArray(1000)((toInt64(read_rows), toInt64(read_bytes))) AS sent,
+                groupUniqArray(1000)((toInt64(greatest(read_rows, written_rows)),
+                    toInt64(greatest(read_bytes, written_bytes)))) AS sent,
                 groupUniqArray(1000)(Settings['insert_deduplication_token']) AS tokens,
                 toInt64(sum(written_rows)) AS written, groupUniqArray(20)(hostname) AS hosts,
                 toInt64(count() OVER ()) AS groups

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,15 +21,19 @@ _READS = ("SELECT", "DESCRIBE", "SHOW", "CHECK", "EXISTS")
 # How programs ask what there is and what the server can do before they go on.
 _ASKS = (*_READS, "EXCHANGE")
 _ANSWERS = (*_MISSING, "not_implemented", "other_version", "missing_function")
+# A message that names something, and not only that something failed.
+_NAMES = re.compile(r"[`'\"][\w.]+[`'\"]")
 _WRITES = ("CREATE", "INSERT", "ALTER", "RENAME", "EXCHANGE")
 
 
 @dataclass(frozen=True)
 class Recovery:
-    """Why a refusal did no harm, in words. `proven` is false where it is not known whether the rows arrived."""
+    """Why a refusal did no harm, in words. `proven` is false where it is not known whether the rows arrived; `asked`
+    where the statement was the program's own question, whose answer it knew to use."""
 
     words: str
     proven: bool = True
+    asked: bool = False
 
 
 def recovered(case: Case, group: StatementGroup) -> Recovery | None:
@@ -48,7 +53,7 @@ def recovered(case: Case, group: StatementGroup) -> Recovery | None:
     if kind in _MISSING and target.verb in _READS and _made(later, target.table):
         return Recovery("the run then made what it had looked for")
     if kind in _ANSWERS and target.verb in _ASKS and _went_on(case, group):
-        return Recovery("the program went on with another way")
+        return Recovery("the program's own question: it went on without", asked=True)
     return None
 
 
@@ -98,10 +103,15 @@ def _made(later: Sequence[StatementGroup], table: str | None) -> bool:
 
 def _went_on(case: Case, group: StatementGroup) -> bool:
     """Whether the same program wrote afterwards, and does not itself give this refusal as the reason of its failure."""
-    if target_of(group).table in {name.rpartition(".")[2] for name in case.request.targets}:
+    table = target_of(group).table
+    told = "\n".join(error.text for error in case.client_errors)
+    if table in {name.rpartition(".")[2] for name in case.request.targets}:
         return False
-    if case.ingest_failed and is_reported(group, "\n".join(error.text for error in case.client_errors)):
+    if case.ingest_failed and (is_reported(group, told) or (table and table in told)):
         return False
+    if case.ingest_failed and any(error.type and _NAMES.search(error.message) for error in case.client_errors):
+        # It failed for a reason of its own, which its log names.
+        return True
     return any(
         other.program == group.program and other.last > group.last and target_of(other).verb in _WRITES
         for other in case.run

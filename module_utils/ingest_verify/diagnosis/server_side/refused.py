@@ -12,7 +12,7 @@ from ...sql_text import statement_target
 from ..attribution import touches
 from ..case import Case
 from ..evidence import StatementGroup
-from ..result import collapse
+from ..result import collapse, excluded_row
 from .classify import async_insert_failed, classify
 from .recovered import recovered
 from .refusal import Refusal, to_finding
@@ -53,6 +53,9 @@ def refused_statements(case: Case) -> Refused:
         refusal = _refusal(case, group, names, views)
         cause = classify(refusal, case.catalog)
         recovery = None if refusal.view else recovered(case, group)
+        if recovery and recovery.asked:
+            case.result.excluded.append(excluded_row(recovery.words, group))
+            continue
         finding = to_finding(cause, refusal, "warning" if recovery else "error")
         finding.evidence.update(
             count=group.count,
