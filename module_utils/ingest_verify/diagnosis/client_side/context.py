@@ -252,7 +252,10 @@ def endpoints(text: str) -> list[tuple[str, int | None]]:
 
 
 def side_of(error: ClientError, context: Context) -> str | None:
-    """Whether an error is about ClickHouse or about the source: by address first, then by library, then by words."""
+    """Whether an error is about ClickHouse or about the source: by the recorded peer, by address, by library, then by
+    words."""
+    if error.peer:
+        return error.peer
     if side := side_by_address(error, context):
         return side
     if any(library.startswith(("clickhouse", "asynch", "aiochclient", "chdb")) for library in error.libraries):
@@ -351,4 +354,6 @@ _QUERY_STRING = re.compile(r"(https?://[^\s?'\"<>]+)\?[^\s'\"<>:,;)]+")
 def first_line(text: str) -> str:
     """A text's first line for a headline, 300 characters at most, without the query strings of its addresses."""
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
-    return _QUERY_STRING.sub(r"\1?...", lines[0])[:300] if lines else ""
+    # What only announces is told with what it announces: `... failed with exception:`, dbt's `Compilation Error`.
+    told = " ".join(lines[:4]) if lines and re.search(r":$|(?:^|: )[A-Z]\w+ Error$", lines[0]) else "".join(lines[:1])
+    return _QUERY_STRING.sub(r"\1?...", told)[:300]
