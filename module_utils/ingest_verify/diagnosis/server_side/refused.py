@@ -18,9 +18,6 @@ from .recovered import recovered
 from .refusal import Refusal, to_finding
 from .schema_statements import view_in
 
-# The server noticed that its client went away, or was told to stop: the cause lies before it.
-_ENDED = ("client_gone", "killed")
-
 
 @dataclass
 class Refused:
@@ -47,7 +44,7 @@ def refused_statements(case: Case) -> Refused:
     refused = Refused()
     for group in sorted(failed, key=lambda group: group.first):
         # A client that reads the server's answer did not break off: then the code is about its data.
-        if kind_of(group.code) in _ENDED and group.code not in server_codes:
+        if kind_of(group.code) == "killed" or (kind_of(group.code) == "client_gone" and group.code not in server_codes):
             refused.aborted.append(group)
             continue
         refusal = _refusal(case, group, names, views)
