@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from .findings import Finding
-from .masking import is_secret_name, mask_secrets
+from .masking import is_secret_name, mask
 
 STAGE = "qtickets_ingest"
 MODE = 0o600
@@ -262,7 +262,7 @@ def _unquoted(value: str | None) -> str | None:
 
 def public_env(values: Mapping[str, str]) -> dict[str, str]:
     """The variables that may be shown, with passwords in URLs masked."""
-    return {key: mask_secrets(value) for key, value in values.items() if not is_secret_name(key)}
+    return {key: mask(value) for key, value in values.items() if not is_secret_name(key)}
 
 
 def ensure_env_file(

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from ...masking import mask_evidence
+from ...masking import mask
 from .errors import ClientError
 from .log_errors import ErrorParser
 from .log_line import may_hold_errors
@@ -132,7 +132,7 @@ def _read(stream: BinaryIO, name: str, size: int, max_bytes: int, captured: bool
                     dull.add(shape)
     parser.finish()
     log.errors, log.notes, log.outcome = parser.errors, parser.notes, parser.outcome
-    log.tail = [mask_evidence(decode(line[:1000])) for line in tail]
+    log.tail = [mask(decode(line[:1000])) for line in tail]
     log.encoding = wide or "+".join(sorted(seen)) or "utf-8"
     if log.truncated:
         log.warnings.append(
