@@ -36,7 +36,7 @@ def role_checks() -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
     """The role's checks and overview for Qtickets, with the numbers filled in as Ansible would."""
     folder = ROOT / "roles/verify_data"
     defaults = yaml.safe_load((folder / "defaults/main.yml").read_text())
-    own = yaml.safe_load((folder / "vars/main.yml").read_text())
+    own = yaml.safe_load((ROOT / "pipelines/qtickets.yml").read_text())
 
     def fill(value: Any) -> Any:
         if isinstance(value, dict):
@@ -45,7 +45,7 @@ def role_checks() -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
             return [fill(item) for item in value]
         return jinja2.Template(value).render(defaults) if isinstance(value, str) and "{{" in value else value
 
-    return fill(own["_verify_data_qtickets_checks"]), own["_verify_data_qtickets_overview"]
+    return fill(own["checks"]), own["overview"]
 
 
 @dataclass

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import socket
+import ssl
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +16,19 @@ from .findings import Finding
 
 # 24.8 is the oldest server whose system tables this project was measured against.
 MINIMUM_VERSION = (24, 8)
+
+# What one of the verifier's own statements may cost, since it runs beside production's load: seconds, bytes, and a
+# priority below that of statements without one. A check's own limit of time wins.
+BOUNDS: Mapping[str, Any] = {
+    "max_execution_time": 120,
+    "max_memory_usage": 4 << 30,
+    "max_bytes_before_external_group_by": 2 << 30,
+    "max_bytes_before_external_sort": 2 << 30,
+    "priority": 10,
+    "log_comment": json.dumps({"tool": "clickhouse-ingest-verify"}),
+}
+# READONLY and SETTING_CONSTRAINT_VIOLATION: the user may not change settings.
+_SETTINGS_REFUSED = (164, 452)
 
 _STACK_TRACE = re.compile(r"[.,]?\s*Stack trace:.*", re.DOTALL)
 # Not the words that the parser takes for something else than a column where an expression may stand.
@@ -42,6 +58,10 @@ class ServerError(Exception):
         self.code = code
         self.message = message
         self.sql = sql
+
+
+class UnreadableError(ServerError):
+    """The server answered, and the driver cannot read a value of the answer, such as a time after the year 9999."""
 
 
 _CAUSE_OF_KIND = {
@@ -88,14 +108,23 @@ def login_argument_spec() -> dict[str, dict[str, Any]]:
     }
 
 
-def connect(params: Mapping[str, Any]) -> Client:
-    """Open and prove a native connection with the `login_*` values of `params`.
+def connect(params: Mapping[str, Any], bounds: Mapping[str, Any] = BOUNDS) -> Client:
+    """Open and prove a native connection with the `login_*` values of `params`, whose statements have these `bounds`.
 
-    Raises ConnectError with the reason when the host is unknown, the port is closed or speaks another protocol,
-    the login is refused, or the server is older than MINIMUM_VERSION.
+    A user who may not change settings gets a connection without bounds. Raises ConnectError with the reason when the
+    host is unknown, the port is closed or speaks another protocol, the login is refused, TLS fails, or the server is
+    older than MINIMUM_VERSION.
     """
     host, port, user = params["login_host"], params["login_port"], params["login_user"]
     kwargs = {"connect_timeout": 10, "client_name": "clickhouse-ingest-verify", **(params.get("client_kwargs") or {})}
+    kwargs["settings"] = {**bounds, **(kwargs.get("settings") or {})}
+    for option in ("ca_certs", "certfile", "keyfile"):
+        # The driver reports an absent file as a port where nothing listens.
+        if kwargs.get(option) and not os.access(kwargs[option], os.R_OK):
+            raise ConnectError(
+                "tls",
+                f"The TLS file {kwargs[option]} ({option} in client_kwargs) cannot be read. Correct its path or mode.",
+            )
     client = Client(
         host=host,
         port=port,
@@ -108,7 +137,9 @@ def connect(params: Mapping[str, Any]) -> Client:
         version_text = str(client.execute("SELECT version()")[0][0])
     except (errors.Error, OSError, EOFError) as error:
         client.disconnect()
-        raise explain_connect_error(error, host, port, user) from error
+        if bounds and isinstance(error, errors.ServerException) and error.code in _SETTINGS_REFUSED:
+            return connect(params, bounds={})
+        raise explain_connect_error(error, host, port, user, secure=bool(kwargs.get("secure"))) from error
     version = tuple(int(part) for part in version_text.split(".")[:2])
     if version < MINIMUM_VERSION:
         client.disconnect()
@@ -120,7 +151,7 @@ def connect(params: Mapping[str, Any]) -> Client:
     return client
 
 
-def explain_connect_error(error: Exception, host: str, port: int, user: str) -> ConnectError:
+def explain_connect_error(error: Exception, host: str, port: int, user: str, *, secure: bool = False) -> ConnectError:
     """The reason for a failed connection as a ConnectError with one sentence a person can act on."""
     text = str(error)
     where = f"{host}:{port}"
@@ -141,8 +172,20 @@ def explain_connect_error(error: Exception, host: str, port: int, user: str) -> 
             "protocol",
             f"{where} speaks HTTP, not ClickHouse's native protocol: give the native port (9000 by default).",
         )
-    if "SSL" in text or "CERTIFICATE" in text:
-        return ConnectError("tls", f"The TLS handshake with {where} failed: {text}. Is this a port without TLS?")
+    if "SSL" in text or "X509" in text:
+        text = re.sub(r"^Code: \d+\.\s*", "", text)
+        told = next((advice for word, advice in _TLS_ADVICE.items() if word in text), "")
+        return ConnectError("tls", f"The TLS handshake with {where} failed: {text}. {told}".strip())
+    if isinstance(error, EOFError) and secure:
+        return ConnectError(
+            "tls",
+            f"{where} closed the TLS connection after the handshake. Where the server wants a client certificate, set"
+            " certfile and keyfile in client_kwargs.",
+        )
+    if not secure and not isinstance(error, (errors.SocketTimeoutError, TimeoutError)) and _speaks_tls(host, port):
+        return ConnectError(
+            "tls", f"{where} speaks TLS. Set secure: true in client_kwargs, and ca_certs where its CA is a private one."
+        )
     if isinstance(error, (errors.SocketTimeoutError, TimeoutError)):
         return ConnectError("timeout", f"No answer from {where} in time: is a firewall or a wrong address in between?")
     if isinstance(error, EOFError):
@@ -159,6 +202,21 @@ def explain_connect_error(error: Exception, host: str, port: int, user: str) -> 
     return ConnectError(
         "refused", f"Nothing accepts connections at {where}: is ClickHouse up, and is this its native port?"
     )
+
+
+# What OpenSSL says of a handshake, and what to do.
+_TLS_ADVICE = {
+    "certificate has expired": "The server's certificate has expired. Renew it on the server.",
+    "is not valid for": "The certificate names another host. Use a name that the certificate holds as login_host.",
+    "unable to get local issuer": "The server's certificate comes from a CA that this host does not know. Set ca_certs"
+    " in client_kwargs to the file of that CA.",
+    "self-signed certificate": "The server's certificate is signed by itself or by a private CA. Set ca_certs in"
+    " client_kwargs to its file.",
+    "CERTIFICATE_REQUIRED": "The server wants a client certificate. Set certfile and keyfile in client_kwargs.",
+    "WRONG_VERSION_NUMBER": "This port does not speak TLS. Use the TLS port (9440 by default), or leave out secure.",
+    "NO_CERTIFICATE_OR_CRL_FOUND": "The file in ca_certs holds no certificate. Correct client_kwargs.",
+    "KEY_VALUES_MISMATCH": "certfile and keyfile do not belong together. Correct client_kwargs.",
+}
 
 
 def _is_unknown_host(host: str) -> bool:
@@ -179,12 +237,24 @@ def _speaks_http(host: str, port: int) -> bool:
         return False
 
 
+def _speaks_tls(host: str, port: int) -> bool:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with socket.create_connection((host, port), timeout=5) as connection, context.wrap_socket(connection):
+            return True
+    except OSError as error:
+        # A server that wants a client certificate says so only after it spoke TLS.
+        return "CERTIFICATE_REQUIRED" in str(error)
+
+
 def query(
     client: Client, sql: str, params: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
 ) -> list[dict[str, Any]]:
     """Run one statement and return its rows as dicts by column name; `params` fill `%(name)s`.
 
-    Raises ServerError with code and clean text when the server refuses, ConnectError when the connection breaks.
+    Raises ServerError with code and clean text when the server refuses, UnreadableError for a value that the driver
+    cannot read, ConnectError when the connection breaks.
     """
     try:
         rows, columns = client.execute(sql, params, with_column_types=True, settings=settings)
@@ -195,6 +265,9 @@ def query(
         raise ServerError(
             error.code, f"{error.message}: cast the column to a type that the client reads", sql
         ) from error
+    except (ValueError, OverflowError) as error:
+        client.disconnect()
+        raise UnreadableError(0, f"a value of the answer cannot be read: {error}", sql) from error
     except (errors.Error, OSError, EOFError) as error:
         raise ConnectError("lost", f"The connection to ClickHouse broke: {type(error).__name__}: {error}") from error
     names = [name for name, _ in columns]

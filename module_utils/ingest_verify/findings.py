@@ -110,6 +110,8 @@ def render(finding: Finding) -> str:
         lines.append(_block(label, shorten(_QUOTED_STATEMENT.sub(r"\1 …", str(evidence["exception"])))))
     if evidence.get("location"):
         lines.append(_block("where", evidence["location"]))
+    if evidence.get("check"):
+        lines.append(_block("data check", evidence["check"]))
     if evidence.get("count"):
         first, last = evidence.get("first"), evidence.get("last")
         when = "" if not first else f", at {first}" if first == last else f", from {first} to {last}"

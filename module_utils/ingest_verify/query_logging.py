@@ -158,7 +158,7 @@ def run_canary(ingest: Mapping[str, Any], client: Client, tables: list[str], wai
     """
     marker = f"ingest_verify_canary_{secrets.token_hex(8)}"
     try:
-        canary = connect(ingest)
+        canary = connect(ingest, bounds={})
     except ConnectError as error:
         return Proof(False, f"the ingest's user could not log in: {error}", marker)
     try:

@@ -171,7 +171,7 @@ def test_checks_cannot_write(shop: Loaded) -> None:
     assert status(outcome, "write") == "error"
     assert shop.query("SELECT count() FROM purchases") == [(3,)]
     shop.engine.flush_logs()
-    settings = "SELECT DISTINCT Settings['readonly'] FROM system.query_log WHERE log_comment LIKE '%clickhouse-ingest%'"
+    settings = "SELECT DISTINCT Settings['readonly'] FROM system.query_log WHERE log_comment LIKE '%write%'"
     assert shop.query(settings) == [("2",)]
 
 
@@ -527,7 +527,7 @@ def test_all_checks_of_one_table_are_one_query_and_one_more_with_final(engine: E
         assert problems(outcome) == []
         engine.flush_logs()
         queries = engine.query(
-            "SELECT query FROM system.query_log WHERE type = 'QueryFinish' AND log_comment LIKE '%clickhouse-ingest%'"
+            "SELECT query FROM system.query_log WHERE type = 'QueryFinish' AND log_comment LIKE '%check%'"
             f" AND position(query, '`{target.database}`.`{ORDERS}`') AND query NOT LIKE '%query_log%'"
         )
         assert len(queries) == 2, queries

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import socket
 import threading
 from datetime import datetime
@@ -11,6 +12,7 @@ import pytest
 from ansible.module_utils.ingest_verify import client as client_module
 from ansible.module_utils.ingest_verify import server
 from ansible.module_utils.ingest_verify.client import (
+    BOUNDS,
     ConnectError,
     ServerError,
     connect,
@@ -22,6 +24,8 @@ from ansible.module_utils.ingest_verify.client import (
 from ansible.module_utils.ingest_verify.server import wait_for_server
 from hypothesis import given
 from hypothesis import strategies as st
+
+from embedded.testing import start_engine
 
 
 def test_a_good_login_connects(login):
@@ -59,8 +63,8 @@ def test_a_published_port_whose_server_is_not_up_yet_is_waited_for(login):
         port = listener.getsockname()[1]
 
         def serve() -> None:
-            # Each failed connection is followed by a question whether the port speaks HTTP.
-            for upstream in (False, False, False, False, True):
+            # Each failed connection is followed by the questions whether the port speaks HTTP and TLS.
+            for upstream in (False, False, False, False, False, False, True):
                 taken, _ = listener.accept()
                 if upstream:
                     behind = socket.create_connection((login["login_host"], login["login_port"]))
@@ -168,3 +172,27 @@ def test_an_empty_or_nul_identifier_is_refused():
     for name in ("", "a\0b"):
         with pytest.raises(ValueError, match="not a usable identifier"):
             quote_identifier(name)
+
+
+def test_each_statement_of_the_verifier_is_bounded_and_marked(engine, login):
+    connection = connect(login)
+    marker = f"bounded_{secrets.token_hex(6)}"
+    query(connection, f"SELECT 1 AS {marker}")
+    engine.flush_logs()
+    rows = engine.client().execute(
+        "SELECT Settings FROM system.query_log WHERE type = 'QueryFinish' AND query LIKE %(like)s",
+        {"like": f"SELECT 1 AS {marker}%"},
+    )
+    settings = rows[0][0]
+    assert {name: settings[name] for name in BOUNDS} == {name: str(value) for name, value in BOUNDS.items()}
+
+
+def test_a_user_who_may_set_nothing_connects_without_bounds(tmp_path):
+    with start_engine(tmp_path, users={"looker": {"password": "x", "readonly": True}}) as engine:
+        login = {
+            "login_host": engine.host,
+            "login_port": engine.tcp_port,
+            "login_user": "looker",
+            "login_password": "x",
+        }
+        assert query(connect(login), "SELECT getSetting('readonly') AS readonly") == [{"readonly": 1}]

@@ -16,7 +16,7 @@ from embedded.testing import Engine
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = (ROOT / "sql/bootstrap_schema.sql").read_bytes()
-CONTRACT = yaml.safe_load((ROOT / "roles/schema_apply/vars/main.yml").read_text())["_schema_apply_contract"]
+CONTRACT = yaml.safe_load((ROOT / "pipelines/qtickets.yml").read_text())["contract"]
 VIEW_COLUMNS = [
     "event_id",
     "event_name",

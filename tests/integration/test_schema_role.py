@@ -46,6 +46,7 @@ def play(engine: Engine, login: dict[str, object], database: str, tmp_path: Path
         "clickhouse_user": login["login_user"],
         "clickhouse_password": login["login_password"],
         "clickhouse_database": database,
+        "pipeline": "qtickets",
         "run_context_artifacts_dir": str(tmp_path / "artifacts"),
     }
     inventory.write_text(yaml.safe_dump({"clickhouse": {"hosts": {"here": variables}}}))

@@ -216,7 +216,8 @@ def user_sql(check: Check, context: Context) -> Judged:
                 f"{check.name}: the query returned {judged.actual}.",
                 expected,
                 judged.actual,
-                "Look at the rows; the query is the check's own.",
+                "Correct these rows where they come from and load them again. If they are right, correct the check's "
+                f"query, or allow so many rows (limits.max_rows). All of them: {query}",
                 rows=rows[: context.rows_shown],
                 sql=query,
             )

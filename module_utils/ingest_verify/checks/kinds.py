@@ -18,6 +18,12 @@ _FLOAT = re.compile(r"B?Float(16|32|64)$")
 # A binary float holds a sum of kopecks exactly up to far beyond this; a value farther off was rounded on its way.
 _CENT_NOISE = "1e-6"
 _HOUR = 3600
+# Unix times by how many parts of a second they count.
+_UNITS = {"milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
+# A unit is taken for the one meant when it gives a time within ten years of now, in seconds.
+_PLAUSIBLE = 10 * 365 * 86400
+# https://clickhouse.com/docs/sql-reference/data-types/datetime: Unix time in 32 bits; larger input is cut to it.
+_GREATEST_DATETIME = 2**32 - 1
 
 
 @dataclass
@@ -285,11 +291,21 @@ def freshness_needs(check: Check, context: Context) -> list[Need]:
         Need("now", "any(toString(now('UTC')))"),
         Need("newest_utc", f"toString(toTimeZone({_as_time(moment)}, 'UTC'))"),
     ]
+    if not zone and (unix := _unix(check.options["column"], table)):
+        needs.append(Need("unix", f"toString({aggregate('max', unix, where)})"))
     mine = context.run.condition(check.options["this_run"], table.columns)
     if mine:
         require(table, [check.options["this_run"]["column"]])
         needs.append(Need("mine", count(where, mine)))
     return needs
+
+
+def _unix(column: str, table: Table) -> str | None:
+    """What a time column stores: seconds of a DateTime, ticks of a DateTime64, which as text end with the year 9999."""
+    bare, sql = table.bare_type(column), f"assumeNotNull({table.sql(column)})"
+    if bare.startswith("DateTime64"):
+        return f"reinterpretAsInt64({sql})"
+    return f"toInt64(toUnixTimestamp({sql}))" if bare.startswith("DateTime") else None
 
 
 def _instant(expression: str, zone: str | None) -> str:
@@ -342,6 +358,16 @@ def freshness(check: Check, context: Context, values: Values) -> Judged:
                 rows_sql=rows_query(check, table, "1", [column], final=False, limit=context.rows_shown),
             )
         )
+    elif problem := _wrong_unit(check, table, values, judged):
+        problem.rows_sql = rows_query(
+            check,
+            table,
+            f"{sql} = (SELECT max({sql}) FROM {table.quoted})",
+            [column],
+            final=False,
+            limit=context.rows_shown,
+        )
+        judged.problems.append(problem)
     elif future:
         judged.problems.append(
             Problem(
@@ -392,6 +418,46 @@ def freshness(check: Check, context: Context, values: Values) -> Judged:
                 )
             )
     return judged
+
+
+def _wrong_unit(check: Check, table: Table, values: Values, judged: Judged) -> Problem | None:
+    """Unix times that were sent in another unit than the column reads: milliseconds for seconds, or the other way."""
+    column = check.options["column"]
+    title, stored = f"{table.database}.{table.name}.{column}", values.get("unix")
+    if stored is None:
+        return None
+    bare = table.bare_type(column)
+    digits = int(match[1]) if (match := re.match(r"DateTime64\((\d)", bare)) else 0
+    seconds = int(stored) / 10**digits
+    now = datetime.fromisoformat(f"{values['now']}+00:00").timestamp()
+    fix = "Send seconds"
+    if bare.startswith("DateTime64"):
+        unit = next((name for name, parts in _UNITS.items() if abs(seconds / parts - now) < _PLAUSIBLE), None)
+        if unit:
+            said = f"{unit} were sent where ClickHouse reads seconds."
+            real = f"fromUnixTimestamp64Milli(intDiv({_unix(column, table)}, {10**digits * _UNITS[unit] // 1000}))"
+            fix += f" (the number divided by {_UNITS[unit]})"
+            mend = f"The true times of the rows that are there: SELECT {real} FROM {table.quoted}"
+        elif digits and abs(seconds * 10**digits - now) < _PLAUSIBLE:
+            said = f"seconds were sent where {bare} reads parts of 1/{10**digits} second."
+            fix = f"Send the number multiplied by {10**digits}"
+            mend = "Load the rows again."
+        else:
+            return None
+    elif int(stored) == _GREATEST_DATETIME:
+        said = "this is the greatest time that a DateTime holds; likely milliseconds were sent where it reads seconds."
+        fix += " (the number divided by 1000)"
+        mend = "The column kept nothing of what was sent: load the rows again."
+    else:
+        return None
+    return Problem(
+        "data_time_unit",
+        f"{title} holds {values['newest']} at the latest, in {values['future'] or 'no'} row(s) of the future: {said}",
+        judged.expected,
+        judged.actual,
+        f"{fix}, or text with its zone such as 2026-11-28T09:00:00Z (date_time_input_format = 'best_effort'). {mend}",
+        columns=(column,),
+    )
 
 
 def _zone_of(column_type: str) -> str | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 from ..client import identifier, quote_string
+from ..sql_text import statement_target
 from .declarations import Check
 from .kinds import Context, Judged, Problem, require
 from .reconcile import _number
@@ -14,6 +16,8 @@ from .session import ScanError, Table
 _COLUMNS = ("run_id", "job", "started_at", "finished_at", "status", "rows_processed", "metrics", "message")
 _SHOWN = ("run_id", "job", "started_at", "finished_at", "status", "rows_processed")
 _RECORDS = 100
+# Formats whose rows name their fields: what they leave out gets the column's default.
+_BY_NAME = re.compile(r"\bFORMAT\s+(?:JSON|BSON|TSKV|Avro|Parquet|Arrow|ORC|Protobuf|CapnProto|\w+WithNames)", re.I)
 
 
 def columns_of(check: Check, table: Table) -> dict[str, str]:
@@ -42,13 +46,13 @@ def read_records(check: Check, context: Context) -> list[dict[str, Any]]:
     names = {name: identifier(column) for name, column in names.items()}
     started, finished = names["started_at"], names.get("finished_at")
     in_window = run.window_sql(started)
+    own = "0"
     if finished and run.looked_back:
         in_window = f"({in_window} OR {run.window_sql(finished)})"
     if run.job and "job" in names:
         in_window = f"({in_window} AND {names['job']} = {quote_string(run.job)})"
-    mine = in_window
     if run.loader_run_id and "run_id" in names:
-        mine = f"toString({names['run_id']}) = {quote_string(run.loader_run_id)}"
+        own = f"toString({names['run_id']}) = {quote_string(run.loader_run_id)}"
     closed = ", ".join(quote_string(status) for status in (*check.options["closed"], *check.options["ok"]))
     unfinished = f"ifNull(toString({names['status']}), '') NOT IN ({closed})"
     if finished:
@@ -64,13 +68,58 @@ def read_records(check: Check, context: Context) -> list[dict[str, Any]]:
     text.append(f"toString(toTimeZone(toDateTime64({started}, 0), 'UTC')) AS _started_utc")
     final = " FINAL" if table.collapses else ""
     rows = context.session.read(
-        f"SELECT {', '.join(text)}, {mine} AS _mine, {in_window} AS _in_window, {unfinished} AS _unfinished "
+        f"SELECT {', '.join(text)}, {own} AS _mine, {in_window} AS _in_window, {unfinished} AS _unfinished "
         f"FROM {table.quoted}{final} WHERE _mine OR _in_window OR _unfinished "
-        f"ORDER BY _mine DESC, {started} DESC LIMIT {_RECORDS}",
+        f"ORDER BY _mine DESC, _in_window DESC, {started} DESC LIMIT {_RECORDS}",
         check.seconds,
         check.name,
     )
-    return [{key.removeprefix("_"): value for key, value in row.items()} for row in rows]
+    records = [{key.removeprefix("_"): value for key, value in row.items()} for row in rows]
+    _tell_by_window(records, check, context, table)
+    return records
+
+
+def _tell_by_window(records: list[dict[str, Any]], check: Check, context: Context, table: Table) -> None:
+    """Mark this run's records where none carries its id: the newest of its job in the window.
+
+    Not where the loader was seen to write the column of ids: then its own record would carry this run's.
+    """
+    run = context.run
+    here = [row for row in records if row["in_window"]]
+    if not here or any(row["mine"] for row in records):
+        return
+    column = columns_of(check, table).get("run_id")
+    if run.loader_run_id and column:
+        inserts = _inserts_into(table, check, context)
+        if any(_writes(column, *insert) for insert in inserts):
+            return
+        if not inserts:
+            # The log may have lost the INSERT. What had ended before the window is another run's all the same.
+            here = [row for row in here if not row.get("ended_before")]
+        run.notes.append(f"the loader does not write {table.name}.{column}: its record is told by job and window")
+    for row in here:
+        row["mine"] = row.get("run_id") == here[0].get("run_id")
+
+
+def _inserts_into(table: Table, check: Check, context: Context) -> list[tuple[str, tuple[str, ...] | None]]:
+    """INSERTs of the window into the table, each with its column list; none where the log does not tell."""
+    run = context.run
+    try:
+        rows = context.session.read(
+            "SELECT DISTINCT substring(query, 1, 2000) AS statement, current_database FROM system.query_log "
+            f"WHERE {run.log_days()} AND {run.window_sql('event_time_microseconds', 'DateTime64(6)')} "
+            "AND type = 'QueryFinish' AND query_kind = 'Insert'",
+            check.seconds,
+            check.name,
+        )
+    except ScanError:
+        return []
+    targets = [(row["statement"], statement_target(row["statement"], row["current_database"])) for row in rows]
+    return [(sql, to.columns) for sql, to in targets if (to.database, to.table) == (table.database, table.name)]
+
+
+def _writes(column: str, statement: str, columns: tuple[str, ...] | None) -> bool:
+    return column in columns if columns is not None else not _BY_NAME.search(statement)
 
 
 def adopt(records: list[dict[str, Any]], context: Context) -> None:
@@ -82,8 +131,6 @@ def adopt(records: list[dict[str, Any]], context: Context) -> None:
     if run.loader_run_id is None and mine[0].get("run_id"):
         run.loader_run_id = mine[0]["run_id"]
         run.notes.append(f"the run's id was taken from its record: {run.loader_run_id}")
-        for row in mine[1:]:
-            row["mine"] = row["run_id"] == run.loader_run_id
     if run.looked_back and run.start is not None:
         run.start = min(run.start, datetime.fromisoformat(mine[0]["started_utc"]).replace(tzinfo=UTC))
     if run.metrics is None:

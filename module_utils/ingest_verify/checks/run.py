@@ -123,6 +123,14 @@ class Run:
             raise ValueError("the run's window is open")
         return _literal(self.start), _literal(self.end + timedelta(seconds=1))
 
+    def log_days(self, later: int = 1) -> str:
+        """The log tables' days of the window: their key begins with event_date, without it all of a table is read.
+
+        `later` are days after the window's end in which something of it may still be logged.
+        """
+        first, last = self.bounds()
+        return f"event_date BETWEEN toDate({first}) - 1 AND toDate({last}) + {later}"
+
     def condition(self, this_run: Mapping[str, str | None] | None, columns: Mapping[str, str]) -> str | None:
         """The SQL condition for rows of this run, None when it cannot be told by the declared column.
 
@@ -183,9 +191,6 @@ def read_written(session: Session, run: Run, database: str, seconds: float) -> W
     those of `system.asynchronous_insert_log`.
     """
     written = Written()
-    note = session.flush_logs()
-    if note:
-        written.notes.append(note)
     try:
         listed = session.read("SELECT name FROM system.tables WHERE database = 'system'", seconds, "written")
         known = {row["name"] for row in listed}

@@ -85,11 +85,13 @@ def run_checks(client: Client, request: Request) -> Outcome:
     catalog = Catalog(session, _tables(checks, database), limits.seconds)
     context = Context(session, catalog, run, Written(), database, limits.rows_shown, request.history)
 
+    unflushed = session.flush_logs()
     records: dict[str, list[dict[str, Any]] | ScanError] = {}
     for check in checks:
         if check.kind == "run_record":
             records[check.name] = _records(check, context)
     context.written = read_written(session, run, database, limits.seconds)
+    context.written.notes += [unflushed] if unflushed else []
     read = _read_aggregates(checks, context)
 
     outcome = Outcome(overview=_overview(session, request.overview, limits.seconds), history=request.history)
@@ -245,6 +247,9 @@ def _judge(
         return _STANDALONE[check.kind](check, context)
     except ScanError as error:
         return error
+    except (ValueError, TypeError, ArithmeticError) as error:
+        # A value that no rule foresaw is this check's trouble, never that of the others.
+        return ScanError(f"its figures cannot be read: {type(error).__name__}: {error}", "")
 
 
 def _totals(outcome: Outcome) -> dict[str, int | None]:
@@ -303,7 +308,7 @@ def _refused(check: Check, table: str | None, error: ScanError, user: str) -> Fi
         stage=STAGE,
         severity="warning" if check.kind == "trend" else "error",
         cause=error.cause,
-        headline=f"The check '{check.name}' could not be done: {shorten(str(error), 300)}",
+        headline=f"{table or 'A query'}: the check '{check.name}' could not be answered: {shorten(str(error), 300)}",
         object=table,
         expected=f"an answer within {check.seconds:g} s",
         actual=shorten(str(error), 300),

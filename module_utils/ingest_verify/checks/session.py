@@ -12,7 +12,7 @@ from typing import Any
 
 from clickhouse_driver import Client
 
-from ..client import ConnectError, ServerError, identifier, query, quote_string, quote_table
+from ..client import ConnectError, ServerError, UnreadableError, identifier, query, quote_string, quote_table
 from ..findings import Finding
 
 TOOL = "clickhouse-ingest-verify"
@@ -33,6 +33,7 @@ _CAUSES = {
 _SCOPE = re.compile(r"\.?\s+[Ii]n scope .*?(?=\. Maybe you meant|$)", re.DOTALL)
 # Tables that hand a query on to others, which may merge by key.
 _FRONTS = frozenset({"Distributed", "MaterializedView", "Merge", "Buffer", "Alias"})
+_AS_TEXT = re.compile(r"\AtoString\((.*)\)\Z", re.DOTALL)
 _COLLAPSING = re.compile(r"(Replacing|Summing|Aggregating|Collapsing|Graphite|Coalescing)\w*MergeTree$")
 
 
@@ -88,7 +89,7 @@ class Session:
         self._may_set = own[0]["readonly"] != 1
 
     def read(self, sql: str, seconds: float, check: str = "") -> list[dict[str, Any]]:
-        """The rows of one SELECT as dicts.
+        """The rows of one SELECT as dicts; all values as text where one of them is beyond what Python can hold.
 
         Raises ScanError when the server refuses it, it runs longer than `seconds`, or the connection breaks.
         """
@@ -102,7 +103,11 @@ class Session:
         started = time.monotonic()
         self.scans.queries += 1
         try:
-            return query(self._client, sql, settings=settings)
+            try:
+                return query(self._client, sql, settings=settings)
+            except UnreadableError:
+                rows = query(self._client, f"SELECT * APPLY(toString) FROM (\n{sql}\n)", settings=settings)
+                return [{_AS_TEXT.sub(r"\1", name): value for name, value in row.items()} for row in rows]
         except ServerError as error:
             raise ScanError(_SCOPE.sub("", error.message), sql, error.code) from error
         except ConnectError as error:

@@ -53,8 +53,13 @@ def _resembling(names: Iterable[str], known: Iterable[str], likeness: float) -> 
     }
 
 
+def nearest_name(name: str, known: Iterable[str]) -> str:
+    """The known name that a misspelt one resembles; empty text when there is none."""
+    return "".join(difflib.get_close_matches(name, sorted(known), n=1))
+
+
 class FilterModule:
     """What Ansible loads."""
 
     def filters(self) -> dict[str, Callable[..., object]]:
-        return {"misspelt_tags": misspelt_tags, "unread_variables": unread_variables}
+        return {"misspelt_tags": misspelt_tags, "nearest_name": nearest_name, "unread_variables": unread_variables}

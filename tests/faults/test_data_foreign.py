@@ -1,0 +1,125 @@
+"""Foreign loaders' data: run records filled in their own way, and values that a careless check would trip over."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+
+from embedded.testing import Engine
+from tests.conftest import INGEST_PASSWORD, INGEST_USER
+from tests.data_checks import JOB, Loaded, errors, only, problems, status
+
+RECORD = {"name": "run record", "kind": "run_record", "table": "meta_job_runs"}
+
+
+@pytest.fixture
+def shop(engine: Engine, database: str) -> Loaded:
+    """Another team's database, with the production pipeline's table of runs."""
+    target = Loaded(engine, database, INGEST_USER, INGEST_PASSWORD, run_id=str(uuid.uuid4()))
+    target.query(
+        "CREATE TABLE meta_job_runs (job LowCardinality(String), run_id UUID DEFAULT generateUUIDv4(), "
+        "started_at DateTime('UTC'), finished_at DateTime('UTC'), status LowCardinality(String), "
+        "rows_processed UInt64, "
+        "message String, metrics String) ENGINE = MergeTree ORDER BY (job, started_at)"
+    )
+    return target
+
+
+def send(shop: Loaded, *statements: str) -> None:
+    """A foreign loader's run: statements by its own user, without a log_comment, in a window of its own."""
+    shop.start = shop.start or shop.now()
+    client = shop.engine.client(shop.user, shop.password, database=shop.database)
+    for statement in statements:
+        client.execute(statement)
+    client.disconnect()
+    shop.end = shop.now()
+
+
+# The run record -----------------------------------------------------------------------------------------------------
+
+
+NAMED = "INSERT INTO meta_job_runs (job, {column}started_at, finished_at, status, rows_processed) SELECT "
+
+
+def test_a_record_whose_id_the_table_fills_is_told_by_job_and_window(shop: Loaded) -> None:
+    send(shop, NAMED.format(column="") + f"'{JOB}', now(), now(), 'ok', 62")
+    outcome = shop.check([RECORD])
+    assert problems(outcome) == []
+    assert status(outcome, "run record") == "ok"
+    assert any("job and window" in note for note in outcome.notes)
+
+
+def test_a_record_of_another_job_is_not_this_runs(shop: Loaded) -> None:
+    send(shop, NAMED.format(column="") + "'other', now(), now(), 'ok', 62")
+    assert "no row for this run" in only(errors(shop.check([RECORD])), "data_run_record").headline
+
+
+def test_a_record_with_an_id_of_its_own_that_is_not_the_runs_is_named(shop: Loaded) -> None:
+    send(shop, NAMED.format(column="run_id, ") + f"'{JOB}', generateUUIDv4(), now(), now(), 'ok', 62")
+    finding = only(errors(shop.check([RECORD])), "data_run_record")
+    assert "no row for this run" in finding.headline
+    assert "1 of its job in the window" in str(finding.actual)
+
+
+def test_a_record_with_the_runs_id_is_found_by_it(shop: Loaded) -> None:
+    send(shop, NAMED.format(column="run_id, ") + f"'{JOB}', '{shop.run_id}', now(), now(), 'ok', 62")
+    assert problems(shop.check([RECORD])) == []
+
+
+# Times that cannot be -----------------------------------------------------------------------------------------------
+
+
+EVENTS = (
+    "CREATE TABLE events (id UInt64, happened_at DateTime64(3, 'UTC'), seen_at DateTime('UTC'), "
+    "loaded_at DateTime('UTC') DEFAULT now()) ENGINE = MergeTree ORDER BY (happened_at, id)"
+)
+HOUR = {"error_age_minutes": 60}
+EVENT_CHECKS: list[dict[str, Any]] = [
+    {"name": "happened", "kind": "freshness", "table": "events", "column": "happened_at", "limits": HOUR},
+    {"name": "seen", "kind": "freshness", "table": "events", "column": "seen_at", "limits": HOUR},
+    {"name": "times", "kind": "values", "table": "events", "not_epoch": ["happened_at", "seen_at"]},
+    {"name": "each once", "kind": "duplicates", "table": "events", "key": "id", "show": ["happened_at"]},
+    {"name": "some", "kind": "volume", "table": "events", "this_run": "query_log", "limits": {"min_rows": 20}},
+    {"name": "own", "kind": "sql", "query": "SELECT id, happened_at FROM events WHERE id = 3"},
+]  # fmt: skip
+
+
+def events(unix: str) -> str:
+    return f"INSERT INTO events (id, happened_at, seen_at) SELECT number, {unix}, {unix} FROM numbers(20)"
+
+
+def test_17_milliseconds_in_place_of_seconds_are_named_with_the_columns(shop: Loaded) -> None:
+    shop.query(EVENTS)
+    row = "({n}, {t}, {t})"
+    milliseconds = int(shop.query("SELECT toUnixTimestamp(now()) * 1000")[0][0])
+    rows = ", ".join(row.format(n=n, t=milliseconds - n * 1000) for n in range(20))
+    send(shop, f"INSERT INTO events (id, happened_at, seen_at) VALUES {rows}".replace("VALUES", "FORMAT Values"))
+    outcome = shop.check(EVENT_CHECKS)
+    happened = only(errors(outcome), "data_time_unit", check="happened")
+    assert "happened_at" in happened.headline
+    assert "milliseconds" in happened.headline
+    assert "9999-12-31" in str(happened.actual)
+    assert happened.evidence["rows"]
+    seen = only(errors(outcome), "data_time_unit", check="seen")
+    assert "2106-02-07" in seen.headline
+    assert "1000" in str(seen.next_step)
+    assert [status(outcome, name) for name in ("times", "each once", "some")] == ["ok"] * 3
+    # The rows of a query of one's own are shown, whatever times they hold.
+    own = only(errors(outcome), "data_rule_broken")
+    assert own.evidence["rows"][0]["happened_at"].startswith("9999-12-31")
+
+
+def test_17_seconds_are_fresh(shop: Loaded) -> None:
+    shop.query(EVENTS)
+    seconds = int(shop.query("SELECT toUnixTimestamp(now())")[0][0])
+    rows = ", ".join(f"({n}, {seconds - n}, {seconds - n})" for n in range(20))
+    send(shop, f"INSERT INTO events (id, happened_at, seen_at) FORMAT Values {rows}")
+    assert problems(shop.check(EVENT_CHECKS[:-1])) == []
+
+
+def test_17_a_date_far_ahead_that_is_no_unit_is_told_as_the_future(shop: Loaded) -> None:
+    shop.query(EVENTS)
+    send(shop, "INSERT INTO events (id, happened_at, seen_at) SELECT 1, now() + INTERVAL 30 YEAR, now()")
+    assert only(errors(shop.check(EVENT_CHECKS[:2])), "data_future", check="happened")

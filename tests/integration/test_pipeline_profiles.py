@@ -1,0 +1,96 @@
+"""The profile of a pipeline gives the roles their defaults; without one nothing is assumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+READ = """
+- hosts: localhost
+  gather_facts: false
+  vars:
+    verify_root: {root}
+    run: {{database: shop}}
+  tasks:
+    - ansible.builtin.import_role: {{name: run_context, tasks_from: pipeline.yml}}
+    - ansible.builtin.copy:
+        content: "{{{{ {{'checks': checks, 'job': job}} | to_json }}}}"
+        dest: {told}
+        mode: "0600"
+      vars:
+        checks: "{{{{ pipeline_profile.checks | default([]) }}}}"
+        job: "{{{{ pipeline_profile.job | default('ingest') }}}}"
+"""
+
+
+def read(folder: Path, pipeline: object) -> tuple[int, str, dict]:
+    """Read a profile as the run does: exit status, output, and what the roles would see."""
+    told = folder / "told.json"
+    play = folder / "play.yml"
+    play.write_text(READ.format(root=ROOT, told=told))
+    outcome = subprocess.run(
+        [
+            str(Path(sys.executable).with_name("ansible-playbook")),
+            "-i",
+            "localhost,",
+            "-c",
+            "local",
+            "-e",
+            json.dumps({"pipeline": pipeline, "ansible_python_interpreter": sys.executable}),
+            *([] if pipeline else ["-e", '{"pipeline_profile": {}}']),
+            str(play),
+        ],
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    seen = json.loads(told.read_text()) if told.exists() else {}
+    return outcome.returncode, " ".join((outcome.stdout + outcome.stderr).split()), seen
+
+
+def test_a_profile_of_a_team_of_its_own_is_read_with_its_templates(tmp_path):
+    profile = tmp_path / "shop.yml"
+    check = {"name": "rows", "kind": "volume", "table": "{{ run.database }}.purchases"}
+    profile.write_text(yaml.safe_dump({"job": "shop", "checks": [check]}))
+    status, output, seen = read(tmp_path, str(profile))
+    assert status == 0, output
+    assert seen == {"job": "shop", "checks": [{**check, "table": "shop.purchases"}]}
+
+
+def test_without_a_profile_nothing_of_qtickets_is_assumed(tmp_path):
+    status, output, seen = read(tmp_path, "")
+    assert status == 0, output
+    assert seen == {"job": "ingest", "checks": []}
+
+
+@pytest.mark.parametrize("pipeline", ["qtikets", "shop/none.yml", ["qtickets", "shop"]])
+def test_an_unknown_profile_is_refused_with_those_there_are(tmp_path, pipeline):
+    status, output, _ = read(tmp_path, pipeline)
+    assert status != 0
+    assert "There is no profile of the pipeline" in output
+    assert "qtickets" in output
+    assert ("Did you mean qtickets?" in output) == (pipeline == "qtikets")
+
+
+def test_a_key_that_nothing_reads_is_refused_by_name(tmp_path):
+    profile = tmp_path / "shop.yml"
+    profile.write_text("job: shop\ntarget: [purchases]\n")
+    status, output, _ = read(tmp_path, str(profile))
+    assert status != 0
+    assert "keys that nothing reads: target." in output
+
+
+def test_no_default_of_a_role_names_qtickets_tables_or_variables():
+    for path in ROOT.glob("roles/*/defaults/main.yml"):
+        text = path.read_text()
+        assert "stg_qtickets" not in text, path
+        assert "QTICKETS_" not in text, path
