@@ -175,6 +175,10 @@ HEADERS = (
     r"|x-[\w-]{0,40}(?:key|token|secret|password|signature)|api-key"
     r"|apikey|x-auth|x-amz-security-token|private-token|job-token)"
 )
+_HEADER_HINTS = (
+    "authorization", "proxy-authorization", "cookie", "set-cookie", "x-", "api-key", "apikey", "private-token",
+    "job-token",
+)  # fmt: skip
 RULES: tuple[Rule, ...] = (
     Rule(
         "a private key",
@@ -216,7 +220,7 @@ RULES: tuple[Rule, ...] = (
     # Authorization: Token x; "Cookie": "a=b"; ('X-Api-Key', 'x'); -H 'X-Api-Key: x'.
     Rule(
         "a header with a secret",
-        ("authorization", "proxy-authorization", "cookie", "set-cookie", "x-", "api-key", "apikey", "private-token", "job-token"),
+        _HEADER_HINTS,
         re.compile(
             rf"(?P<keep>(?<![\w-]){HEADERS}(?P<q>\\*[\"'])?\s{{0,8}}[:=,]\s{{0,8}}b?)"
             rf"(?P<value>(?P<open>\\*[\"'])(?:(?!(?P=open)).){{1,1024}}(?:(?P=open)|$))",
@@ -228,7 +232,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "a header with a secret",
-        ("authorization", "proxy-authorization", "cookie", "set-cookie", "x-", "api-key", "apikey", "private-token", "job-token"),
+        _HEADER_HINTS,
         re.compile(rf"(?P<keep>(?<![\w-]){HEADERS}:[ \t]{{0,8}})(?P<value>[^\s\"'\\][^\r\n\"'\\]{{0,1024}})", _I),
         _header_value,
     ),
