@@ -6,7 +6,17 @@ import re
 from dataclasses import dataclass, field
 
 from ...masking import mask
-from .errors import DEFECTS, PACKAGE, ClientError, Raised, http_status, own_frame, server_code, typed_message
+from .errors import (
+    DEFECTS,
+    PACKAGE,
+    ClientError,
+    Raised,
+    http_status,
+    own_frame,
+    raised_in,
+    server_code,
+    typed_message,
+)
 from .stack_words import TRACEBACK
 
 MAX_TEXT = 4000
@@ -40,6 +50,8 @@ class Block:
     go: bool = False
     warning: bool = False
     weak: bool = False
+    level: int | None = None
+    end: int = 0
     blanks: int = 0
     gap: bool = False
 
@@ -58,7 +70,8 @@ def report_before(block: Block, parts: list[Raised]) -> Block | None:
     if not (http_status(head) or server_code(head)):
         return None
     block.lines = rest
-    return Block(block.when, [head], block.message, type=typed_message(block.message)[0], weak=block.weak)
+    head_type = typed_message(block.message)[0]
+    return Block(block.when, [head], block.message, head_type, weak=block.weak, level=block.level, end=block.end)
 
 
 def parts_of(block: Block) -> list[Raised]:
@@ -107,6 +120,8 @@ def error_of(
         libraries=list(dict.fromkeys(match[1] or match[2] for match in packages)),
         traceback=any(part.frames for part in parts),
         weak=block.weak,
+        level=block.level,
+        raised_in=raised_in(parts),
     )
 
 

@@ -10,10 +10,10 @@ from . import code_rules, program_rules
 from . import context as about
 from .candidates import Candidate, finding_of, last_lines, one_line, same_error
 from .context import Context
-from .endings import EPILOGUE, cause_by_end, silent_end
+from .endings import cause_by_end, silent_end
 from .errors import DEFECTS, ClientError, http_status, typed_message
 from .good_run import findings_of_a_good_run
-from .log_line import message_of
+from .log_line import EPILOGUE, message_of
 from .log_reader import ClientLog
 from .outcome import cause_in_outcome, metric
 from .rules import judge
@@ -130,14 +130,14 @@ def _cause(
         finding.effects.append(
             f"the ingest hung past its time limit{f' of {limit} s' if limit else ''} and was stopped"
         )
-    first = next((c.error.order for c in candidates if c not in others), 0)
+    first = next((c.error.line for c in candidates if c not in others), 0)
     loud = any(not c.error.weak for c in candidates if c not in others)
     for other in others[:10]:
         error = other.error
         if loud and error.weak and other.judged.generic:
             # Words of a line without a level tell nothing beside an error that is one.
             continue
-        when = "logged before it" if first and error.order < first else "then logged"
+        when = "logged before it" if first and error.line < first else "then logged"
         finding.effects.append(f"{when}: {one_line(error)}")
     if code not in (None, 0) and finding.actual is None:
         finding.actual = f"exit code {code}"
@@ -149,7 +149,7 @@ def _elect(candidates: Sequence[Candidate], served: Sequence[ClientError]) -> Ca
     final = [c for c in candidates if not c.retried] or list(candidates)
     specific = [c for c in final if not c.judged.generic]
     strong = [c for c in specific if not c.error.weak] or specific
-    last = max(final, key=lambda c: c.error.order, default=None)
+    last = max(final, key=lambda c: c.error.line, default=None)
     chosen = None
     if last is not None and last.error.traceback:
         kind, text = about.origin(last.error)
@@ -162,7 +162,7 @@ def _elect(candidates: Sequence[Candidate], served: Sequence[ClientError]) -> Ca
     if chosen is None and not served:
         tracebacks = [c for c in final if c.error.traceback]
         loud = [c for c in final if not c.error.weak]
-        pool = sorted(tracebacks, key=lambda c: -c.error.order) or loud or final
+        pool = sorted(tracebacks, key=lambda c: -c.error.line) or loud or final
         chosen = pool[0] if pool else None
     if chosen is None:
         return None

@@ -11,14 +11,13 @@ from . import context as about
 from .candidates import Candidate, brief, finding_of, last_lines
 from .context import Context, Judged
 from .json_records import json_message, json_object, plain_keys
+from .log_line import EPILOGUE
 from .log_reader import ClientLog
 
 _API_PROGRESS = re.compile(
     r"qtickets|/(?:orders|events|shows|seats)\b|\bpage \d|\bfetch|\bGET\b|\bAPI\b|\bseats\b|\bdownload", re.IGNORECASE
 )
 _CLICKHOUSE_PROGRESS = re.compile(r"\binsert|clickhouse|\bwrit(?:e|ing|ten)\b|\brows into\b|:8123|:9000", re.IGNORECASE)
-# What a runtime adds behind the last word of a program.
-EPILOGUE = re.compile(r"exit status \d+$|Node\.js v[\d.]+$|note: run with|make: \*\*\*|\W*$", re.IGNORECASE)
 
 
 def cause_by_end(

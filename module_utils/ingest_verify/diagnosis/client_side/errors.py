@@ -26,7 +26,10 @@ class ClientError:
     printed, so its first entry is where it began. `frame` is the innermost frame of the user's own code in the first
     traceback that has one. `server_code` is set only where the text proves that the server said it: a bare number never
     is a code. `libraries` names third-party packages on the stack. `weak` marks a line that has no level, only words.
-    `order` grows with the place of its last appearance in the log.
+    `level` is that of its record, or of the record right above a traceback without one (as in LEVELS; None without).
+    `stream` names the service or unit that a collector wrote before its lines. `line` counts its last line in the log
+    from 1, `followed` the lines of its own stream after it that are no error. `raised_in` is the library whose code
+    raised the exception that began it, empty for the program's own.
     """
 
     type: str | None
@@ -42,7 +45,11 @@ class ClientError:
     libraries: list[str] = field(default_factory=list)
     traceback: bool = False
     weak: bool = False
-    order: int = 0
+    level: int | None = None
+    stream: str = ""
+    line: int = 0
+    followed: int = 0
+    raised_in: str = ""
 
 
 @dataclass
@@ -56,6 +63,8 @@ class Raised:
 
 # A NetException that no "Received from" precedes is clickhouse-client's own: it never reached a server.
 _SERVER_CODE = (
+    # clickhouse-driver repeats the class that the server's packet names; its own failures have none.
+    re.compile(r"\bCode:\s*(\d+)\.\s*(DB::\w+)\. \2: "),
     re.compile(r"\bCode:\s*(\d+)\.\s*(?:Nested:.*)?\s*DB::(?!NetException:(?! Received from))\w*Exception", re.DOTALL),
     re.compile(r"\bCode:\s*(\d+),\s*e\.displayText\(\)"),
     re.compile(r"received ClickHouse error code (\d+)"),
@@ -141,6 +150,22 @@ def own_frame(tracebacks: list[list[Frame]]) -> Frame | None:
         if packages:
             return next(frame for name, frame in reversed(packages) if name == packages[0][0])
     return None
+
+
+def raised_in(parts: list[Raised]) -> str:
+    """The library whose code raised the exception that the others follow from: the package of its innermost frame, or
+    the class path of the JVM; empty where that is the program itself or the language."""
+    frames = next((part.frames for part in parts if part.frames), [])
+    if not frames:
+        return ""
+    last = frames[-1]
+    if match := PACKAGE.search(last.file):
+        return match[1] or match[2]
+    if match := re.search(r"/node_modules/((?:@[^/]+/)?[^/]+)|/go/pkg/mod/((?:[^/@]+/)*[^/@]+)", last.file):
+        return match[1] or match[2]
+    if (match := _JVM_LIBRARY.match(last.function)) and not match[0].startswith(("java", "jdk", "sun", "app/java")):
+        return ".".join(last.function.split(".")[:3])
+    return ""
 
 
 _TYPED = re.compile(rf"(?<![\w.])((?:[A-Za-z_]\w*\.)*[A-Z]\w*?{TYPE_TAIL}\w*)(?::\s|\((?=['\"\d)\[]|[A-Z]\w+\()|\s*$)")

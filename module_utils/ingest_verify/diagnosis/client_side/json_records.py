@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import re
@@ -20,6 +21,25 @@ def json_object(text: str) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+_CUT_FIELD = re.compile(r'"([\w.@]+)"\s*:\s*("(?:[^"\\]|\\.)*"|-?\d+(?=[,}])|true|false|null)')
+_CUT_TAIL = re.compile(r'"([\w.@]+)"\s*:\s*"((?:[^"\\]|\\.)*)$')
+
+
+def cut_json(text: str) -> dict[str, Any] | None:
+    """What a record says that a collector cut (16 KiB): its plain fields, and the one that it breaks off in; None for
+    a text that has no end of a record missing."""
+    if text.rstrip().endswith("}") or not re.match(r'\{\s*"', text):
+        return None
+    with contextlib.suppress(ValueError, RecursionError):
+        json.JSONDecoder().raw_decode(text)
+        return None
+    record = {key: json.loads(value, strict=False) for key, value in _CUT_FIELD.findall(text)}
+    if tail := _CUT_TAIL.search(text):
+        value = re.sub(r"\\(?:u[0-9a-fA-F]{0,3})?$", "", tail[2])
+        record.setdefault(tail[1], json.loads(f'"{value}"', strict=False))
+    return record or None
 
 
 def _nested(record: Mapping[str, Any], *path: str) -> Any:

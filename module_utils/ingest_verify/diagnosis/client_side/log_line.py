@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from .json_records import json_message, json_object, plain_keys
 from .levels import LEVELS
 
-TIME = r"\d{4}[-/.]\d\d[-/.]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:\s?(?:Z|[+-]\d\d:?\d\d))?"
+# Year first, or as people in Europe write it: `28.11.2026 05:00:00`, `28/Nov/2026:05:00:00`.
+TIME = (
+    r"(?:\d{4}[-/.]\d\d[-/.]\d\d[T ]|\d\d?[./-](?:\d\d|[^\W\d]{3,4}\.?)[./-]\d{4}[:, ]+)"
+    r"\d\d:\d\d:\d\d(?:[.,]\d+)?(?:\s?(?:Z|[+-]\d\d:?\d\d))?"
+)
 TIME_STAMP = re.compile(TIME)
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-# What carriers put before each line: compose, `docker logs -t` and Kubernetes, CRI, kubectl --prefix, journald.
+# What carriers put before each line: compose, `docker logs -t` and Kubernetes, CRI, kubectl --prefix, journald (whose
+# month is in the machine's language).
 _CARRIERS = (
-    re.compile(r"^[\w.-]+\s+\| ?(?=\S|\s|$)"),
+    re.compile(r"^(?P<stream>[\w.-]+)\s+\| ?(?=\S|\s|$)"),
+    re.compile(
+        r"^(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:[.,]\d+)?[+-]\d\d:?\d\d) \S+ (?P<stream>[\w./@-]+)\[\d+\]: "
+    ),
     re.compile(r"^(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)) "),
-    re.compile(r"^std(?:out|err) [FP] "),
-    re.compile(r"^\[pod/[^\]]+\] "),
-    re.compile(r"^[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ [\w./@-]+(?:\[\d+\])?: "),
+    re.compile(r"^std(?:out|err) (?P<part>[FP]) "),
+    re.compile(r"^\[pod/(?P<stream>[^\]]+)\] "),
+    re.compile(r"^[^\W\d]{3,5}\.? [ \d]\d \d\d:\d\d:\d\d \S+ (?P<stream>[\w./@-]+)(?:\[\d+\])?: "),
 )
 # A record's own head, which some loggers repeat on each line of a traceback.
 RECORD_HEAD = re.compile(
@@ -48,6 +57,10 @@ ERROR_WORDS = re.compile(
     r"|오류",
     re.IGNORECASE,
 )
+# Of a line without a level: that something was not as the program expects it.
+WARNING_WORDS = re.compile(
+    r"\bunexpected\b|\bmalformed\b|\binvalid\b|\bunrecogni[sz]ed\b|\bskipp(?:ing|ed)\b|неожиданн|пропус", re.IGNORECASE
+)
 COUNTERS = re.compile(
     r"\b(?:no|0|without|zero|без|нет) (?:\w+ )?(?:errors?|failures?|failed|ошибок)"
     r"|\b(?:errors|failures|failed|fails)[\"']?\s*[:=]\s*0\b|(?:\b|_)error_?(?:s|_?count|_?rate)?[\"']?=0\b|\bошибок:?\s*0\b"
@@ -75,7 +88,8 @@ _NEEDLES = (
     "out of memory", "abort", "core dumped", "alert", "emerg", "warn", "caused by", "\tat ", "    at ", 'level"',
     "code: ", "deadline exceeded", ": line ", "  file \"", '"err"', '"success"',
     "fehler", "ausnahme", "erreur", "echec", "fallo", "falha", "excep", "hata",
-    '"severity', '"priority"',
+    "unexpected", "malformed", "invalid", "recogni", "skipp", ".go:",
+    '"severity', '"priority"', "stdout p ", "stderr p ",
     '"outcome"', '"cause"', '"status"', '"log"', "http/1.1 4", "http/1.1 5", 'http/1.1" 4', 'http/1.1" 5',
 )  # fmt: skip
 _NEEDLE_BYTES = tuple(needle.encode() for needle in _NEEDLES)
@@ -89,22 +103,35 @@ def may_hold_errors(chunk: bytes) -> bool:
     return any(needle in lowered for needle in _NEEDLE_BYTES)
 
 
-def strip_carriers(raw: str) -> tuple[str, str | None]:
-    """The line without colours and what carriers put before it; and the time that they gave it."""
+class Line(NamedTuple):
+    """A line without what carriers put before it: the time and the service (`stream`) that they gave it, and whether
+    only a part of the line stands here (`cut`)."""
+
+    text: str
+    when: str | None = None
+    stream: str = ""
+    cut: bool = False
+
+
+def strip_carriers(raw: str) -> Line:
+    """The line without colours and what carriers put before it."""
     text = _ANSI.sub("", raw) if "\x1b" in raw else raw
     text = text.rstrip("\r\n\0").lstrip("\ufeff\0")
-    when = None
+    found: dict[str, str] = {}
     for _ in range(3):
         for carrier in _CARRIERS:
-            if match := carrier.match(text):
-                when = match.groupdict().get("time") or when
+            match = carrier.match(text)
+            if match and match.groupdict().get("stream", "").lower() not in LEVELS:
+                found |= {key: value for key, value in match.groupdict().items() if value}
                 text = text[match.end() :]
                 break
         else:
             break
-    return text, when
+    return Line(text, found.get("time"), found.get("stream", ""), found.get("part") == "P")
 
 
+# What a runtime adds behind the last word of a program.
+EPILOGUE = re.compile(r"exit status \d+$|Node\.js v[\d.]+$|note: run with|make: \*\*\*|\W*$", re.IGNORECASE)
 _FIELD = re.compile(r"\s(?:error|err|exception|exc|reason)=(?P<value>\"(?:[^\"\\]|\\.)*\"|.+?(?=\s+\w+=|$))")
 
 
@@ -141,7 +168,7 @@ def level_of(text: str) -> tuple[int | None, str]:
 
 def message_of(text: str) -> str:
     """A line without its time, level and logger name."""
-    return level_of(RECORD_HEAD.sub("", strip_carriers(text)[0], count=1))[1].strip() or text
+    return level_of(RECORD_HEAD.sub("", strip_carriers(text).text, count=1))[1].strip() or text
 
 
 def is_record(text: str) -> bool:

@@ -13,15 +13,13 @@ from typing import Any, BinaryIO
 
 from ...masking import mask
 from .errors import ClientError
-from .log_errors import ErrorParser
-from .log_line import may_hold_errors
+from .log_errors import MAX_LINE, LogParser
+from .log_line import EPILOGUE, may_hold_errors, strip_carriers
 
 # Read whole up to here, which takes about half a minute; of a longer log the beginning and the end.
 DEFAULT_MAX_BYTES = 1 << 30
 TAIL_LINES = 20
 _CHUNK = 1 << 20
-# A line may be a whole dumped payload; what identifies an error stands at its start.
-_MAX_LINE = 256 << 10
 _DIGITS = bytes(b"0"[0] if 48 <= byte <= 57 else byte for byte in range(256))
 _MAX_SHAPES = 10_000
 # Lines that may be nothing and yet are kept: an outcome, and an error with its stack.
@@ -49,7 +47,8 @@ class ClientLog:
     """What a client's log says.
 
     `errors` by first appearance; `notes` are warnings that tell of failures (a retry, a skipped show); `outcome` is the
-    last JSON line with an outcome, cause or status; `tail` the last lines. `lines` and `bytes` count what was read;
+    last JSON line with an outcome, cause or status; `ending` the last lines with their numbers. `lines` and `bytes`
+    count what was read;
     `truncated` says that a middle part was left out. `warnings` are sentences about the reading itself.
     """
 
@@ -61,8 +60,19 @@ class ClientLog:
     truncated: bool = False
     warnings: list[str] = field(default_factory=list)
     notes: list[ClientError] = field(default_factory=list)
-    tail: list[str] = field(default_factory=list)
+    ending: list[tuple[int, str]] = field(default_factory=list)
     path: str | None = None
+
+    @property
+    def tail(self) -> list[str]:
+        """The last lines."""
+        return [text for _, text in self.ending]
+
+    def after(self, error: ClientError) -> list[str]:
+        """What the service that logged `error` said after it, as far as the end of the log holds it."""
+        lines = [strip_carriers(text) for number, text in self.ending if number > error.line]
+        said = [line.text.strip() for line in lines if line.stream == error.stream]
+        return [text for text in said if not EPILOGUE.match(text)]
 
 
 def read_client_log(
@@ -101,7 +111,7 @@ def _read(stream: BinaryIO, name: str, size: int, max_bytes: int, captured: bool
         if not captured:
             raise
     stream.seek(0)
-    parser, tail, seen = ErrorParser(), deque[bytes](maxlen=TAIL_LINES), set[str]()
+    parser, tail, seen = LogParser(), deque[tuple[int, bytes]](maxlen=TAIL_LINES), set[str]()
 
     def decode(line: bytes) -> str:
         return line.decode("utf-8", "surrogateescape") if wide else _decode(line, seen)
@@ -112,35 +122,41 @@ def _read(stream: BinaryIO, name: str, size: int, max_bytes: int, captured: bool
     dull: set[bytes] = set()
     for start, end in spans:
         for block in _blocks(stream, start, end, wide, log):
-            log.lines += block.count(b"\n") + (not block.endswith(b"\n"))
-            tail.extend(line for line in block.rsplit(b"\n", TAIL_LINES + 1)[-TAIL_LINES - 1 :] if line.strip())
+            before, size_of_block = log.lines, block.count(b"\n") + (not block.endswith(b"\n"))
+            log.lines += size_of_block
+            ending = block.removesuffix(b"\n").rsplit(b"\n", TAIL_LINES)[-TAIL_LINES:]
+            tail.extend(
+                (number, line) for number, line in enumerate(ending, log.lines - len(ending) + 1) if line.strip()
+            )
             if parser.idle and not may_hold_errors(block):
-                parser.skip(decode(tail[-1]) if tail else "")
+                parser.skip(decode(tail[-1][1]) if tail else "", size_of_block)
                 continue
-            for line in block.removesuffix(b"\n").split(b"\n"):
-                line = line[:_MAX_LINE]
+            for number, line in enumerate(block.removesuffix(b"\n").split(b"\n"), before + 1):
+                line = line[:MAX_LINE]
                 shape = line.translate(_DIGITS)
-                if parser.idle and shape in dull:
-                    continue
                 text = decode(line)
+                if parser.idle and shape in dull:
+                    parser.skip(text)
+                    continue
                 if parser.idle and not may_hold_errors(line) and not line.rstrip().endswith(b"{"):
                     parser.skip(text)
                     continue
                 idle = parser.idle
-                parser.feed(text)
+                parser.feed(text, number)
                 if idle and parser.idle and len(dull) < _MAX_SHAPES and not any(key in line for key in _TELLING):
                     dull.add(shape)
     parser.finish()
-    log.errors, log.notes, log.outcome = parser.errors, parser.notes, parser.outcome
-    log.tail = [mask(decode(line[:1000])) for line in tail]
+    found = parser.found
+    log.errors, log.notes, log.outcome = found.errors, found.notes, found.outcome
+    log.ending = [(number, mask(decode(line[:1000]))) for number, line in tail]
     log.encoding = wide or "+".join(sorted(seen)) or "utf-8"
     if log.truncated:
         log.warnings.append(
             f"The log has {size / 2**20:.0f} MiB; its first and last {max_bytes / 2**21:.0f} MiB were read, "
             "the middle was not."
         )
-    if parser.dropped:
-        log.warnings.append(f"{parser.dropped} more error lines of other kinds were counted and not kept.")
+    if found.dropped:
+        log.warnings.append(f"{found.dropped} more error lines of other kinds were counted and not kept.")
     if "broken" in log.encoding:
         log.warnings.append("The log holds bytes of no known encoding; they are shown as \ufffd.")
     return log
@@ -198,7 +214,7 @@ def _blocks(stream: BinaryIO, start: int, end: int, wide: str | None, log: Clien
         if cut:
             yield rest + chunk[:cut]
             rest = chunk[cut:]
-        elif len(rest) < _MAX_LINE:
+        elif len(rest) < MAX_LINE:
             rest += chunk
     if rest:
         yield rest

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from .blocks import MAX_MESSAGE_LINES, MAX_TEXT, Block
-from .errors import Frame, Raised
+from .errors import Frame, Raised, typed_message
 from .log_line import is_record, level_of
-from .stack_words import AT_FRAME, CAUSED_BY, FOREIGN_HEAD, GO_FRAME, STACK_LINE
+from .stack_words import AT_FRAME, CAUSED_BY, FOREIGN_HEAD, GO_FRAME, GO_MARKER, STACK_LINE
 
 
 def set_foreign_head(block: Block, line: str) -> None:
@@ -50,6 +50,21 @@ def continue_stack(block: Block, text: str) -> bool:
         if block.blanks > 2:
             return False
     block.lines.append(text)
+    return True
+
+
+def continue_markers(block: Block, text: str) -> bool:
+    """Take in the frames that a Go program prints as `--- file.go:12 function ---`, with its messages between them."""
+    bare = text.strip()
+    if is_record(text) or len(block.lines) > MAX_MESSAGE_LINES * 2:
+        return False
+    block.lines.append(text)
+    if block.state != "markers":
+        block.state, block.message = "markers", ""
+    if bare and not GO_MARKER.match(text) and not re.fullmatch(r"-{3,}.*-{3,}", bare):
+        said = bare.removeprefix("~ ")
+        block.message = f"{said}: {block.message}" if block.message else said
+        block.type, _ = typed_message(block.message)
     return True
 
 
