@@ -17,6 +17,10 @@ options:
     description: Whether a server that cannot be reached fails the task.
     type: bool
     default: true
+  content:
+    description: Whether the tables are listed.
+    type: bool
+    default: true
 extends_documentation_fragment: [clickhouse_login]
 attributes:
   check_mode:
@@ -51,6 +55,11 @@ content:
   description: One row per table that is not the system's own (database, table, engine, rows, newest_write).
   type: list
   elements: dict
+  returned: when answers and O(content)
+grants:
+  description: What the user may do, as C(SHOW GRANTS) tells it.
+  type: list
+  elements: str
   returned: when answers
 """
 
@@ -61,7 +70,7 @@ from ansible.module_utils.ingest_verify.client import (
     error_finding,
     login_argument_spec,
 )
-from ansible.module_utils.ingest_verify.server import describe_server, list_content, wait_for_server
+from ansible.module_utils.ingest_verify.server import describe_server, list_content, list_grants, wait_for_server
 
 
 def main() -> None:
@@ -71,12 +80,15 @@ def main() -> None:
             **login_argument_spec(),
             "wait_seconds": {"type": "float", "default": 0},
             "must_answer": {"type": "bool", "default": True},
+            "content": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
     )
     try:
         client = wait_for_server(module.params, module.params["wait_seconds"])
-        result = {"server": describe_server(client), "content": list_content(client)}
+        result = {"server": describe_server(client), "grants": list_grants(client)}
+        if module.params["content"]:
+            result["content"] = list_content(client)
     except (ConnectError, ServerError) as error:
         if module.params["must_answer"]:
             findings = [error_finding(error, "clickhouse_reset").to_dict()]

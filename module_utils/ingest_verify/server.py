@@ -8,7 +8,7 @@ from typing import Any
 
 from clickhouse_driver import Client
 
-from .client import ConnectError, connect, query
+from .client import ConnectError, ServerError, connect, query
 
 SYSTEM_DATABASES = ("system", "INFORMATION_SCHEMA", "information_schema")
 
@@ -54,6 +54,14 @@ def describe_server(client: Client) -> dict[str, str]:
     """Version, time zone (IANA name) and clock (UTC, microseconds) of the server."""
     rows = query(client, "SELECT version() AS version, timezone() AS timezone, toString(now64(6, 'UTC')) AS clock")
     return {key: str(value) for key, value in rows[0].items()}
+
+
+def list_grants(client: Client) -> list[str]:
+    """What the session's user may do, as SHOW GRANTS tells it; empty where the server does not say."""
+    try:
+        return [str(value) for row in query(client, "SHOW GRANTS") for value in row.values()]
+    except ServerError:
+        return []
 
 
 def list_content(client: Client) -> list[dict[str, Any]]:

@@ -1,0 +1,104 @@
+"""A server that is there already and is left as it is, with a loader of another team: by variables alone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from embedded.testing import Engine, start_engine
+from tests.plays import Played, Site
+
+PASSWORD = "loader only"
+LOADER = """
+import sys
+from clickhouse_driver import Client
+client = Client("127.0.0.1", port=int(sys.argv[1]), user="loader", password="{password}", database="shop")
+column = sys.argv[2]
+client.execute(f"INSERT INTO sales (id, {{column}}) VALUES", [(n, "a") for n in range(40)])
+print("40 rows sent")
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    users = {"loader": {"password": PASSWORD, "grants": ["GRANT SELECT, INSERT ON shop.*"]}}
+    with start_engine(tmp_path_factory.mktemp("server"), users=users) as engine:
+        engine.query("CREATE DATABASE shop")
+        engine.query("CREATE TABLE shop.sales (id UInt64, sku String) ENGINE = MergeTree ORDER BY id")
+        engine.query("CREATE TABLE shop.kept (id UInt64) ENGINE = MergeTree ORDER BY id")
+        engine.query("INSERT INTO shop.kept SELECT number FROM numbers(1000)")
+        yield engine
+
+
+def play(server: Engine, folder: Path, *args: str, column: str = "sku", **variables: Any) -> Played:
+    loader = folder / "load.py"
+    loader.write_text(LOADER.format(password=PASSWORD))
+    return Site(folder).play(
+        *args,
+        **{
+            "clickhouse_backend": "external",
+            "pipeline": "",
+            "clickhouse_host": server.host,
+            "clickhouse_port": server.tcp_port,
+            "clickhouse_user": server.user,
+            "clickhouse_password": server.password,
+            "clickhouse_database": "shop",
+            "ingest_user": "loader",
+            "ingest_password": PASSWORD,
+            "schema_apply_file": "",
+            "qtickets_ingest_simulator": False,
+            "qtickets_ingest_env_managed": False,
+            "qtickets_ingest_env_file": "",
+            "qtickets_ingest_command": [sys.executable, str(loader), str(server.tcp_port), column],
+            "qtickets_ingest_targets": ["sales"],
+            "verify_data_checks": [
+                {"name": "sales of this run", "kind": "volume", "table": "sales", "this_run": "query_log"}
+            ],
+            **variables,
+        },
+    )
+
+
+def test_a_healthy_load_passes_and_nothing_else_is_touched(server: Engine, tmp_path: Path) -> None:
+    played = play(server, tmp_path)
+    assert played.status == 0, played.output[-4000:]
+    assert played.report["verdict"] == "PASS"
+    assert server.query("SELECT count() FROM shop.kept") == [(1000,)]
+    assert server.query("SELECT count() FROM shop.sales") == [(40,)]
+
+
+def test_a_load_that_the_server_refuses_is_named(server: Engine, tmp_path: Path) -> None:
+    played = play(server, tmp_path, column="article")
+    assert played.status != 0
+    assert played.headline["cause"] == "server_missing_column"
+    assert "article" in played.headline["headline"]
+
+
+def test_a_load_that_somebody_else_ran_is_judged_by_its_window(server: Engine, tmp_path: Path) -> None:
+    client = server.client("loader", PASSWORD, database="shop")
+    since = server.query("SELECT toString(now64(6, 'UTC'))")[0][0]
+    client.execute("INSERT INTO sales (id, sku) VALUES", [(1, "b")])
+    until = server.query("SELECT toString(now64(6, 'UTC'))")[0][0]
+    window = {"qtickets_ingest_since": since, "qtickets_ingest_until": until}
+    played = play(server, tmp_path, ingest_kind="observed", **window)
+    assert played.status == 0, played.output[-4000:]
+    with pytest.raises(Exception, match="No such column"):
+        client.execute("INSERT INTO sales (id, nothing) VALUES", [(1, "b")])
+    later = server.query("SELECT toString(now64(6, 'UTC'))")[0][0]
+    window = {"qtickets_ingest_since": until, "qtickets_ingest_until": later}
+    played = play(server, tmp_path, ingest_kind="observed", **window)
+    assert played.status != 0
+    assert "nothing" in played.headline["headline"]
+
+
+def test_a_login_that_is_refused_and_an_unknown_kind_are_one_sentence(server: Engine, tmp_path: Path) -> None:
+    played = play(server, tmp_path, clickhouse_password="wrong")
+    assert played.status != 0
+    assert f"refused user '{server.user}'" in " ".join(played.output.split())
+    played = play(server, tmp_path, "--tags", "clickhouse_reset", ingest_kind="cron")
+    assert played.status != 0
+    assert "one of: container, process, observed" in " ".join(played.output.split())
