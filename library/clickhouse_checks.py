@@ -128,6 +128,15 @@ reconciliation:
   type: list
   elements: dict
   returned: when connected
+accounts:
+  description:
+    - The rows' ledger, one account per table that the run wrote or a check asks about. C(told) by the client,
+      C(acknowledged) by the server, C(written_rows), C(new_part_rows), C(taken) (C(by), C(rows), C(reason), C(of_run)
+      as least and most rows that were the run's), C(before), C(others), C(held) now, C(remainder) that nothing
+      explains, C(unknown) in words.
+  type: list
+  elements: dict
+  returned: when connected
 overview:
   description: The rows of the queries of O(overview).
   type: list

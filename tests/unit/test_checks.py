@@ -12,7 +12,6 @@ import yaml
 from ansible.module_utils.ingest_verify.checks import DeclarationError, Run, parse_checks, read_request
 from ansible.module_utils.ingest_verify.checks.declarations import KINDS
 from ansible.module_utils.ingest_verify.checks.reconcile import _sum_cause
-from ansible.module_utils.ingest_verify.checks.run import _TARGET, _unquoted
 from ansible.module_utils.ingest_verify.checks.session import Table
 from hypothesis import given
 from hypothesis import strategies as st
@@ -154,25 +153,6 @@ def test_the_roles_overview_begins_with_the_runbooks_three_queries() -> None:
     assert [name.split()[0] for name in names] == ["Staging", "Last", "Totals"]
     specs = yaml.safe_load((ROOT / "roles/verify_data/meta/argument_specs.yml").read_text())
     assert set(specs["argument_specs"]) == {"main", "preflight"}
-
-
-@pytest.mark.parametrize(
-    ("sql", "target"),
-    [
-        ("INSERT INTO t VALUES", (None, "t")),
-        ("insert into table `a b`.`c``d` (x) FORMAT Native", ("a b", "c`d")),
-        ("/* why */ INSERT INTO d.t SELECT 1", ("d", "t")),
-        ("-- why\n INSERT INTO t\nSELECT 1", (None, "t")),
-        ('INSERT INTO "d"."t" (x) VALUES', ("d", "t")),
-        ("WITH x AS (SELECT 1) INSERT INTO t SELECT * FROM x", (None, "t")),
-        ("INSERT INTO FUNCTION file('x') SELECT 1", None),
-        ("SELECT 'INSERT INTO t'", None),
-    ],
-)
-def test_the_target_of_an_insert_is_read_from_its_text(sql: str, target: tuple[str | None, str] | None) -> None:
-    match = _TARGET.match(sql)
-    found = (_unquoted(match[1]) if match[1] else None, _unquoted(match[2])) if match else None
-    assert found == target
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from ..client import identifier, quote_string, quote_table
+from ..rows import Account, Written
 from .declarations import Check
-from .run import Run, Written, inserts_to_look_at
+from .run import Run, inserts_to_look_at
 from .session import Catalog, ScanError, Session, Table
 
 _UNSIGNED = re.compile(r"UInt(8|16|32|64|128|256)$")
@@ -37,6 +38,11 @@ class Context:
     database: str
     rows_shown: int = 5
     history: list[dict[str, Any]] = field(default_factory=list)
+    accounts: dict[str, Account] = field(default_factory=dict)
+
+    def account(self, check: Check) -> Account | None:
+        """The rows' account of the check's table, where there is one."""
+        return self.accounts.get(f"{check.database or self.database}.{check.table}")
 
     def table(self, check: Check) -> Table:
         """The check's table; raises ScanError with the server's own reason when it is absent or not visible."""
@@ -149,6 +155,24 @@ _MOVED_ON = (
     " log and "
 )
 
+# What to do against each way of losing rows, by what took them.
+AGAINST = {
+    "ttl": "Load rows of that age into a table without this TTL, or lengthen it (ALTER TABLE ... MODIFY TTL).",
+    "mutation": "Stop the mutation's author from deleting these rows, then load them again.",
+    "delete": "Stop the statement's author from deleting these rows, then load them again.",
+    "dropped": "Let the statement run before the load, not after it, then load the rows again.",
+    "gone": "Find who detached or dropped the parts, then load the rows again.",
+    "queue": "Mend what keeps the queue, then see that it empties: SYSTEM FLUSH DISTRIBUTED, or SYSTEM FLUSH ASYNC "
+    "INSERT QUEUE.",
+    "consumer": "Mend what keeps the consumer, then see system.kafka_consumers.",
+    "buffer": "Let the Buffer write: OPTIMIZE TABLE on it. A server that is killed loses what stands in it.",
+}
+
+_OWN = (
+    "The run itself took them. If it moves its rows on, name the table that holds them then as the ingest's target, and"
+    " check that one."
+)
+
 # volume -------------------------------------------------------------------------------------------------------------
 
 
@@ -193,7 +217,9 @@ def volume(check: Check, context: Context, values: Values) -> Judged:
             return judged
         found = found_or_none
         judged = Judged(expected, f"{found} row(s) of this run ({how}), {rows} in all", found)
-    if rows == 0 and low > 0:
+    if of_run and found < low and (problem := _taken(check, context, judged)):
+        judged.problems.append(problem)
+    elif rows == 0 and low > 0:
         said, actual = _nothing(check, table)
         # What a condition leaves out may lie there all the same.
         wrote = None if check.options["where"] else context.written.of(table.database, table.name)
@@ -202,7 +228,7 @@ def volume(check: Check, context: Context, values: Values) -> Judged:
                 "data_empty",
                 f"{title} {said}: this run and every earlier one left none there.",
                 expected,
-                actual + (f"; this run wrote {wrote} row(s) into it" if wrote else ""),
+                actual + (f"; this run wrote {wrote} row(s) into it{_put_together(check, context)}" if wrote else ""),
                 _MOVED_ON + _record_hint(context)
                 if wrote
                 else f"See what the ingest fetched and wrote: its log, and {_record_hint(context)}",
@@ -255,7 +281,35 @@ def rows_of_run(check: Check, context: Context, values: Values) -> tuple[int | N
     unknown = [f"{this_run['equals']} of this run is not known"] if this_run["column"] else []
     if rows is None:
         return None, "; ".join([*unknown, *context.written.notes])
-    return rows, ", since ".join(["by query_log", *unknown])
+    account = context.account(check)
+    if account and account.written_rows:
+        rows = account.written_rows  # Also what came with a partition or another table's name.
+    gone = sum(entry["of_run"][0] for entry in account.lost()) if account else 0
+    how = f"by query_log, {gone} taken since" if gone else "by query_log"
+    return max(0, rows - gone), ", since ".join([how, *unknown])
+
+
+def _put_together(check: Check, context: Context) -> str:
+    account = context.account(check)
+    merged = [entry for entry in account.taken if entry["by"] in ("insert", "merge")] if account else []
+    return "".join(f", {entry['rows']} went {entry['reason']}" for entry in merged)
+
+
+def _taken(check: Check, context: Context, judged: Judged) -> Problem | None:
+    """The run did write, and something took its rows: what, by the rows' account."""
+    account = context.account(check)
+    if account is None or not (entries := account.lost() + account.stuck()):
+        return None
+    gone = sum(entry["of_run"][0] for entry in entries)
+    by = "; ".join((f"{entry['of_run'][0]} by " if entry["rows"] else "") + entry["reason"] for entry in entries)
+    said = f"this run wrote {account.written_rows} row(s), and {gone} of them are gone" if gone else "rows are held up"
+    return Problem(
+        "data_rows_taken",
+        f"{account.target}: {said}: {by}.",
+        judged.expected,
+        f"{account.written_rows} written, {gone} taken, {account.held} row(s) in the table now",
+        " ".join(dict.fromkeys(_OWN if entry["own"] else AGAINST[entry["by"]] for entry in entries)),
+    )
 
 
 def _record_hint(context: Context) -> str:

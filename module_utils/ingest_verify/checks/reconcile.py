@@ -52,9 +52,9 @@ def reconciliation(check: Check, context: Context, values: Values) -> Judged:
     run, entity, allowed = context.run, check.options["entity"], int(check.limits["max_difference"])
     held = values.get("final", values.get("raw"))
     dropped = _dropped(run.metric("entities", entity, "dropped")) if entity else None
-    kept = _number(run.metric("entities", entity, "kept")) if entity else None
+    kept = number(run.metric("entities", entity, "kept")) if entity else None
     sides: dict[str, int | None] = {
-        "served": _number(run.metric("entities", entity, "fetched")) if entity else None,
+        "served": number(run.metric("entities", entity, "fetched")) if entity else None,
         "kept": kept,
         "claimed": claimed_rows(context, table),
         "written": context.written.of(table.database, table.name),
@@ -90,7 +90,7 @@ def claimed_rows(context: Context, table: Table) -> int | None:
     written = context.run.metric("written")
     if not isinstance(written, dict):
         return None
-    return _number(written.get(table.name, written.get(f"{table.database}.{table.name}")))
+    return number(written.get(table.name, written.get(f"{table.database}.{table.name}")))
 
 
 def _differences(
@@ -229,14 +229,14 @@ def _sum_cause(difference: Decimal, rows: int, column_type: str) -> tuple[str, s
 def _dropped(told: Any) -> dict[str, int] | None:
     """Records dropped by reason; a loader that counts them without reasons gives a plain number."""
     reasons = told if isinstance(told, dict) else {"without a reason": told}
-    counts = {str(reason): number for reason, value in reasons.items() if (number := _number(value)) is not None}
+    counts = {str(reason): count for reason, value in reasons.items() if (count := number(value)) is not None}
     return counts if counts or isinstance(told, dict) else None
 
 
-def _number(value: Any) -> int | None:
+def number(value: Any) -> int | None:
     """A whole number, whatever type another team's column or JSON gives it."""
-    number = None if isinstance(value, bool) else decimal(value)
-    return int(number) if number is not None and number.is_finite() and number == int(number) else None
+    read = None if isinstance(value, bool) else decimal(value)
+    return int(read) if read is not None and read.is_finite() and read == int(read) else None
 
 
 def decimal(value: Any) -> Decimal | None:

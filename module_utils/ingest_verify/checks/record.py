@@ -10,7 +10,7 @@ from ..client import identifier, quote_string
 from ..sql_text import statement_target
 from .declarations import Check
 from .kinds import Context, Judged, Problem, require
-from .reconcile import _number
+from .reconcile import number
 from .session import ScanError, Table
 
 _COLUMNS = ("run_id", "job", "started_at", "finished_at", "status", "rows_processed", "metrics", "message")
@@ -225,7 +225,7 @@ def run_record(check: Check, context: Context, records: list[dict[str, Any]], to
             [record],
             "warning",
         )
-    processed = _number(record.get("rows_processed"))
+    processed = number(record.get("rows_processed"))
     if processed is not None and record["status"] in ok:
         if processed < minimum:
             report(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..findings import FAIL, PASS, render_failure
+from ..rows import Account
 from .runner import Outcome
 
 _RUNS_SHOWN = 10
@@ -22,6 +23,7 @@ def to_result(outcome: Outcome) -> dict[str, Any]:
         "checks": outcome.checks,
         "findings": [finding.to_dict() for finding in outcome.findings],
         "reconciliation": outcome.reconciliation,
+        "accounts": [account.to_dict() for account in outcome.accounts],
         "overview": outcome.overview,
         "figures": outcome.figures,
         "history_entry": outcome.history_entry,
@@ -50,6 +52,10 @@ def tables(outcome: Outcome) -> dict[str, list[dict[str, Any]]]:
         shown[item["name"]] = item["rows"] if "rows" in item else [{"not answered": item["error"]}]
     if outcome.reconciliation:
         shown["Reconciliation: served, claimed, written, held"] = [_reconciled(row) for row in outcome.reconciliation]
+    if outcome.accounts:
+        shown["Rows: told, acknowledged, written, in new parts, taken, held"] = [
+            _account(account) for account in outcome.accounts
+        ]
     shown["Data checks"] = [
         {key: check.get(key) for key in ("name", "table", "status", "expected", "actual")}
         | ({"actual": f"{check['actual']}; {check['reason']}"} if check.get("reason") else {})
@@ -71,6 +77,23 @@ def _reconciled(row: Mapping[str, Any]) -> dict[str, Any]:
         "not known" if dropped is None else ", ".join(f"{n} {reason}" for reason, n in dropped.items()) or 0
     )
     return line | {"status": row["status"], "differences explained": "; ".join(row["notes"])}
+
+
+def _account(account: Account) -> dict[str, Any]:
+    figures = {
+        "told": account.told,
+        "acknowledged": account.acknowledged,
+        "written": account.written_rows,
+        "new parts": account.new_part_rows,
+        "before": account.before,
+        "others'": account.others,
+        "held": account.held,
+        "remainder": account.remainder,
+    }
+    line: dict[str, Any] = {"table": account.target}
+    line |= {name: "not known" if figure is None else figure for name, figure in figures.items()}
+    line["taken"] = "; ".join(f"{entry['rows']} {entry['reason']}" for entry in account.taken) or 0
+    return line | {"not known": "; ".join(account.unknown)}
 
 
 def recent_runs(history: Sequence[Mapping[str, Any]], current: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What is known of the run whose data is checked, and what the server says that it wrote."""
+"""What is known of the run whose data is checked."""
 
 from __future__ import annotations
 
@@ -10,18 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..client import quote_string
+from ..rows import Written
 from .declarations import DeclarationError
-from .session import TOOL, ScanError, Session, column_sql
-
-# Different INSERT texts of one run; a loader has a handful.
-_STATEMENTS = 1000
-
-_NAME = r"(?:`(?:[^`\\]|\\.|``)*`|\"(?:[^\"\\]|\\.)*\"|[A-Za-z_][\w$]*)"
-_TARGET = re.compile(
-    rf"\A(?:\s|--[^\n]*\n|/\*.*?\*/|WITH\b(?=.*\bINSERT\b).*?(?=\bINSERT\b))*INSERT\s+INTO\s+(?:TABLE\s+)?(?!FUNCTION\s)"
-    rf"(?:({_NAME})\s*\.\s*)?({_NAME})",
-    re.IGNORECASE | re.DOTALL,
-)
+from .session import column_sql
 
 
 @dataclass
@@ -163,90 +154,6 @@ class Run:
         return ", ".join(parts)
 
 
-@dataclass
-class Written:
-    """Rows that the server wrote for this run by table ('database.table'), those pushed into views counted to the view.
-
-    `by` says how the statements were found, `condition` is that as SQL; None when query_log cannot answer, with the
-    reason in `notes`.
-    """
-
-    rows: dict[str, int] = field(default_factory=dict)
-    failed: dict[str, int] = field(default_factory=dict)
-    by: str | None = None
-    condition: str = ""
-    notes: list[str] = field(default_factory=list)
-
-    def of(self, database: str, table: str) -> int | None:
-        """None when it is not known, 0 when nothing was written."""
-        return None if self.by is None else self.rows.get(f"{database}.{table}", 0)
-
-
-def read_written(session: Session, run: Run, database: str, seconds: float) -> Written:
-    """Sum the rows of this run's INSERTs per target table from `system.query_log`.
-
-    The target is read from the statement: `query_log.tables` also lists sources and view targets. A statement's
-    `written_rows` counts rows pushed into materialized views too (measured: 64 for 51), so those that
-    `system.query_views_log` has for it are taken out. An asynchronous insert is written by a later flush: its rows are
-    those of `system.asynchronous_insert_log`.
-    """
-    written = Written()
-    try:
-        listed = session.read("SELECT name FROM system.tables WHERE database = 'system'", seconds, "written")
-        known = {row["name"] for row in listed}
-        if "query_log" not in known:
-            raise ScanError("system.query_log does not exist, or this user may not see it", "")
-        statements: list[dict[str, Any]] = []
-        for how, condition in _attributions(run):
-            written.by, written.condition = how, condition
-            chosen = _inserts(run, condition)
-            statements = session.read(_by_statement(chosen, run, known), seconds, "written")
-            if statements:
-                if "query_views_log" in known:
-                    _add_views(written, session.read(_by_view(chosen, run, known), seconds, "written"))
-                break
-    except ScanError as error:
-        written.by = None
-        written.notes.append(f"what the server wrote is not known: {error}")
-        return written
-    for row in statements:
-        match = _TARGET.match(row["statement"])
-        if not match:
-            continue
-        target = f"{_unquoted(match[1]) if match[1] else row['current_database'] or database}.{_unquoted(match[2])}"
-        if row["with_views"] and "query_views_log" not in known:
-            written.notes.append(f"{target}: without system.query_views_log the rows include those pushed into views")
-        counts = written.rows if row["type"] == "QueryFinish" else written.failed
-        counts[target] = counts.get(target, 0) + int(row["rows"])
-    written.notes = list(dict.fromkeys(written.notes))
-    return written
-
-
-def _attributions(run: Run) -> list[tuple[str, str]]:
-    """Ways to tell this run's statements, the most exact one first; raises ScanError when there is none."""
-    ways = []
-    if run.loader_run_id:
-        ways.append(("log_comment", f"position(log_comment, {quote_string(run.loader_run_id)}) > 0"))
-    elif run.log_comment:
-        ways.append(("log_comment", f"log_comment = {quote_string(run.log_comment)}"))
-    if run.user:
-        ways.append(("user and window", f"user = {quote_string(run.user)}"))
-    if not ways:
-        raise ScanError("neither the ingest's user nor its log_comment is known", "")
-    return ways
-
-
-def _inserts(run: Run, condition: str) -> str:
-    """FROM and WHERE for this run's INSERTs. The log's key begins with event_date: without it the whole log is read."""
-    first, last = run.bounds()
-    return (
-        f"system.query_log WHERE event_date BETWEEN toDate({first}) - 1 AND toDate({last}) + 1 "
-        f"AND {run.window_sql('event_time_microseconds', 'DateTime64(6)')} "
-        "AND type IN ('QueryFinish', 'ExceptionWhileProcessing') AND query_kind = 'Insert' AND is_initial_query "
-        f"AND {condition} AND position(log_comment, {quote_string(TOOL)}) = 0"
-    )
-
-
 def inserts_to_look_at(run: Run, written: Written, columns: str) -> str:
     """A query for people that shows this run's INSERTs, told from others' as its rows were."""
     where = [written.condition] if written.condition else []
@@ -256,64 +163,6 @@ def inserts_to_look_at(run: Run, written: Written, columns: str) -> str:
         f"SELECT {columns} FROM system.query_log WHERE query_kind = 'Insert' AND {' AND '.join(where)}"
         " ORDER BY event_time"
     )
-
-
-def _by_statement(chosen: str, run: Run, known: set[str]) -> str:
-    """Rows per statement text: a loader that inserts row by row sends the same text thousands of times."""
-    first, last = run.bounds()
-    # A flush may come after the window's end, a view's row is written with its statement's.
-    days = f"event_date BETWEEN toDate({first}) - 1 AND toDate({last}) + 2"
-    ids = f"(SELECT query_id FROM {chosen})"
-    pushed, joins = "0", ""
-    if "query_views_log" in known:
-        pushed = "views.rows"
-        joins += (
-            " LEFT JOIN (SELECT initial_query_id, sum(written_rows) AS rows FROM system.query_views_log "
-            f"WHERE {days} AND initial_query_id IN {ids} GROUP BY initial_query_id) AS views "
-            "ON views.initial_query_id = inserts.query_id"
-        )
-    rows = f"greatest(toInt64(inserts.written_rows) - toInt64({pushed}), 0)"
-    if "asynchronous_insert_log" in known:
-        joins += (
-            " LEFT JOIN (SELECT query_id, sumIf(rows, status = 'Ok') AS rows, 1 AS found "
-            f"FROM system.asynchronous_insert_log WHERE {days} AND query_id IN {ids} GROUP BY query_id) AS flushes "
-            "ON flushes.query_id = inserts.query_id"
-        )
-        rows = f"if(flushes.found, toInt64(flushes.rows), {rows})"
-    return (
-        "SELECT statement, inserts.current_database AS current_database, inserts.type AS type, "
-        f"max(inserts.with_views) AS with_views, sum({rows}) AS rows "
-        "FROM (SELECT query_id, toString(type) AS type, substring(query, 1, 2000) AS statement, current_database, "
-        f"written_rows, notEmpty(views) AS with_views FROM {chosen}) AS inserts{joins} "
-        f"GROUP BY statement, current_database, type ORDER BY rows DESC LIMIT {_STATEMENTS}"
-    )
-
-
-def _by_view(chosen: str, run: Run, known: set[str]) -> str:
-    """Rows per materialized view and its target table."""
-    first, last = run.bounds()
-    ids = f"SELECT query_id FROM {chosen}"
-    days = f"event_date BETWEEN toDate({first}) - 1 AND toDate({last}) + 2"
-    if "asynchronous_insert_log" in known:
-        ids += (
-            f" UNION ALL SELECT flush_query_id FROM system.asynchronous_insert_log WHERE {days} AND query_id IN ({ids})"
-        )
-    return (
-        "SELECT view_name, view_target, sum(written_rows) AS rows FROM system.query_views_log "
-        f"WHERE {days} AND initial_query_id IN ({ids}) GROUP BY view_name, view_target"
-    )
-
-
-def _add_views(written: Written, views: list[dict[str, Any]]) -> None:
-    for row in views:
-        for name in {row["view_name"], row["view_target"].replace("`", "")}:
-            written.rows[name] = written.rows.get(name, 0) + int(row["rows"])
-
-
-def _unquoted(name: str) -> str:
-    if name[0] in '`"':
-        return re.sub(r"\\(.)", r"\1", name[1:-1]).replace("``", "`")
-    return name
 
 
 def _literal(moment: datetime | None, digits: int = 0) -> str:

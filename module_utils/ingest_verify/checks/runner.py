@@ -13,14 +13,16 @@ from typing import Any
 from clickhouse_driver import Client
 
 from ..findings import Finding, shorten
+from ..rows import Account, Written, read_accounts, read_written
 from .compare import consistency, existence, trend, trend_needs, user_sql
 from .declarations import Check
 from .effects import fold, suspect
 from .kinds import AGGREGATED, Context, Judge, Judged, Need, Needs, Problem, Values, rows_of_run
-from .reconcile import reconciliation, reconciliation_needs
+from .ledger import account_findings
+from .reconcile import number, reconciliation, reconciliation_needs
 from .record import adopt, read_records, run_record
 from .request import Limits, Request
-from .run import Written, read_written
+from .run import Run
 from .session import Catalog, ScanError, Session
 
 STAGE = "verify_data"
@@ -58,6 +60,7 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
     history_entry: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
+    accounts: list[Account] = field(default_factory=list)
 
 
 @dataclass
@@ -90,9 +93,16 @@ def run_checks(client: Client, request: Request) -> Outcome:
     for check in checks:
         if check.kind == "run_record":
             records[check.name] = _records(check, context)
-    context.written = read_written(session, run, database, limits.seconds)
+
+    def read_log(sql: str) -> list[dict[str, Any]]:
+        return session.read(sql, limits.seconds, "rows' ledger")
+
+    context.written = read_written(read_log, run, database, (ScanError,))
     context.written.notes += [unflushed] if unflushed else []
-    read = _read_aggregates(checks, context)
+    context.accounts = read_accounts(
+        read_log, context.written, _accounted(checks, database), _told(run, database), (ScanError,)
+    )
+    answers = _read_aggregates(checks, context)
 
     outcome = Outcome(overview=_overview(session, request.overview, limits.seconds), history=request.history)
     judged: dict[str, tuple[Judged | ScanError, float]] = {}
@@ -100,7 +110,7 @@ def run_checks(client: Client, request: Request) -> Outcome:
     order = {"run_record": 1, "trend": 2}
     for check in sorted(checks, key=lambda check: order.get(check.kind, 0)):
         started = time.monotonic()
-        mine = read.get(check.name, _Read())
+        mine = answers.get(check.name, _Read())
         result = mine.error or _judge(check, context, mine.values, records, outcome, now)
         judged[check.name] = (result, mine.seconds + time.monotonic() - started)
         if isinstance(result, Judged):
@@ -109,6 +119,8 @@ def run_checks(client: Client, request: Request) -> Outcome:
         _report(check, context, *judged[check.name], server["user"], outcome)
     outcome.findings = fold(outcome.findings, checks, database)
     suspect(outcome.findings, run.suspects)
+    outcome.accounts = list({id(account): account for account in context.accounts.values()}.values())
+    outcome.findings += account_findings(outcome.accounts, outcome.findings)
 
     outcome.notes = list(dict.fromkeys([*run.notes, *context.written.notes]))
     outcome.scans = session.scans.to_dict()
@@ -152,6 +164,19 @@ def _expected(tables: Sequence[str], checks: Sequence[Check], limits: Limits, da
         for name, (owner, table) in named.items()
         if (owner, table) not in covered
     ]
+
+
+def _accounted(checks: Sequence[Check], database: str) -> list[str]:
+    """The tables whose rows are accounted for: those of which some check asks what this run did to them."""
+    kinds = ("volume", "reconciliation")
+    return [f"{check.database or database}.{check.table}" for check in checks if check.kind in kinds]
+
+
+def _told(run: Run, database: str) -> dict[str, int]:
+    """What the loader's metrics say it wrote, by table."""
+    written = run.metric("written")
+    told = {str(name): number(rows) for name, rows in written.items()} if isinstance(written, Mapping) else {}
+    return {name if "." in name else f"{database}.{name}": rows for name, rows in told.items() if rows is not None}
 
 
 def _tables(checks: Sequence[Check], database: str) -> list[tuple[str, str]]:

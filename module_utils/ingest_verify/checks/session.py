@@ -14,8 +14,7 @@ from clickhouse_driver import Client
 
 from ..client import ConnectError, ServerError, UnreadableError, identifier, query, quote_string, quote_table
 from ..findings import Finding
-
-TOOL = "clickhouse-ingest-verify"
+from ..rows.log import TOOL
 
 # https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp
 _CAUSES = {
