@@ -4,10 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: verify test lint verify-docker lock
+.PHONY: verify runs test lint verify-docker lock
 
 verify: $(VENV)/.run
 	ansible-playbook verify.yml -i local $(ARGS)
+
+# The runs so far: verdict, duration, rows, cause.
+runs: $(VENV)/.run
+	PYTHONPATH=module_utils $(BIN)/python -m ingest_verify.report.runs artifacts
 
 # A file's tests share an engine, so a file stays with one worker.
 test: lint $(VENV)/.dev
@@ -36,7 +40,7 @@ $(VENV)/.dev: requirements/dev.lock
 
 # Needs uv; compiles every *.in for all Python versions from 3.11 on.
 lock:
-	for name in requirements/target ingest/requirements requirements/run requirements/dev; do \
+	for name in requirements/target ingest/requirements requirements/run requirements/extras requirements/dev; do \
 		uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 			--custom-compile-command "make lock" $$name.in --output-file $$name.lock || exit 1; \
 	done

@@ -73,9 +73,8 @@ def build_model(
         "reproduce": _reproduce(ledger),
         "files": sorted(ledger.get("files") or []),
     }
-    for key in ("window", "server"):
-        if not model[key]:
-            del model[key]
+    for key in [key for key in ("window", "server") if not model[key]]:
+        del model[key]
     if "ingest" not in ledger:
         notes.missing(_("The ingest did not run, or was stopped before its end was recorded."))
         tail = model.pop("ingest")["log_tail"]
