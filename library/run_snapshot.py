@@ -7,8 +7,8 @@ DOCUMENTATION = r"""
 module: run_snapshot
 short_description: Take down what a run stood on, so that two runs can be compared
 description:
-  - Reads the schema of the targets with their views, rights and settings of the ingest's user, the image's id and labels,
-    the build context's revision, and the names of the env file's variables with keyed hashes of their values.
+  - Reads the schema of the targets with their views, rights and settings of the ingest's user, the image's id and
+    labels, the build context's revision, and the names of the env file's variables with keyed hashes of their values.
   - What cannot be read is named and fails nothing.
 options:
   login_user:

@@ -21,7 +21,8 @@ _LOG_BYTES = 256 << 10
 _SETTINGS = "SELECT name, toString(value) AS value FROM system.settings WHERE changed ORDER BY name"
 _SERVER_SETTINGS = "SELECT name, toString(value) AS value FROM system.server_settings WHERE changed ORDER BY name"
 _RIGHTS = (
-    "SELECT toString(access_type) AS right, ifNull(database, '*') AS d, ifNull(table, '*') AS t, ifNull(column, '') AS c"
+    "SELECT toString(access_type) AS right, ifNull(database, '*') AS d, ifNull(table, '*') AS t,"
+    " ifNull(column, '') AS c"
     " FROM system.grants WHERE user_name = {user} AND NOT is_partial_revoke"
 )
 _PROFILE = (
@@ -101,13 +102,14 @@ def _variables(path: Path, key: str) -> dict[str, str]:
     """Names with keyed hashes of the values: two runs can be compared, and nobody learns a value by trying."""
     values = parse_env(path.read_bytes(), str(path)).values
     return {
-        name: "hash " + hmac.new(key.encode(), value.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()[:16]
+        name: "hash "
+        + hmac.new(key.encode(), value.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()[:16]
         for name, value in sorted(values.items())
     }
 
 
 def server_evidence(params: Mapping[str, Any]) -> dict[str, str]:
-    """Files for the run's folder by name: the end of the server's log, and `docker inspect` with no variable's value."""
+    """Files for the run's folder by name: the end of the server's log, `docker inspect` without variables' values."""
     found: dict[str, str] = {}
     if params.get("server_log"):
         path = Path(params["server_log"])

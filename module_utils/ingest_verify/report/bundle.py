@@ -51,7 +51,7 @@ def write_json(path: Path, data: Any) -> None:
 
 
 def mask_files(folder: Path, masker: Masker) -> list[str]:
-    """Mask what stages and programs left in the folder, and cut what is larger than MAX_FILE; what was cut, in words."""
+    """Mask what stages and programs left in the folder, cut what is larger than MAX_FILE; what was cut, in words."""
     notes = []
     for path in files_of(folder):
         if path.name in _NOT_READ:

@@ -23,9 +23,10 @@ def runs_of(artifacts_dir: Path, host: str | None = None) -> list[tuple[str, dic
     found = []
     for folder in sorted(artifacts_dir.glob("*Z-*")) if artifacts_dir.is_dir() else []:
         ledger = read_json(folder / "run.json")
-        if _RUN_ID.fullmatch(folder.name) and isinstance(ledger, dict) and ledger.get("kind") != "diagnosis":
-            if host is None or ledger.get("host") == host:
-                found.append((folder.name, ledger))
+        if not _RUN_ID.fullmatch(folder.name) or not isinstance(ledger, dict) or ledger.get("kind") == "diagnosis":
+            continue
+        if host is None or ledger.get("host") == host:
+            found.append((folder.name, ledger))
     return found
 
 
@@ -62,9 +63,13 @@ def compare_runs(
     changes, missing = _changes(artifacts_dir / other_id, artifacts_dir / run_id, _)
     took = other.get("verdict") == "FAIL" and ledger.get("verdict") == "PASS"
     if took:
-        sentence = _("Run {run} failed, this one passes. What it took: {gone} causes are gone, {changes} things differ.")
+        sentence = _(
+            "Run {run} failed, this one passes. What it took: {gone} causes are gone, {changes} things differ."
+        )
     else:
-        sentence = _("Compared with run {run} ({verdict}): {gone} causes are gone, {new} are new, {changes} things differ.")
+        sentence = _(
+            "Compared with run {run} ({verdict}): {gone} causes are gone, {new} are new, {changes} things differ."
+        )
     return {
         "with": other_id,
         "sentence": sentence.format(
@@ -90,7 +95,9 @@ def _changes(old_folder: Path, new_folder: Path, _: Callable[[str], str]) -> tup
     old, new = read_json(old_folder / SNAPSHOT_NAME), read_json(new_folder / SNAPSHOT_NAME)
     if not isinstance(old, dict) or not isinstance(new, dict):
         which = old_folder.name if not isinstance(old, dict) else new_folder.name
-        return [], _("Schema and settings cannot be compared: the snapshot of run {run} could not be read.").format(run=which)
+        return [], _("Schema and settings cannot be compared: the snapshot of run {run} could not be read.").format(
+            run=which
+        )
     changes = []
     for section in sorted(old.keys() & new.keys()):
         before, after = old[section], new[section]
@@ -107,13 +114,18 @@ def _changes(old_folder: Path, new_folder: Path, _: Callable[[str], str]) -> tup
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else _UUID.sub("", value if isinstance(value, str) else json.dumps(value, sort_keys=True))
+    return (
+        "" if value is None else _UUID.sub("", value if isinstance(value, str) else json.dumps(value, sort_keys=True))
+    )
 
 
 def _diff(before: str, after: str) -> str:
-    if "\n" not in before and "\n" not in after and len(before) + len(after) < 200:
+    if not before.startswith("CREATE") and not after.startswith("CREATE") and "\n" not in before + after:
         return f"- {before}\n+ {after}"
     # A CREATE statement in one line: a line per column shows what changed.
-    old, new = (re.sub(r", (?=`)|(?<=[)`\w]) (?=ENGINE|ORDER BY|PARTITION BY|TTL|SETTINGS|AS SELECT)", ",\n", text) for text in (before, after))
+    old, new = (
+        re.sub(r", (?=`)|(?<=[)`\w]) (?=ENGINE|ORDER BY|PARTITION BY|TTL|SETTINGS|AS SELECT)", ",\n", text)
+        for text in (before, after)
+    )
     lines = list(difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=2))[2:]
     return "\n".join(lines[:_MAX_DIFF_LINES] + (["…"] if len(lines) > _MAX_DIFF_LINES else []))

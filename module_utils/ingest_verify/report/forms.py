@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, ChainableUndefined
+from jinja2 import ChainableUndefined, Environment, FileSystemLoader
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from markupsafe import Markup
 from pygments import highlight
@@ -35,7 +35,7 @@ def _sql(statement: Any) -> Markup:
 def _environment(language: Language, *, autoescape: bool) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
-        autoescape=autoescape,
+        autoescape=autoescape,  # noqa: S701 - Markdown has an escaping of its own
         undefined=ChainableUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -57,7 +57,8 @@ def to_html(model: Mapping[str, Any], language: Language) -> str:
         report=model,
         language=language,
         stages=STAGES,
-        timeline=Markup(pictures.timeline(model["timeline"])),  # noqa: S704 - it escapes
+        timeline=Markup(pictures.timeline([e for e in model["timeline"] if e["kind"] == "stage"])),  # noqa: S704 - it escapes
+        work=Markup(pictures.timeline([e for e in model["timeline"] if e["kind"] != "stage"])),  # noqa: S704
         flows=[
             (account, Markup(pictures.rows_flow(account, places, language.text)))  # noqa: S704
             for account in model["accounts"]
@@ -115,7 +116,8 @@ def to_junit(model: Mapping[str, Any]) -> str:
             case.system_out = _plain("; ".join(account["unknown"]))
         targets.add_testcase(case)
     xml.add_testsuite(targets)
-    return str(xml.tostring().decode("utf-8"))
+    rendered: bytes = xml.tostring()  # type: ignore[no-untyped-call]
+    return rendered.decode("utf-8")
 
 
 def _stage_suite(model: Mapping[str, Any]) -> TestSuite:
@@ -152,7 +154,11 @@ def to_metrics(model: Mapping[str, Any]) -> str:
             lines.append(f"# TYPE ingest_verify_{name} gauge")
         for labels, value in samples:
             pairs = ",".join(f'{key}="{_label(label)}"' for key, label in {"host": model["host"], **labels}.items())
-            lines.append(f"ingest_verify_{name}{{{pairs}}} {value:g}" if abs(value) < 1e6 else f"ingest_verify_{name}{{{pairs}}} {value:.0f}")
+            lines.append(
+                f"ingest_verify_{name}{{{pairs}}} {value:g}"
+                if abs(value) < 1e6
+                else f"ingest_verify_{name}{{{pairs}}} {value:.0f}"
+            )
 
     metric("verdict", "0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 anything else.", [({}, _VALUE.get(model["verdict"], 3))])
     ended = text.parse_time(model["ended_at"])
@@ -166,7 +172,9 @@ def to_metrics(model: Mapping[str, Any]) -> str:
     findings = [({"severity": severity}, count) for severity, count in sorted(model["counts"].items())]
     metric("findings", "Findings of the run.", findings)
     rows = [
-        ({"table": account["target"]}, account["held"]) for account in model["accounts"] if account.get("held") is not None
+        ({"table": account["target"]}, account["held"])
+        for account in model["accounts"]
+        if account.get("held") is not None
     ]
     metric("table_rows", "Rows that a target table holds.", rows)
     lost = [

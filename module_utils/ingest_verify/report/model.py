@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -117,9 +118,9 @@ def _findings(given: Sequence[Mapping[str, Any]], notes: _Notes) -> list[dict[st
     ordered = sorted(given, key=lambda finding: _SEVERITIES.get(str(finding.get("severity")), 3))
     if len(ordered) > MAX_FINDINGS:
         notes.cut(
-            notes.translate("{total} findings were made; the first {shown} by severity are shown, all are in run.json.").format(
-                total=len(ordered), shown=MAX_FINDINGS
-            )
+            notes.translate(
+                "{total} findings were made; the first {shown} by severity are shown, all are in run.json."
+            ).format(total=len(ordered), shown=MAX_FINDINGS)
         )
     found = []
     for number, finding in enumerate(islice(ordered, MAX_FINDINGS), 1):
@@ -136,8 +137,8 @@ def _findings(given: Sequence[Mapping[str, Any]], notes: _Notes) -> list[dict[st
             if finding.get(key) is not None
         }
         found.append({"id": f"F{number}", **finding, **texts, **({"evidence": evidence} if evidence else {})})
-        if finding.get("stage") == "verify_data" and (evidence.get("check") or finding.get("object")):
-            found[-1].setdefault("check", one_line(evidence.get("check") or finding.get("object")))
+        if evidence.get("check"):
+            found[-1]["check"] = one_line(evidence["check"])
     return found
 
 
@@ -145,7 +146,10 @@ def _rows(rows: Sequence[Any], notes: _Notes) -> list[dict[str, Any]]:
     if len(rows) > MAX_ROWS:
         notes.cut(notes.translate("Of long tables the first {rows} rows are shown.").format(rows=MAX_ROWS))
     return [
-        {visible(key): value if isinstance(value, int | float | None) else cut(value, 2000) for key, value in row.items()}
+        {
+            visible(key): value if isinstance(value, int | float | None) else cut(value, 2000)
+            for key, value in row.items()
+        }
         for row in rows[:MAX_ROWS]
         if isinstance(row, Mapping)
     ]
@@ -172,9 +176,9 @@ def _timeline(
     found.sort(key=lambda event: str(event["from"]))
     if len(found) > MAX_EVENTS:
         notes.cut(
-            notes.translate("The timeline shows {shown} of {total} statements and exchanges, failed ones first.").format(
-                shown=MAX_EVENTS, total=len(found)
-            )
+            notes.translate(
+                "The timeline shows {shown} of {total} statements and exchanges, failed ones first."
+            ).format(shown=MAX_EVENTS, total=len(found))
         )
         found.sort(key=lambda event: event["status"] != "failed")
         found = sorted(found[:MAX_EVENTS], key=lambda event: str(event["from"]))
@@ -237,19 +241,21 @@ def _recorded(folder: Path, notes: _Notes) -> list[dict[str, Any]]:
             label = " ".join(str(event[key]) for key in ("method", "url", "host", "path") if event.get(key))
             detail = str(event.get("error") or (f"HTTP {status}" if status else ""))
         else:
-            failed, label = True, str(event.get("type_name") or event.get("class") or event.get("exception") or "exception")
+            failed, label = (
+                True,
+                str(event.get("type_name") or event.get("class") or event.get("exception") or "exception"),
+            )
             detail = str(event.get("message") or "")
         found.append({
-            "kind": kind, "label": one_line(label, 160), "from": _iso(at.timestamp()), "to": _iso(at.timestamp() + length),
+            "kind": kind, "label": one_line(label, 160), "from": _iso(at.timestamp()),
+            "to": _iso(at.timestamp() + length),
             "status": "failed" if failed else "ok", "detail": one_line(detail, 300),
         })  # fmt: skip
     return found
 
 
 def _iso(timestamp: float) -> str:
-    parsed = parse_time(timestamp)
-    assert parsed is not None
-    return parsed.isoformat(timespec="milliseconds")
+    return datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="milliseconds")
 
 
 def _accounts(data: Mapping[str, Any], notes: _Notes) -> list[dict[str, Any]]:
@@ -261,9 +267,14 @@ def _accounts(data: Mapping[str, Any], notes: _Notes) -> list[dict[str, Any]]:
 
 def _checks(data: Mapping[str, Any], findings: Sequence[Mapping[str, Any]], notes: _Notes) -> list[dict[str, Any]]:
     checks = data.get("checks") or (data.get("tables") or {}).get("Data checks") or []
+    failing: dict[str, list[Any]] = {}
+    for finding in findings:
+        evidence = finding.get("evidence") or {}
+        if evidence.get("check") and evidence.get("rows"):
+            failing.setdefault(str(evidence["check"]), []).extend(evidence["rows"])
     shown = []
     for check in checks:
-        rows = check.get("rows") if isinstance(check.get("rows"), list) else []
+        rows = failing.get(str(check.get("name")), [])
         shown.append(
             {
                 **{key: check.get(key) for key in ("name", "kind", "table", "severity", "status", "seconds", "reason")},
@@ -371,6 +382,8 @@ def _summary(model: Mapping[str, Any], _: Translate) -> str:
         parts.append(_("checks: {counts}").format(counts=", ".join(f"{n} {status}" for status, n in checks.items())))
     counts = model["counts"]
     parts.append(
-        _("{errors} errors, {warnings} warnings").format(errors=counts.get("error", 0), warnings=counts.get("warning", 0))
+        _("{errors} errors, {warnings} warnings").format(
+            errors=counts.get("error", 0), warnings=counts.get("warning", 0)
+        )
     )
     return "; ".join(parts) + "."

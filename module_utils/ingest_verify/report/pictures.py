@@ -14,12 +14,11 @@ _MAX_LINES = 60
 
 def timeline(events: Sequence[Mapping[str, Any]]) -> str:
     """Bars over time, a line per event, failed ones in another colour and marked; empty without two times."""
-    placed = []
+    placed: list[tuple[Mapping[str, Any], float, float]] = []
     for event in events:
-        begin = parse_time(event.get("from"))
-        end = parse_time(event.get("to")) or begin
-        if begin is not None and end is not None:
-            placed.append((event, begin.timestamp(), max(begin.timestamp(), end.timestamp())))
+        from_, to = parse_time(event.get("from")), parse_time(event.get("to"))
+        if from_ is not None:
+            placed.append((event, from_.timestamp(), max(from_.timestamp(), (to or from_).timestamp())))
     if len(placed) > _MAX_LINES:
         rank = {"failed": 0}
         keep = sorted(placed, key=lambda item: (item[0]["kind"] != "stage", rank.get(str(item[0]["status"]), 1)))
@@ -39,7 +38,7 @@ def timeline(events: Sequence[Mapping[str, Any]]) -> str:
         kind = "failed" if failed else str(event.get("kind"))
         label = one_line(event.get("label"), 38)
         lines.append(
-            f'<text class="label{" strong" if event.get("kind") == "stage" else ""}" x="0" y="{y + 12}">{escape(label)}</text>'
+            f'<text class="label" x="0" y="{y + 12}">{escape(label)}</text>'
             f'<rect class="bar {escape(kind)}" x="{x:.1f}" y="{y}" width="{width:.1f}" height="{_LINE - 7}" rx="2"/>'
             f'<text class="figure" x="{min(x + width + 5, _WIDTH - 82):.1f}" y="{y + 12}">'
             f"{'✕ ' if failed else ''}{escape(duration(end - begin))}</text>"
@@ -76,7 +75,8 @@ def rows_flow(account: Mapping[str, Any], names: Mapping[str, str], translate: C
         shown = f"{figure:,}".replace(",", "\u202f") if isinstance(figure, int) else "?"
         pieces.append(
             f'<rect class="box {style}" x="{x}" y="{top}" width="{box}" height="56" rx="6"/>'
-            f'<text class="label" x="{x + box / 2}" y="{top + 20}" text-anchor="middle">{escape(names.get(place, place))}</text>'
+            f'<text class="label" x="{x + box / 2}" y="{top + 20}" text-anchor="middle">'
+            f"{escape(names.get(place, place))}</text>"
             f'<text class="strong" x="{x + box / 2}" y="{top + 43}" text-anchor="middle">{escape(shown)}</text>'
         )
         if number < len(PLACES) - 1:
@@ -94,6 +94,7 @@ def rows_flow(account: Mapping[str, Any], names: Mapping[str, str], translate: C
         f"{names.get(place, place)} {account[key] if account.get(key) is not None else '?'}" for place, key in PLACES
     )
     return (
-        f'<svg viewBox="0 0 {width} {y if taken else top + 64}" role="img" aria-label="{escape(label)}" class="picture">'
+        f'<svg viewBox="0 0 {width} {y if taken else top + 64}" role="img" aria-label="{escape(label)}"'
+        f' class="picture">'
         f"{''.join(pieces)}</svg>"
     )

@@ -18,7 +18,9 @@ def lines(artifacts_dir: Path, limit: int = 30) -> list[str]:
     table = [("run", "host", "verdict", "duration", "rows", "cause")]
     table += [(run_id, *_columns(ledger)) for run_id, ledger in shown]
     widths = [max(len(row[i]) for row in table) for i in range(5)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, [*widths, 0], strict=True)).rstrip() for row in table]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, [*widths, 0], strict=True)).rstrip() for row in table
+    ]
 
 
 def _columns(ledger: dict[str, Any]) -> tuple[str, str, str, str, str]:

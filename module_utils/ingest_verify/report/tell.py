@@ -1,6 +1,7 @@
 """Who else is told of a run: people through apprise, and OpenLineage's readers. Both are off unless asked for.
 
-The libraries are no part of the run's environment (requirements/extras.in); without them a warning says what to install.
+The libraries are no part of the run's environment (requirements/extras.in); without them a warning says what
+to install.
 """
 
 from __future__ import annotations
@@ -57,6 +58,8 @@ def lineage_event(model: Mapping[str, Any], namespace: str) -> str:
         job=event_v2.Job(namespace=namespace, name=str(ingest.get("job") or "ingest")),
         producer=_PRODUCER,
         inputs=[],
-        outputs=[event_v2.OutputDataset(namespace=address, name=str(account["target"])) for account in model["accounts"]],
+        outputs=[
+            event_v2.OutputDataset(namespace=address, name=str(account["target"])) for account in model["accounts"]
+        ],
     )
     return json.dumps(json.loads(Serde.to_json(event)), indent=2) + "\n"

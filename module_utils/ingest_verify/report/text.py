@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,6 +25,17 @@ def visible(text: Any) -> str:
         else f"⟦U+{ord(char):04X}⟧"
         for char in shown.replace("\r\n", "\n")
     )
+
+
+def visible_data(data: Any) -> Any:
+    """JSON-like data with all of its texts and names made visible."""
+    if isinstance(data, str):
+        return visible(data)
+    if isinstance(data, Mapping):
+        return {visible(key): visible_data(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [visible_data(value) for value in data]
+    return data
 
 
 def one_line(text: Any, limit: int = 300) -> str:

@@ -14,7 +14,7 @@ from . import bundle, forms, tell
 from .compare import SNAPSHOT_NAME, compare_runs, read_json
 from .language import Language
 from .model import build_model
-from .text import when
+from .text import visible_data, when
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def write_report(folder: Path, ledger: Mapping[str, Any], secrets: Sequence[str]
     ledger = masker.data(dict(ledger))
     snapshot = read_json(folder / SNAPSHOT_NAME)
     if isinstance(snapshot, dict):
-        ledger["snapshot"] = snapshot
+        ledger = {**ledger, "snapshot": snapshot}
     comparison = compare_runs(folder.parent, ledger, wanted.compare, language.text)
     model = build_model(ledger, folder, translate=language.text, comparison=comparison)
     model["cut"] += cut
@@ -59,13 +59,14 @@ def write_report(folder: Path, ledger: Mapping[str, Any], secrets: Sequence[str]
         model["missing"].append(language.text("No snapshot of schema, rights and settings was taken in this run."))
     else:
         model["missing"] += [
-            language.text("The snapshot lacks a part. {part}").format(part=part) for part in snapshot.get("missing") or []
+            language.text("The snapshot lacks a part. {part}").format(part=part)
+            for part in snapshot.get("missing") or []
         ]
     _write_statements(folder, model)
     written_later = ["report.json", "report.html", "report.md", "junit.xml", "metrics.prom"]
     names = {path.relative_to(folder).as_posix() for path in bundle.files_of(folder)} - {bundle.MANIFEST}
     model["files"] = sorted({*names, *written_later})
-    model = masker.data(model)
+    model = visible_data(masker.data(model))
     contents = {
         "report.json": json.dumps(model, indent=2, ensure_ascii=False, default=str) + "\n",
         "report.html": forms.to_html(model, language),
