@@ -38,6 +38,10 @@ options:
     description: Time between SIGTERM and SIGKILL at the time limit.
     type: float
     default: 10
+  owner:
+    description: The play that runs it, as M(run_guard) reads it. The next one ends what an interrupted play leaves.
+    type: str
+    default: ""
 attributes:
   check_mode:
     description: In check mode the command is not run and C(skipped) is true.
@@ -120,6 +124,7 @@ def main() -> None:
             "log_file": {"type": "path", "required": True},
             "timeout_seconds": {"type": "float", "required": True},
             "grace_seconds": {"type": "float", "default": 10},
+            "owner": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
@@ -139,6 +144,7 @@ def main() -> None:
             chdir=params["chdir"],
             timeout_seconds=params["timeout_seconds"],
             grace_seconds=params["grace_seconds"],
+            owner=params["owner"],
         )
     except OSError as error:
         module.fail_json(msg=f"The env file {params['env_file']} cannot be read: {error.strerror}.")

@@ -17,6 +17,7 @@ from . import docker_cli
 from .diagnosis.client_side import read_client_log
 from .docker_cli import DockerError
 from .env_file import parse_env
+from .guard import LABEL
 from .masking import secret_values
 from .process import append_log, run_process
 
@@ -120,13 +121,14 @@ def run_container(
     log_paths: Sequence[str] = (),
     timeout_seconds: float = 600,
     alone_as: str = "",
+    owner: str = "",
 ) -> Outcome:
     """Create, run, judge and remove one container. `memory` is Docker's notation (`512m`), swap is not added to it.
 
     `env` overrides `env_file`; its values reach Docker through a file that only its owner reads, never a command line.
     `options` are further ones of `docker create` (`--user=1000`). `log_paths` are files and folders inside the
     container; what the run writes there is put behind its output. No container whose name begins with `alone_as` may
-    run at the same time: two loads of one job spoil each other.
+    run at the same time: two loads of one job spoil each other. `owner` marks it as a run's own (`guard.Owner.text`).
     Raises NotStarted when image, network or name do not allow it, DockerError when Docker is not usable.
     """
     for option in options:
@@ -141,6 +143,8 @@ def run_container(
     values = {**(parse_env(env_file.read_bytes(), str(env_file)).values if env_file else {}), **(env or {})}
     secrets = secret_values(values)
     arguments = ["create", "--name", name, "--network", network, "--label", "clickhouse-ingest-verify=ingest"]
+    if owner:
+        arguments += ["--label", f"{LABEL}={owner}"]
     if memory:
         arguments += ["--memory", memory, "--memory-swap", memory]
     for volume in volumes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -111,3 +112,32 @@ def test_any_clickhouse_is_diagnosed_by_what_is_said_of_its_ingest(
 
 def now(engine: Engine) -> str:
     return str(engine.query("SELECT toString(now64(6, 'UTC'))")[0][0])
+
+
+# A loader of others: it tells no figures, and asks for half of the window.
+HALF = """import subprocess, sys
+command = [sys.executable, "-m", "qtickets_api", "--quiet", "--since-hours", "12"]
+sys.exit(subprocess.run(command, stdout=subprocess.DEVNULL).returncode)
+"""
+
+
+def test_a_loader_that_tells_nothing_is_audited_against_the_source(tmp_path: Path) -> None:
+    """Its healthy twin is played without a play, in test_data_audit.py."""
+    site = Site(tmp_path)
+    loader = tmp_path / "loader.py"
+    loader.write_text(HALF)
+    try:
+        played = site.play(qtickets_ingest_command=[sys.executable, str(loader)])
+        assert played.status != 0
+        assert played.headline["cause"] == "data_audit_missing"
+        tables = played.report["stages"]["verify_data"]["tables"]
+        (orders, events) = tables["Audit: what the source serves, and the tables"]
+        assert orders["missing"] > 10
+        assert events["unknown"] == 0
+        folder = next(iter(site.reports())).parent
+        assert not (folder / "audit.env").exists()
+        secrets_of_site = site.secrets()
+        answer = (folder / "audit.json").read_text()
+        assert not [secret for secret in secrets_of_site if secret in answer]
+    finally:
+        site.engine("stop")

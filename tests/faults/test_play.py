@@ -43,7 +43,9 @@ def test_a_healthy_run_passes_and_says_where_the_report_is(healthy, site):
     assert len(summary.split("PLAY RECAP")[0].strip().splitlines()) <= 24
     folder = next(iter(site.reports())).parent
     assert f"report: {folder}/report.html" in healthy.output.split("PLAY RECAP")[1]
-    assert {"run.json", "report.md", "report.json", "report.html", "junit.xml", "MANIFEST.sha256", "ingest.log"} <= {path.name for path in folder.iterdir()}
+    assert {"run.json", "report.md", "report.json", "report.html", "junit.xml", "MANIFEST.sha256", "ingest.log"} <= {
+        path.name for path in folder.iterdir()
+    }
 
 
 def test_no_secret_is_in_output_or_artifacts(healthy, site):

@@ -47,13 +47,16 @@ def test_every_option_has_a_type_and_a_description(role):
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_reads_no_other_roles_variables(role):
-    """`run` is the only thing that stages share; a role's own variables carry its name."""
+    """`run` is the only thing that stages share; a role's own variables carry its name. A role may hand values to the
+    tasks of another one that it imports."""
     others = [name for name in ROLES if name not in (role, "run_context")]
     for path in (ROOT / "roles" / role).rglob("*"):
         if path.suffix not in (".yml", ".j2"):
             continue
         for other in others:
-            used = re.findall(rf"\b_{{0,2}}{other}_[a-z_]+", path.read_text(encoding="utf-8"))
+            handed = rf"import_role:\n +name: {other}\n +tasks_from: \S+\n +vars:\n(?: +{other}_\w+: .*\n)+"
+            text = re.sub(handed, "", path.read_text(encoding="utf-8"))
+            used = re.findall(rf"\b_{{0,2}}{other}_[a-z_]+", text)
             assert not used, f"{path.relative_to(ROOT)} reads {used[0]}"
 
 

@@ -82,6 +82,19 @@ def last_lines(log: ClientLog) -> dict[str, Any]:
     return {"exception": "\n".join(brief(line) for line in lines), "log_table": "the ingest's log"} if lines else {}
 
 
+def around(log: ClientLog, error: ClientError) -> list[str]:
+    """What the log says right before an error that nothing explains, and what it ends with, as effects of it."""
+    told = {line.strip() for line in error.text.splitlines()}
+    lines = [(number, text.strip()) for number, text in log.ending if text.strip() not in told]
+    before = [brief(text) for number, text in lines if number < error.line][-2:]
+    after = [brief(text) for number, text in lines if number > error.line][-3:]
+    return [
+        f"{words}: {' / '.join(texts)}"
+        for words, texts in (("the log before it", before), ("the log ends with", after))
+        if texts
+    ]
+
+
 def same_error(error: ClientError, other: ClientError) -> bool:
     """Whether one of two errors repeats the other's message."""
     return (

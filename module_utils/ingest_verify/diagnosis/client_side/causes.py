@@ -9,12 +9,12 @@ from typing import Any
 from ...findings import Finding
 from . import code_rules, program_rules
 from . import context as about
-from .candidates import Candidate, finding_of, last_lines, one_line, same_error
+from .candidates import Candidate, around, finding_of, last_lines, one_line, same_error
 from .context import Context
 from .endings import cause_by_end, silent_end
 from .errors import DEFECTS, ClientError, http_status, typed_message
 from .good_run import findings_of_a_good_run
-from .log_line import COUNTERS, EPILOGUE, ERROR_WORDS, is_record, message_of
+from .log_line import COUNTERS, EPILOGUE, ERROR_WORDS, is_record, message_of, strip_carriers
 from .log_reader import ClientLog
 from .outcome import cause_in_outcome, metric
 from .rules import judge
@@ -78,12 +78,15 @@ def _last_words(log: ClientLog, known: Sequence[Candidate], context: Context) ->
     """Causes in the last lines of a failed run whose log calls nothing an error: `log.Fatal`, `sys.exit(text)`."""
     found: list[Candidate] = []
     for line in reversed(log.tail):
-        text = line.strip()
+        text = strip_carriers(line).text.strip()
         if EPILOGUE.match(text) or text.startswith(("{", "File ", "at ")):
             continue
-        if any(text in candidate.error.text for candidate in known) or len(found) == 3:
-            break
         message = message_of(text)
+        same = [candidate for candidate in known if message in candidate.error.text]
+        if any(not candidate.error.weak for candidate in same) or len(found) == 3:
+            break
+        if same:
+            continue
         kind, _ = typed_message(message)
         error = ClientError(kind, message, text=text, http_status=http_status(text), weak=True)
         found.append(Candidate(error, judge(error, context)))
@@ -145,6 +148,8 @@ def _cause(
             finding.evidence.update(last_lines(log))
         elif chosen is not None:
             finding, others = finding_of(chosen.judged, chosen.error), [c for c in candidates if c is not chosen]
+            if chosen.judged.generic and not chosen.error.traceback:
+                finding.effects += around(log, chosen.error)
         elif served or code is None:
             return None
         else:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import urlsplit
 
 from .errors import ClientError, is_library
@@ -76,10 +75,13 @@ class Context:
     """What is known of the run's surroundings: where the source and ClickHouse are, by the ingest's own variables,
     whatever their names."""
 
-    env: Mapping[str, Any] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
     container: bool = False
     command: str = ""
     database: str = ""
+
+    def __post_init__(self) -> None:
+        self.env = {name: str(value) for name, value in self.env.items()}
 
     @property
     def ours(self) -> bool:
@@ -161,7 +163,7 @@ class Context:
     @property
     def addresses(self) -> list[tuple[str, int | None]]:
         """Every (host, port) of ClickHouse that the ingest was told, the likeliest first."""
-        ports = [str(self.env[name]) for name in self._candidates("CLICKHOUSE_PORT")]
+        ports = [self.env[name] for name in self._candidates("CLICKHOUSE_PORT")]
         if "CLICKHOUSE_PORT" in self.env:
             ports.insert(0, str(self.env["CLICKHOUSE_PORT"]))
         names = ["CLICKHOUSE_HOST"] if "CLICKHOUSE_HOST" in self.env else self._candidates("CLICKHOUSE_HOST")

@@ -33,6 +33,8 @@ RECORD_HEAD = re.compile(
     r"(?:\s*(?:\[[^\]]*\]|[\w.:-]+(?=\s[-|:]\s)))?[\s|:-]{0,3}",
     re.IGNORECASE,
 )
+# A JSON record, with the time that a collector put before it.
+RECORD_BEFORE = re.compile(rf"^(?:\[?{TIME}\]? +)?(?=\{{)")
 _LEVEL_NAMES = "|".join(sorted(LEVELS, key=len, reverse=True))
 # Upper case anywhere near the start, lower case only where a level stands: `level=error`, `[error]`, `error:`.
 _LEVEL = re.compile(

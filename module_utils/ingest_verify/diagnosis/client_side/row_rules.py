@@ -13,6 +13,8 @@ _SERIALIZATION = (
         r"\((?P<column>\w+) (?P<type>[A-Z][\w]*(?:\([^()]*(?:\([^()]*\))*[^()]*\))?)\)[: ]+"
         r"(?P<why>converting (?P<got>\S+) to [^\"\n]*)"
     ),
+    # clickhouse-go by column, which names no column.
+    re.compile(r"clickhouse \[\w+\]: (?P<why>converting (?P<got>\S+) to (?P<type>[A-Z]\w*)[^\"\n]*)"),
     re.compile(
         r"Error serializing column [`'\"](?P<column>[^`'\"]+)[`'\"] into data type "
         r"(?P<quote>[`'\"])(?P<type>.+?)(?P=quote)(?!\w)"
@@ -72,7 +74,7 @@ def unwritable_value(error: ClientError, context: Context) -> Judged | None:
     for pattern in _SERIALIZATION:
         if match := pattern.search(text):
             found = {**{key: value for key, value in match.groupdict().items() if value}, **found}
-    if not found and not _WRITES_A_COLUMN.search(text) and not any(p.search(text) for p in _SERIALIZATION[3:6]):
+    if not found and not _WRITES_A_COLUMN.search(text) and not any(p.search(text) for p in _SERIALIZATION[4:7]):
         return None
     if not found.get("column") and side_of(error, context) == API:
         return None

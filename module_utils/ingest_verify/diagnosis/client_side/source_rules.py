@@ -190,7 +190,7 @@ _JSON = re.compile(
     r"|looking for beginning of value"
     r"|unexpected end of JSON|Unexpected end of JSON|text/html|<!DOCTYPE|<html|JsonParse|JsonSyntax"
     r"|HTML (?:page )?instead"
-    r"|simplejson|orjson\.|msgspec\.(?:Decode|Validation)Error|^jq: error|parse error: Invalid (?:numeric )?literal",
+    r"|simplejson|orjson\.|msgspec\.(?:Decode|Validation)Error|\bjq: error|parse error: Invalid (?:numeric )?literal",
     re.IGNORECASE | re.MULTILINE,
 )
 # Libraries that hold a record against a model, and name the field that does not fit.

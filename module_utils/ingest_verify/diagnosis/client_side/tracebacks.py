@@ -78,7 +78,7 @@ def _continue_frames(block: Block, text: str) -> bool:
     else:
         # Not an exception's line: the traceback was cut here (a log limit, a crash while writing it).
         return False
-    block.lines.append(text)
+    block.lines.append(content)
     return True
 
 
@@ -96,7 +96,7 @@ def _continue_after(block: Block, text: str) -> bool:
         block.parts[-1].message.append(stripped)
     else:
         return False
-    block.lines.append(text)
+    block.lines.append(content)
     return True
 
 
