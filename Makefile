@@ -4,7 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
+<<<<<<< HEAD
 .PHONY: verify runs test lint verify-docker lock
+=======
+.PHONY: verify test lint verify-docker lock corpus score
+>>>>>>> main
 
 verify: $(VENV)/.run
 	ansible-playbook verify.yml -i local $(ARGS)
@@ -37,6 +41,14 @@ $(VENV)/.dev: requirements/dev.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement $<
 	touch $@ $(VENV)/.run
+
+# How many cases of tests/corpus, or of the folder CORPUS, are answered right.
+score: $(VENV)/.dev
+	python -m tests.corpus.score $(CORPUS) $(ARGS)
+
+# Records the cases anew on the real engine; CORPUS_PYTHON has the clients of tests/corpus/clients.txt.
+corpus: $(VENV)/.dev
+	python -m tests.corpus.record $(ARGS)
 
 # Needs uv; compiles every *.in for all Python versions from 3.11 on.
 lock:

@@ -15,13 +15,10 @@ from .errors import ClientError
 from .log_reader import ClientLog
 
 _RETRY = re.compile(
-    r"\bretry|\bretries\b|\bretrying|attempt \d+ ?(?:/|of) ?\d+|try(?:ing)? again|back(?:ing)? ?off|\bповтор"
-    r"|next try|sleeping",
+    r"\bretry|\bretries\b|\bretrying|attempt \d+ ?(?:/|of) ?\d+|try(?:ing)? again|back(?:ing)? ?off|\bповтор",
     re.IGNORECASE,
 )
-_GAVE_UP = re.compile(
-    r"giv(?:e|es|ing) up|gave up|exhausted|after \d+ (?:attempts|tries|retries)|max(?:imum)? retries", re.I
-)
+_GAVE_UP = re.compile(r"giv(?:e|es|ing) up|exhausted|after \d+ (?:attempts|tries|retries)|max(?:imum)? retries", re.I)
 
 
 @dataclass

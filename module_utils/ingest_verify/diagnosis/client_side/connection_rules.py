@@ -79,8 +79,8 @@ _CONNECTION_RULES: tuple[
     (WRONG_PROTOCOL, wrong_protocol, api_unreachable),
     (TLS, tls_mismatch, api_unreachable),
     (UNKNOWN_HOST, unknown_host, api_unreachable),
-    (REFUSED, connection_refused, api_unreachable),
     (CONNECT_TIMEOUT, connect_timeout, api_unreachable),
+    (REFUSED, connection_refused, api_unreachable),
     (LOST, connection_lost, api_unreachable),
     (READ_TIMEOUT, read_timeout, api_slow),
 )

@@ -66,9 +66,6 @@ _SERVER_CODE = (
     # clickhouse-driver repeats the class that the server's packet names; its own failures have none.
     re.compile(r"\bCode:\s*(\d+)\.\s*(DB::\w+)\. \2: "),
     re.compile(r"\bCode:\s*(\d+)\.\s*(?:Nested:.*)?\s*DB::(?!NetException:(?! Received from))\w*Exception", re.DOTALL),
-    re.compile(r"\bCode:\s*(\d+),\s*e\.displayText\(\)"),
-    re.compile(r"received ClickHouse error code (\d+)"),
-    re.compile(r"x-clickhouse-exception-code[\"']?\s*[:=,]\s*[\"']?(\d+)", re.IGNORECASE),
     re.compile(r"\bcode: (\d+), message: "),
     re.compile(r"\bcode: ['\"](\d+)['\"],\s*type: ['\"][A-Z_]+['\"]"),
 )
@@ -117,7 +114,7 @@ def http_status(text: str) -> int | None:
 
 
 _LIBRARY = re.compile(
-    r"(?:^|/)(?:site|dist)-packages/|(?:^|[/\\])lib/python\d[\d.]*/|(?:^|[/\\])Lib[/\\](?!.*[/\\]src[/\\])"
+    r"(?:^|/)(?:site|dist)-packages/|(?:^|[/\\])lib/python\d[\d.]*/"
     r"|\.px[id]$|\.pyx$|^<|^frozen |/node_modules/|^node:|^internal/|/go/pkg/mod/|/usr/(?:local/)?go/src/"
     r"|^(?:Native|Unknown) |^/rustc/|/\.cargo/registry/|(?:^|/)vendor/",
 )

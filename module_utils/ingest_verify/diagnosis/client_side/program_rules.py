@@ -152,7 +152,7 @@ def missing_file(error: ClientError, context: Context) -> Judged | None:
 _ARGUMENTS = re.compile(
     r"the following arguments are required: (?P<a>.+)|unrecognized arguments: (?P<b>.+)|[Nn]o such option:? (?P<c>\S+)"
     r"|[Mm]issing (?:option|argument) (?P<d>\S+)|flag provided but not defined: (?P<e>\S+)|unknown (?:flag|option"
-    r"|shorthand flag|command):? (?P<f>.+)|invalid choice: (?P<g>\S+)|argument (?P<h>\S+): (?:invalid|expected)"
+    r"|shorthand flag|command):? (?P<f>.+)|argument (?P<h>\S+): (?:invalid|expected)"
     r"|(?:unexpected|required) argument[s:]* (?P<i>'[^']+'|.+)"
 )
 
