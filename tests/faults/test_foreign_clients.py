@@ -117,7 +117,7 @@ def test_threads_that_share_a_client_are_named(stage: Stage, tmp_path: Path, log
     for known in (code, None):
         said = judge(stage, tmp_path, log, known, {"CH_HOST": stage.engine.host, "CH_PORT": port}, "pages")
         found = headline(said)
-        assert (found.cause, found.fix_side) == ("client_shared_connection", "the ingest"), log
+        assert (found.cause, found.fix_side) == ("client_shared_connection", "loader"), log
         assert "one client of its own" in (found.next_step or "")
 
 

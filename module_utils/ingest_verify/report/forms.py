@@ -21,7 +21,7 @@ from .language import Language
 TEMPLATES = Path(__file__).parent / "templates"
 MAX_MARKDOWN_LINES = 80
 # A statement's text is highlighted up to here: the spans make it ten times as long.
-_MAX_HIGHLIGHTED = 6_000
+_MAX_HIGHLIGHTED = 3_000
 _VALUE = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 2}
 
 

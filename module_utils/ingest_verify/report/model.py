@@ -18,9 +18,9 @@ FORMAT = "clickhouse-ingest-verify/report"
 VERSION = "1.0"
 
 # What one report may hold, so that it opens at once whatever the run met. What is cut is said.
-MAX_FINDINGS = 300
+MAX_FINDINGS = 200
 MAX_TEXT = 12_000
-MAX_TEXTS = 1_500_000
+MAX_TEXTS = 1_000_000
 MAX_ROWS = 50
 MAX_EVENTS = 300
 TAIL_LINES = 40

@@ -34,7 +34,7 @@ _BARE_KEY = re.compile(
     r"^(?:(?P<lead>.*?\S)\s*(?::\s+(?=.*$)|(?:=|-|–)\s+(?=['\"])))?(?P<key>-?\d{1,9}|'[^'\n]{1,80}'|\"[^\"\n]{1,80}\")$",
     re.DOTALL,
 )
-_LEAD_WORDS = re.compile(r"err|fail|unexpected|ошибк", re.I)
+_LEAD_WORDS = re.compile(r"\berr(?:or)?s?\b|\w(?:Error|Exception)\b|\bfail|\bunexpected\b|ошибк", re.I)
 
 
 def bare_key(error: ClientError) -> str | None:
@@ -42,7 +42,13 @@ def bare_key(error: ClientError) -> str | None:
     if error.type is not None or error.traceback:
         return None
     match = _BARE_KEY.match(error.message.strip())
-    if not match or error.http_status or error.server_code or any(known[0].search(error.message) for known in _TEXTS):
+    if (
+        not match
+        or error.http_status
+        or error.server_code
+        or "[Errno " in error.text
+        or any(known[0].search(error.message) for known in _TEXTS)
+    ):
         return None
     lead = match["lead"]
     if lead is not None and not _LEAD_WORDS.search(lead):
@@ -212,6 +218,15 @@ def text_alone(error: ClientError, context: Context) -> Judged | None:
     found = next((item for item in _TEXTS if item[0].search(error.message)), None)
     if found is None:
         return None
+    if not context.editable(error.text):
+        return Judged(
+            "client_exception",
+            f"The ingest reports: {first_line(error.message)}",
+            f"Look at the record that it was reading: {found[2]}.",
+            INGEST,
+            actual=first_line(error.message),
+            generic=True,
+        )
     return Judged(
         "client_exception",
         f"{OWN_CODE}, and its log says only {first_line(error.message)!r}: that is the text of "
