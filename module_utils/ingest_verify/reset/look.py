@@ -74,10 +74,6 @@ def _look_on_disk(
         for database, table in content.tables
     ]
     unknown = content.lines(store.name) if content.unknown else []
-    if made is not None and made.get("left") is not None and not unknown:
-        names = {(table["database"], table["table"]) for table in made["left"]}
-        if names == set(content.tables):
-            tables = made["left"]
     # Of a server that is down nobody can tell who wrote last: the inventory's word counts alone.
     own = made is not None and request.throwaway
     return Holding(tables, unknown, why, RUNS if own else OTHERS, made, None, "")
