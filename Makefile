@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: verify test lint verify-docker lock corpus score
+.PHONY: verify test lint campaign verify-docker lock corpus score
 
 verify: $(VENV)/.run
 	ansible-playbook verify.yml -i local $(ARGS)
@@ -19,6 +19,10 @@ lint: $(VENV)/.dev
 	mypy module_utils/ingest_verify
 	mypy library action_plugins ingest/qtickets_api embedded simulator
 	ansible-lint --offline
+
+# Kills resets and restores at random moments; ARGS="--kinds embedded" needs no Docker.
+campaign: $(VENV)/.dev
+	python -m tests.campaign $(ARGS)
 
 verify-docker: $(VENV)/.run
 	.ci/verify-docker $(ARGS)

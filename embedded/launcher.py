@@ -310,9 +310,25 @@ class Launcher:
         try:
             state: dict[str, Any] = json.loads(self.layout.state.read_text())
         except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
-            return None
+            return self._orphan()
         same_boot = state["boot_id"] == process.boot_id()
-        return state if same_boot and process.start_ticks(state["pid"]) == state["start_ticks"] else None
+        return state if same_boot and process.start_ticks(state["pid"]) == state["start_ticks"] else self._orphan()
+
+    def _orphan(self) -> dict[str, Any] | None:
+        """An engine of this folder whose start was ended before it was noted, found by its command line."""
+        pid = process.pid_of("--conf-dir", str(self.layout.effective))
+        ticks = process.start_ticks(pid) if pid is not None else None
+        if pid is None or ticks is None or pid == os.getpid():
+            return None
+        options = Options.load(self.layout.options).with_drop_ins(self.layout)
+        return {
+            "pid": pid,
+            "start_ticks": ticks,
+            "boot_id": process.boot_id(),
+            "host": options.host,
+            "http_port": options.http_port,
+            "tcp_port": options.tcp_port,
+        }
 
     def _differences(self, options: Options, users: Sequence[User] | None) -> list[str]:
         """What a start asks for that the running engine was not started with."""

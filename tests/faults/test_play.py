@@ -58,8 +58,26 @@ def test_no_secret_is_in_output_or_artifacts(healthy, site):
 
 
 def test_a_second_run_beside_the_first_ones_data_changes_no_schema_and_counts_its_own_rows(site, healthy):
+    client = site.client()
+    client.execute("CREATE DATABASE IF NOT EXISTS shop")
+    client.execute("CREATE OR REPLACE TABLE shop.sales (id UInt64) ENGINE = MergeTree ORDER BY id")
+    client.execute("INSERT INTO shop.sales SELECT number FROM numbers(1000)")
+    newest = client.execute(f"SELECT max(_ver) FROM zakaz.{ORDERS}")[0][0]
+    others = f"""
+        SELECT (SELECT sum(cityHash64(*)) FROM shop.sales),
+            (SELECT sum(cityHash64(*)) FROM zakaz.{ORDERS} WHERE _ver <= {newest}),
+            (SELECT groupArray((name, create_table_query)) FROM system.tables WHERE database IN ('shop', 'zakaz'))
+    """
+    client.execute(f"SYSTEM STOP MERGES zakaz.{ORDERS}")
+    before, pid = client.execute(others), site.engine("status")["pid"]
     again = site.play("-vvv", clickhouse_reset_mode="keep")
     assert again.report["verdict"] == "PASS", again.output[-6000:]
+    # Every row that is not this run's own, by its checksum.
+    assert client.execute(others) == before
+    assert site.engine("status")["pid"] == pid
+    assert not again.report.get("changes")
+    client.execute(f"SYSTEM START MERGES zakaz.{ORDERS}")
+    client.execute("DROP DATABASE shop SYNC")
     applied = again.output.split("TASK [schema_apply", 1)[1].split("TASK [query_logging")[0]
     assert "changed: [local]" not in applied
     assert "catalog unchanged" in again.report["stages"]["schema_apply"]["summary"]
@@ -179,8 +197,23 @@ def test_logging_that_is_off_is_turned_on_proven_and_turned_off_again(site, heal
         keep = {"clickhouse_reset_mode": "keep", "clickhouse_reset_throwaway": False}
         kept = site.play(playbook="playbooks/reset.yml", **keep)
         assert kept.status == 0, kept.output[-4000:]
-        played = site.play(playbook="playbooks/logging.yml")
+        # Beside live data nothing is restarted or configured unless that is asked for.
+        before = site.engine("status")["pid"]
+        asked = site.play("--tags", "query_logging")
+        assert not asked.report["evidence"]["proven"]
+        assert not ours.exists()
+        assert site.engine("status")["pid"] == before
+        (told,) = [finding for finding in asked.report["findings"] if finding["cause"] == "evidence_log_queries_off"]
+        assert str(ours) in told["next_step"]
+        assert "query_logging_may_restart=true" in told["next_step"]
+        assert not asked.report.get("changes")
+        played = site.play("--tags", "query_logging", query_logging_may_restart=True)
         assert played.status == 0, played.output[-4000:]
+        assert site.engine("status")["pid"] != before
+        written, restarted = played.report["changes"]
+        assert written["to"] == str(ours)
+        assert "--tags query_logging_off" in written["undo"]
+        assert restarted["what"] == "the embedded engine restarted"
         assert played.report["run_id"] == kept.report["run_id"]
         assert site.client().execute(f"SELECT count() FROM zakaz.{ORDERS}") == rows
         assert played.report["evidence"]["proven"]
@@ -271,7 +304,7 @@ def test_tables_are_never_moved_aside_without_a_confirmation(site, healthy):
     # A server that refuses the login lists nothing; that is not the same as holding nothing.
     locked = site.play("--tags", "clickhouse_reset", clickhouse_reset_throwaway=False, clickhouse_password="no-such")
     assert locked.status != 0
-    assert "database zakaz" in " ".join(locked.output.split())
+    assert f"zakaz.{ORDERS} (its rows are not known)" in " ".join(locked.output.split())
     assert "refused user" in " ".join(locked.output.split())
     assert site.client().execute(f"SELECT count() FROM zakaz.{ORDERS}")[0][0] == rows
     confirmed = site.play(

@@ -382,3 +382,23 @@ def test_the_note_is_written_before_anything_is_touched(producing: Server) -> No
     with pytest.raises(ResetError, match="Nothing is moved without one"):
         producing.confirmed()
     assert producing.count() == ROWS
+
+
+def test_an_engine_whose_start_was_ended_before_it_was_noted_is_still_known(producing: Server) -> None:
+    producing.backend._layout.state.unlink()
+    assert producing.backend.running()
+    producing.confirmed()
+    producing.restore()
+    assert producing.count() == ROWS
+
+
+def test_data_that_was_brought_back_by_hand_is_not_looked_for_again(producing: Server) -> None:
+    producing.confirmed()
+    producing.backend.stop()
+    (aside,) = producing.aside()
+    shutil.rmtree(producing.folder / "data")
+    (producing.folder / aside).rename(producing.folder / "data")
+    producing.restore()
+    assert producing.count() == ROWS
+    with pytest.raises(ResetError, match="nothing was moved aside"):
+        producing.restore(aside.removeprefix("data."))

@@ -223,3 +223,11 @@ def test_a_misspelt_tag_is_told_from_a_tag_of_ones_own():
     own = re.findall(r"tags: \[?([\w, -]+)", (ROOT / "verify.yml").read_text(encoding="utf-8"))
     assert {"query_logging_off", "molecule-idempotence-notest"} < set(", ".join(own).split(", "))
     assert misspelt_tags([*", ".join(own).split(", "), "all", "tagged", "nightly"], roles) == {}
+
+
+def test_each_promise_of_safety_names_a_test_that_is_there():
+    text = (ROOT / "docs/explanation/safety.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
+    assert len(named) >= 20
+    for file, name in named:
+        assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), f"{file}::{name}"

@@ -514,7 +514,7 @@ def delete(backend: Backend, request: Request, stamp: str, answer: Answer, journ
     """Delete one move's data. Raises ResetError when there is none of that name."""
     move = journal.find(stamp)
     if move is None:
-        raise _no_such_move(journal, stamp)
+        raise _no_such_move(_there(backend, journal), stamp)
     stores = {store.target: store for store in backend.stores()}
     try:
         for target in move.parts:
@@ -530,8 +530,8 @@ def delete(backend: Backend, request: Request, stamp: str, answer: Answer, journ
     answer.changes.append(change)
 
 
-def _no_such_move(journal: Journal, stamp: str) -> ResetError:
-    listing = "\n".join(f"  {move.line()}" for move in journal.moves()) or "  (nothing was moved aside)"
+def _no_such_move(there: Sequence[Move], stamp: str) -> ResetError:
+    listing = "\n".join(f"  {move.line()}" for move in there) or "  (nothing was moved aside)"
     return ResetError(
         "no_backup",
         f"No data was moved aside under {stamp}. There is, newest first:\n{listing}\nName one of these times.",
@@ -547,11 +547,13 @@ def restore(backend: Backend, request: Request, stamp: str = "") -> Answer:
     journal, answer = Journal(backend.journal_folder), Answer()
     backend.check(moving=True)
     undone = None if request.check_mode else _settle(backend, journal, answer)
-    if stamp and journal.find(stamp) is None and not (undone and undone.stamp == stamp):
-        raise _no_such_move(journal, stamp)
+    there = _there(backend, journal)
+    move = next((move for move in there if move.stamp == stamp), None)
+    if stamp and move is None and not (undone and undone.stamp == stamp):
+        raise _no_such_move(there, stamp)
     holding = _look(backend, journal, request)
-    listing = [move.line() for move in journal.moves()]
-    move = journal.find(stamp) if stamp else _choose(journal, holding)
+    listing = [move.line() for move in there]
+    move = move or (None if stamp else _choose(there, holding))
     if request.check_mode:
         answer.plan = [f"There is: {line}" for line in listing] or ["Nothing was moved aside."]
         answer.plan.append(
@@ -627,9 +629,20 @@ def _compare(move: Move, answer: Answer) -> None:
         )
 
 
-def _choose(journal: Journal, holding: _Holding) -> Move | None:
+def _there(backend: Backend, journal: Journal) -> list[Move]:
+    """The complete moves, newest first, whose data is where it was put: one may have been brought back by hand."""
+    stores = {store.target: store for store in backend.stores()}
+    return [
+        move
+        for move in journal.moves()
+        if move.state == ASIDE
+        and all(target in stores and stores[target].has_aside(move.stamp) for target in move.parts)
+    ]
+
+
+def _choose(there: Sequence[Move], holding: _Holding) -> Move | None:
     """The move to bring back when none was named; None when what is in place is to stay."""
-    complete = [move for move in journal.moves() if move.state == ASIDE and move.tables]
+    complete = [move for move in there if move.tables]
     precious = [move for move in complete if move.made_by == OTHERS]
     resets = [move for move in complete if move.why == "reset"]
     if holding.precious and holding.made is None:

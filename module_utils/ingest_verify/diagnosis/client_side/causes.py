@@ -197,10 +197,12 @@ def _elect(candidates: Sequence[Candidate], served: Sequence[ClientError], conte
         together = [c for c in strong if c.error.stream == end.stream and c.error.followed == end.followed]
         chosen = min(together, key=lambda c: c.error.line)
     if chosen is None and not served:
-        tracebacks = [c for c in final if c.error.traceback]
+        tracebacks = sorted((c for c in final if c.error.traceback), key=lambda c: -c.error.line)
         loud = [c for c in final if not c.error.weak]
-        pool = sorted(tracebacks, key=lambda c: -c.error.line) or loud or final
-        chosen = pool[0] if pool else None
+        chosen = next(iter(tracebacks or loud or final), None)
+        # A wrapper says less than what stands right above it.
+        above = [c for c in tracebacks if chosen and c.error.followed == chosen.error.followed]
+        chosen = next((c for c in above if c.judged.cause != "client_exception"), chosen)
     if chosen is None:
         return None
     # One error is often logged twice, once with its traceback: that one has the place.

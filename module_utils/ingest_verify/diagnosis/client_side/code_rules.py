@@ -34,7 +34,7 @@ _BARE_KEY = re.compile(
     r"^(?:(?P<lead>.*?\S)\s*(?::\s+(?=.*$)|(?:=|-|–)\s+(?=['\"])))?(?P<key>-?\d{1,9}|'[^'\n]{1,80}'|\"[^\"\n]{1,80}\")$",
     re.DOTALL,
 )
-_LEAD_WORDS = re.compile(r"err|fail|unexpected|ошибк", re.I)
+_LEAD_WORDS = re.compile(r"\berr(?:or)?s?\b|\w(?:Error|Exception)\b|\bfail|\bunexpected\b|ошибк", re.I)
 
 
 def bare_key(error: ClientError) -> str | None:
@@ -212,6 +212,15 @@ def text_alone(error: ClientError, context: Context) -> Judged | None:
     found = next((item for item in _TEXTS if item[0].search(error.message)), None)
     if found is None:
         return None
+    if not context.editable(error.text):
+        return Judged(
+            "client_exception",
+            f"The ingest reports: {first_line(error.message)}",
+            f"Look at the record that it was reading: {found[2]}.",
+            INGEST,
+            actual=first_line(error.message),
+            generic=True,
+        )
     return Judged(
         "client_exception",
         f"{OWN_CODE}, and its log says only {first_line(error.message)!r}: that is the text of "

@@ -354,4 +354,6 @@ _QUERY_STRING = re.compile(r"(https?://[^\s?'\"<>]+)\?[^\s'\"<>:,;)]+")
 def first_line(text: str) -> str:
     """A text's first line for a headline, 300 characters at most, without the query strings of its addresses."""
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
-    return _QUERY_STRING.sub(r"\1?...", lines[0])[:300] if lines else ""
+    # What only announces is told with what it announces: `... failed with exception:`, dbt's `Compilation Error`.
+    told = " ".join(lines[:4]) if lines and re.search(r":$|(?:^|: )[A-Z]\w+ Error$", lines[0]) else "".join(lines[:1])
+    return _QUERY_STRING.sub(r"\1?...", told)[:300]

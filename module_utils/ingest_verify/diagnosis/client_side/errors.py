@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass, field
 
 from .stack_words import TYPE_TAIL
@@ -163,6 +164,10 @@ def raised_in(parts: list[Raised]) -> str:
         return match[1] or match[2]
     if match := re.search(r"/node_modules/((?:@[^/]+/)?[^/]+)|/go/pkg/mod/((?:[^/@]+/)*[^/@]+)", last.file):
         return match[1] or match[2]
+    root = (next(part.type or "" for part in parts if part.frames)).partition(".")
+    if is_library(last.file) and root[1] and root[0] not in sys.stdlib_module_names:
+        # Compiled modules name no package in their frames; the exception's own name does.
+        return root[0]
     if (match := _JVM_LIBRARY.match(last.function)) and not match[0].startswith(("java", "jdk", "sun", "app/java")):
         return ".".join(last.function.split(".")[:3])
     return ""

@@ -29,7 +29,8 @@ _CARRIERS = (
 )
 # A record's own head, which some loggers repeat on each line of a traceback.
 RECORD_HEAD = re.compile(
-    rf"^\[?(?P<time>{TIME})\]?[\s|:,-]*(?:\[?(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|CRITICAL|FATAL)\b\]?)?"
+    rf"^\[?(?P<time>{TIME}|\d\d?:\d\d(?::\d\d)?(?:[.,]\d+)?(?: ?[AP]M)?(?=\s))\]?"
+    r"[\s|:,-]*(?:\[?(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|CRITICAL|FATAL)\b\]?)?"
     r"(?:\s*(?:\[[^\]]*\]|[\w.:-]+(?=\s[-|:]\s)))?[\s|:-]{0,3}",
     re.IGNORECASE,
 )
