@@ -55,8 +55,8 @@ def _interpreters() -> list[str]:
 
 @pytest.mark.parametrize("python", _interpreters(), ids=lambda path: Path(path).name)
 def test_every_interpreter_records_every_way(tmp_path: Path, python: str) -> None:
-    version = subprocess.run([python, "-c", "import sys; print(sys.version_info >= (3, 12), sys.version_info >= (3, 11))"],
-                             capture_output=True, text=True, check=True).stdout.split()  # fmt: skip
+    asked = "import sys; print(sys.version_info >= (3, 12), sys.version_info >= (3, 11))"
+    version = subprocess.run([python, "-c", asked], capture_output=True, text=True, check=True).stdout.split()
     ways = EVERYWHERE + (WATCHED if version[0] == "True" else []) + (["grouped"] if version[1] == "True" else [])
     for way in ways:
         folder = tmp_path / way
@@ -78,7 +78,9 @@ def test_the_syntax_is_that_of_3_8() -> None:
 def test_a_program_behaves_as_without_the_recorder(tmp_path: Path) -> None:
     """Output, status and traceback are the same to the byte, whatever the way."""
     for way in [*EVERYWHERE, "status"]:
-        plain = subprocess.run([sys.executable, str(LOADER), way], capture_output=True, text=True, cwd=tmp_path, check=False)
+        plain = subprocess.run(
+            [sys.executable, str(LOADER), way], capture_output=True, text=True, cwd=tmp_path, check=False
+        )
         folder = tmp_path / way
         folder.mkdir()
         run = run_loader(folder, [str(LOADER), way])

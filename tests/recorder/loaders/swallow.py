@@ -189,7 +189,7 @@ def grouped():
         try:
             load()
         except KeyError as error:
-            raise ExceptionGroup("several failed", [error])  # noqa: B904, F821
+            raise ExceptionGroup("several failed", [error])  # noqa: B904
     except Exception as error:
         log.error(error)
         return 1
