@@ -23,7 +23,7 @@ EVIDENCE = (
         "evidence_recorder",
         "The recorder did not see all of the run",
         None,
-        "Its file is missing, cut, too large or has lines that are not its own, or no process of the run wrote into it.",
+        "Its file is missing, cut, too large or has lines that are not its own, or no process of the run wrote to it.",
     ),
     Cause("evidence_not_configured", "A log table is not configured", SERVER, "The table does not exist.", row=38),
     Cause(
