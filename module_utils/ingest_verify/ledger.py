@@ -178,8 +178,14 @@ class Ledger:
             self.data["stages"].setdefault(entered["stage"], {"status": "interrupted", "started_at": entered["at"]})
 
     def merge(self, facts: Mapping[str, Any]) -> None:
-        """Set top-level keys (`window`, `ingest`, `evidence`, `server`, ...) for later stages."""
-        self.data.update(facts)
+        """Set top-level keys (`window`, `ingest`, `evidence`, `server`, ...) for later stages.
+
+        `changes`, what the run changed on the host, is added to: dicts with `what`, and `from`, `to`, `undo` where they
+        are known. Each gets its `stage` and its time `at`.
+        """
+        told = {"stage": (self.data.get("entered") or {}).get("stage"), "at": now()}
+        changes = [{**told, **change} for change in facts.get("changes", [])]
+        self.data.update({**facts, "changes": [*self.data.get("changes", []), *changes]})
 
     def judge(self) -> str:
         """The verdict on the stages that ran. Evidence must be proven only once an ingest is judged by it."""

@@ -25,8 +25,9 @@ def loaded(engine: Engine, simulator: Running) -> Iterator[Loaded]:
         yield target
 
 
-def play_on(engine: Engine, database: str, folder: Path, playbook: str, **variables: object) -> Played:
+def play_on(engine: Engine, database: str, folder: Path, playbook: str, *args: str, **variables: object) -> Played:
     return Site(folder).play(
+        *args,
         playbook=playbook,
         clickhouse_host=engine.host,
         clickhouse_port=engine.tcp_port,
@@ -40,7 +41,7 @@ def play_on(engine: Engine, database: str, folder: Path, playbook: str, **variab
 
 
 def play(loaded: Loaded, folder: Path, **variables: object) -> Played:
-    return play_on(loaded.engine, loaded.database, folder, "playbooks/data.yml", **variables)
+    return play_on(loaded.engine, loaded.database, folder, "verify.yml", "--tags", "verify_data", **variables)
 
 
 def test_the_stage_alone_looks_back_passes_and_then_names_what_was_changed(loaded: Loaded, tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def keyless(site, healthy) -> Iterator[Site]:
 
 
 def test_a_staging_table_without_its_key_column_is_named(keyless):
-    played = keyless.play(playbook="playbooks/ingest.yml")
+    played = keyless.play("--tags", "qtickets_ingest")
     assert played.status != 0
     assert played.headline["cause"] == "server_missing_column"
     assert "_dedup_key" in played.headline["headline"]
@@ -124,7 +124,7 @@ def test_an_ingest_user_without_insert_is_named_with_the_grant(site, healthy):
     )
     site.engine("restart")
     try:
-        played = site.play(playbook="playbooks/ingest.yml")
+        played = site.play("--tags", "qtickets_ingest")
     finally:
         drop_in.unlink()
         site.engine("restart")
@@ -136,7 +136,7 @@ def test_an_ingest_user_without_insert_is_named_with_the_grant(site, healthy):
 
 
 def test_an_api_that_answers_401_is_named_as_the_source(site, healthy):
-    played = site.play(playbook="playbooks/ingest.yml", qtickets_ingest_env={"QTICKETS_TOKEN": "expired-token-1234"})
+    played = site.play("--tags", "qtickets_ingest", qtickets_ingest_env={"QTICKETS_TOKEN": "expired-token-1234"})
     assert played.status != 0
     assert played.headline["cause"] == "source_unauthorized"
     assert "401" in played.headline["headline"] + str(played.headline.get("evidence"))
@@ -146,7 +146,7 @@ def test_an_api_that_answers_401_is_named_as_the_source(site, healthy):
 
 def test_an_api_that_is_down_is_named(site, healthy):
     few = {"qtickets_ingest_env": {"QTICKETS_ATTEMPTS": "2"}}
-    played = site.play(playbook="playbooks/ingest.yml", qtickets_ingest_simulator=False, **few)
+    played = site.play("--tags", "qtickets_ingest", qtickets_ingest_simulator=False, **few)
     assert played.status != 0
     assert played.headline["cause"] == "source_unavailable"
     assert str(site.variables["qtickets_ingest_simulator_port"]) in str(played.headline)
@@ -154,7 +154,7 @@ def test_an_api_that_is_down_is_named(site, healthy):
 
 
 def test_a_dry_run_left_on_is_refused_before_anything_runs(site, healthy):
-    played = site.play(playbook="playbooks/ingest.yml", qtickets_ingest_env={"DRY_RUN": "true"})
+    played = site.play("--tags", "qtickets_ingest", qtickets_ingest_env={"DRY_RUN": "true"})
     assert played.status != 0
     assert played.headline["cause"] == "config_dry_run"
     assert "DRY_RUN=false" in played.headline["next_step"]
@@ -177,7 +177,7 @@ def test_a_loader_that_dies_before_its_first_insert_is_named(site, healthy, tmp_
         "    print(f'ERROR Unexpected ClickHouse error: {error}', file=sys.stderr)\n"
         "    sys.exit(1)\n"
     )
-    played = site.play(playbook="playbooks/ingest.yml", qtickets_ingest_command=["python3", str(loader)])
+    played = site.play("--tags", "qtickets_ingest", qtickets_ingest_command=["python3", str(loader)])
     assert played.status != 0
     assert played.headline["cause"] == "client_key_error"
     assert "KeyError" in played.headline["headline"]
@@ -195,7 +195,7 @@ def test_logging_that_is_off_is_turned_on_proven_and_turned_off_again(site, heal
         rows = site.client().execute(f"SELECT count() FROM zakaz.{ORDERS}")
         # A run of its own, which no earlier ingest of this file has a part in. Data that stays needs no confirmation.
         keep = {"clickhouse_reset_mode": "keep", "clickhouse_reset_throwaway": False}
-        kept = site.play(playbook="playbooks/reset.yml", **keep)
+        kept = site.play("--tags", "clickhouse_reset", **keep)
         assert kept.status == 0, kept.output[-4000:]
         # Beside live data nothing is restarted or configured unless that is asked for.
         before = site.engine("status")["pid"]

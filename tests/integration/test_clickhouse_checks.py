@@ -558,6 +558,8 @@ def history(rows: int, weeks: int, *, weekday_shift: int = 0, ok: bool = True) -
         (history(100, 3), "skipped"),
         (history(100, 9, weekday_shift=1), "skipped"),
         (history(100, 9, ok=False), "skipped"),
+        # Eleven runs of one day are one day.
+        (history(100, 1) * 11, "skipped"),
         ([{"at": "nonsense", "figures": {}}, {}], "skipped"),
     ],
 )
