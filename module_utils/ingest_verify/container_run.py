@@ -17,8 +17,8 @@ from . import docker_cli
 from .diagnosis.client_side import read_client_log
 from .docker_cli import DockerError
 from .env_file import parse_env
-from .guard import LABEL
-from .masking import is_secret_name
+from .guard import LABEL, SCRATCH
+from .masking import secret_values
 from .process import append_log, run_process
 from .recorder import INSIDE_DIR, INSIDE_FILE, language, make_file, variables
 
@@ -145,7 +145,7 @@ def run_container(
     image_info = _preflight(name, image, [network, *extra_networks], env_file)
     _refuse_second_run(alone_as)
     values = {**(parse_env(env_file.read_bytes(), str(env_file)).values if env_file else {}), **(env or {})}
-    secrets = [value.strip() for key, value in values.items() if is_secret_name(key)]
+    secrets = secret_values(values)
     arguments = ["create", "--name", name, "--network", network, "--label", "clickhouse-ingest-verify=ingest"]
     if owner:
         arguments += ["--label", f"{LABEL}={owner}"]
@@ -166,7 +166,7 @@ def run_container(
     for host in extra_hosts:
         arguments += ["--add-host", host]
     arguments += options
-    with tempfile.NamedTemporaryFile("w", prefix="env.", encoding="utf-8") as overrides:
+    with tempfile.NamedTemporaryFile("w", prefix=f"{SCRATCH}env.", encoding="utf-8") as overrides:
         overrides.writelines(f"{key}={value}\n" for key, value in given.items())
         overrides.flush()
         if env_file:
@@ -295,7 +295,7 @@ def _add_files(
 @contextlib.contextmanager
 def _files_inside(name: str, paths: Sequence[str]) -> Iterator[dict[str, Path]]:
     """Copies of files of a container that does not run, by their path in it; folders with all that is in them."""
-    with tempfile.TemporaryDirectory(prefix="inside.") as folder:
+    with tempfile.TemporaryDirectory(prefix=f"{SCRATCH}inside.") as folder:
         found = {}
         for number, path in enumerate(paths):
             place = Path(folder, str(number))
