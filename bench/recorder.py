@@ -30,10 +30,12 @@ def main() -> None:
     asked = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="bench.recorder."))
     file = folder / "recorder.jsonl"
+    (folder / "api").mkdir()
+    scale = {"orders": asked.orders, "hours": HOURS, "now": NOW, "prebuilt": True, "timeout": 600}
     took: dict[str, list[tuple[float, float]]] = {"without": [], "with": []}
     with (
         start_engine(folder / "engine") as engine,
-        start_simulator(folder / "api", events=20, orders=asked.orders, seed=7, hours=HOURS, now=NOW) as api,
+        start_simulator(folder / "api", **scale) as api,
     ):
         for number in range(asked.rounds + 1):
             for contender in took if number % 2 else reversed(took):
