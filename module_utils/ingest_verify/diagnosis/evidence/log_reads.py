@@ -139,7 +139,8 @@ class LogReads(LogTables):
         )
 
     def kills(self, window: Window) -> list[dict[str, Any]]:
-        """KILL QUERY statements of the window that the server carried out, the newest first."""
+        """KILL QUERY statements of the window that the server carried out, the newest first; `at` is their start, since
+        one with SYNC ends after what it ended."""
         source = self.source(
             "query_log", f"{window.condition()} AND toInt8(type) = 2 AND query ILIKE 'KILL%QUERY%' AND NOT {_OWN}"
         )
@@ -148,7 +149,7 @@ class LogReads(LogTables):
             f"""
             SELECT user AS user_name, if(http_user_agent != '', http_user_agent, client_name) AS program,
                 toString(address) AS client_address, substring(query, 1, 2000) AS text,
-                {utc("event_time_microseconds")} AS at
+                {utc("query_start_time_microseconds")} AS at
             FROM {source}
             ORDER BY at DESC
             LIMIT 100""",
