@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help verify stop clean test lint campaign verify-docker lock corpus score
+.PHONY: help verify stop clean init test lint campaign verify-docker lock corpus score
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ lint: $(VENV)/.dev ## ruff, mypy, ansible-lint
 	mypy module_utils/ingest_verify
 	mypy library action_plugins ingest/qtickets_api embedded simulator
 	ansible-lint --offline
+
+init: $(VENV)/.run ## write an inventory for a server that is there already
+	ansible-playbook playbooks/init.yml $(ARGS)
 
 # ARGS="--kinds embedded" needs no Docker.
 campaign: $(VENV)/.dev ## kill resets and restores at random moments

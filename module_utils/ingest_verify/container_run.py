@@ -17,7 +17,7 @@ from . import docker_cli
 from .diagnosis.client_side import read_client_log
 from .docker_cli import DockerError
 from .env_file import parse_env
-from .guard import LABEL
+from .guard import LABEL, SCRATCH
 from .masking import is_secret_name
 from .process import append_log, run_process
 
@@ -152,7 +152,7 @@ def run_container(
     for host in extra_hosts:
         arguments += ["--add-host", host]
     arguments += options
-    with tempfile.NamedTemporaryFile("w", prefix="env.", encoding="utf-8") as overrides:
+    with tempfile.NamedTemporaryFile("w", prefix=f"{SCRATCH}env.", encoding="utf-8") as overrides:
         overrides.writelines(f"{key}={value}\n" for key, value in (env or {}).items())
         overrides.flush()
         if env_file:
@@ -281,7 +281,7 @@ def _add_files(
 @contextlib.contextmanager
 def _files_inside(name: str, paths: Sequence[str]) -> Iterator[dict[str, Path]]:
     """Copies of files of a container that does not run, by their path in it; folders with all that is in them."""
-    with tempfile.TemporaryDirectory(prefix="inside.") as folder:
+    with tempfile.TemporaryDirectory(prefix=f"{SCRATCH}inside.") as folder:
         found = {}
         for number, path in enumerate(paths):
             place = Path(folder, str(number))

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import signal
 import tempfile
 import time
@@ -29,6 +30,12 @@ LABEL = "clickhouse-ingest-verify.owner"
 # The same for every user and checkout of the host.
 LOCKS = Path(tempfile.gettempdir()) / "clickhouse-ingest-verify"
 _END_SECONDS = 10.0
+# Where this project's plays keep Ansible's own temporary files on a target (ansible.cfg: remote_tmp and async_dir).
+REMOTE_TMP = Path("~/.ansible/tmp/clickhouse-ingest-verify")
+# How the names of this project's own temporary files begin.
+SCRATCH = "ingest-verify."
+# What is younger may belong to a task that is at work.
+_STALE_SECONDS = 3600.0
 
 
 class BusyError(Exception):
@@ -82,7 +89,31 @@ def take(place: str, owner: Owner, *, docker: bool, check_mode: bool = False) ->
     ended = _end_processes(check_mode=check_mode)
     if docker:
         ended += _end_containers(check_mode=check_mode)
-    return ended
+    swept = sweep(check_mode=check_mode)
+    return ended + ([f"{len(swept)} temporary files and folders of interrupted runs"] if swept else [])
+
+
+def sweep(*, check_mode: bool = False) -> list[Path]:
+    """Remove temporary files and folders that runs of this project left on this host an hour ago or more.
+
+    Ansible names its own after the process that made them (`ansible-tmp-<time>-<pid>-<random>`, `j<random>.<pid>`):
+    those of a process that lives stay. Returns what was removed, in check mode what would be.
+    """
+    remote = REMOTE_TMP.expanduser()
+    found = [*remote.glob("ansible-tmp-*"), *remote.glob("async/j*"), *Path(tempfile.gettempdir()).glob(f"{SCRATCH}*")]
+    swept = []
+    for path in found:
+        with contextlib.suppress(OSError):
+            status = path.lstat()
+            pid = path.name.split("-")[3:4] if path.name.startswith("ansible") else path.name.rsplit(".", 1)[1:]
+            if time.time() - status.st_mtime < _STALE_SECONDS or status.st_uid != os.geteuid():
+                continue
+            if not path.name.startswith(SCRATCH) and any(number.isdigit() and start_of(int(number)) for number in pid):
+                continue
+            if not check_mode:
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            swept.append(path)
+    return swept
 
 
 def release(place: str, owner: Owner) -> None:

@@ -10,6 +10,7 @@ import os
 import urllib.error
 import urllib.parse
 import urllib.request
+from typing import Any
 
 
 class Refused(Exception):  # noqa: N818 - reads as what happened
@@ -39,3 +40,29 @@ def send(sql: str, data: bytes | str = b"", *, agent: str = "Go-http-client/1.1"
     except urllib.error.HTTPError as error:
         text = error.read().decode().strip()
         raise Refused(int(error.headers.get("X-ClickHouse-Exception-Code") or 0), text) from None
+
+
+def driver(**more: object) -> Any:
+    """A clickhouse-driver client of the ingest."""
+    from clickhouse_driver import Client
+
+    return Client(os.environ["CLICKHOUSE_HOST"], **{**_login(), **more})
+
+
+def connect(**more: object) -> Any:
+    """A clickhouse-connect client of the ingest."""
+    import clickhouse_connect
+
+    login = _login()
+    return clickhouse_connect.get_client(
+        host=os.environ["CLICKHOUSE_HOST"], username=login.pop("user"), **{**login, **more}
+    )
+
+
+def _login() -> dict[str, Any]:
+    return {
+        "port": int(os.environ["CLICKHOUSE_PORT"]),
+        "user": os.environ["CLICKHOUSE_USER"],
+        "password": os.environ["CLICKHOUSE_PASSWORD"],
+        "database": os.environ["CLICKHOUSE_DB"],
+    }

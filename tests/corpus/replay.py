@@ -48,7 +48,8 @@ _NONE, _CASE = "corpus_none", "corpus_case"
 # Not within a literal: the name of a log table is told in the findings.
 _SYSTEM_TABLE = re.compile(r"(?<![\w.'`])system\.(`?)(\w+)\1")
 EMPTY = Recording(
-    {"since": "2026-11-23 04:00:00.000000", "until": "2026-11-23 04:02:00.000000", "uptime_seconds": 86400}, {}
+    {"since": "2026-11-23 04:00:00.000000", "until": "2026-11-23 04:02:00.000000", "uptime_seconds": 86400},
+    {"users": [{"name": "ingest", "storage": "users_xml"}], "databases": [{"name": "shop", "engine": "Atomic"}]},
 )
 """A server that saw nothing of the run."""
 # What the local engine would log of the replay itself costs more than its answers.
@@ -203,8 +204,9 @@ class _Server:
                 raise ServerError(60, f"Table system.{name} does not exist.", sql)
             if name not in RECORDED:
                 return match[0]
-            own = f"{name}_before" if then and f"{name}_before" in self.recording.rows else name
-            return f"{_CASE if own in self.recording.rows and not of_system else _NONE}.{own}"
+            own = "errors_before" if then and name == "errors" else name
+            held = own in self.recording.rows and not of_system
+            return f"{_CASE}.{own}" if held else f"{_NONE}.{name}"
 
         sql = _SYSTEM_TABLE.sub(lead, sql)
         if self._absent and of_system:

@@ -76,12 +76,13 @@ def judge(case: Case, diagnosis: Diagnosis) -> Answer:
         missing.append(f"side {expect.side[0]}")
     if right_cause and not missing and (expect.cause or first.cause not in FACTS):
         return answer(LIKELY if _is_likely(first) else RIGHT)
-    untold = [word for word in expect.told or expect.says if not _stands(word, everything)]
-    if right_cause or first.cause in FACTS:
-        return answer(
-            WRONG if untold and not right_cause else TOLD, f"lacks {(missing or untold or ['the cause'])[0]!r}"
-        )
-    return answer(WRONG, f"{first.cause} instead of {' or '.join(expect.cause)}")
+    words = [*expect.told, *expect.says]
+    lacks = f"lacks {(missing or ['the cause'])[0]!r}"
+    # Facts that were shown, or the right cause told in part.
+    shown_facts = not words or any(_stands(word, everything) for word in words)
+    if shown_facts and (right_cause or first.cause in FACTS):
+        return answer(TOLD, lacks)
+    return answer(WRONG, f"{first.cause} instead of {' or '.join(expect.cause)}" if expect.cause else lacks)
 
 
 def _is_likely(finding: Finding) -> bool:
@@ -130,6 +131,19 @@ def report(answers: Iterable[Answer], *, every: bool = False) -> str:
     return "\n".join(lines)
 
 
+def history(cases: Iterable[Case]) -> str:
+    """The table of first answers by batch, as README.md shows it."""
+    batches: dict[int, list[dict[str, str]]] = defaultdict(list)
+    for case in cases:
+        batches[case.data["batch"]].append(case.data["first"])
+    lines = []
+    for batch, firsts in sorted(batches.items()):
+        counts = Counter(first["result"] for first in firsts)
+        shares = [f"{counts[result]} ({100 * counts[result] / len(firsts):.0f} %)" for result in RESULTS]
+        lines.append(f"| {batch} | {min(first['at'] for first in firsts)} | {len(firsts)} | {' | '.join(shares)} |")
+    return "\n".join(lines)
+
+
 def note(answer: Answer, key: str) -> None:
     """Write `first` or `today` into the case's file."""
     data = {"result": answer.result, "cause": answer.cause, "said": " ".join(answer.headline.split())[:160]}
@@ -149,6 +163,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="part of a case's name")
     parser.add_argument("--every", action="store_true", help="list the right answers too")
     parser.add_argument("--show", action="store_true", help="print the findings in full")
+    parser.add_argument("--history", action="store_true", help="print the table of first answers")
     parser.add_argument("--note", choices=("first", "today"), help="write the answer into each case.yml that lacks it")
     options = parser.parse_args()
     started = time.monotonic()
@@ -176,6 +191,8 @@ def main() -> None:
                 text = re.sub(r"^today:.*\n(?:[ ].*\n)*", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
                 path.write_text(text, encoding="utf-8")
     print(report(answers, every=options.every))
+    if options.history:
+        print(history(read_cases(options.corpus)))
     print(f"played in {time.monotonic() - started:.1f} s")
     sys.exit(any(answer.result in BAD for answer in answers))
 

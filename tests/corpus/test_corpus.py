@@ -10,7 +10,7 @@ import pytest
 
 from tests.corpus.case import CASES, Case, read_cases
 from tests.corpus.replay import Replay, start_replay
-from tests.corpus.score import BAD, play, report
+from tests.corpus.score import BAD, history, play, report
 
 ALL = read_cases()
 # Of this machine, or of a person: a recording must hold none of it.
@@ -51,7 +51,7 @@ def test_a_wrong_answer_is_seen(replay: Replay, tmp_path: Path) -> None:
     for name, expect, result in (
         ("cause", "  cause: [server_memory_limit]\n", "wrong"),
         ("word", "  cause: [server_missing_table]\n  never: [ordrs]\n", "wrong"),
-        ("lacking", "  cause: [server_missing_table]\n  says: [orderz]\n", "told as facts"),
+        ("lacking", "  cause: [server_missing_table]\n  says: [ordrs, orderz]\n", "told as facts"),
     ):
         folder = tmp_path / name
         folder.mkdir()
@@ -62,3 +62,7 @@ def test_a_wrong_answer_is_seen(replay: Replay, tmp_path: Path) -> None:
     healthy = re.sub(r"expect:\n(?:  .*\n)+", "expect: {}\n", text).replace("kind: fault", "kind: healthy")
     (tmp_path / "word" / "case.yml").write_text(healthy)
     assert play(replay, Case.read(tmp_path / "word")).result == "false alarm"
+
+
+def test_the_history_of_first_answers_is_that_of_the_cases() -> None:
+    assert history(ALL) in (CASES.parent / "README.md").read_text(encoding="utf-8"), history(ALL)

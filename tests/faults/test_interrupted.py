@@ -8,12 +8,20 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.plays import ROOT, Site
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    made = Site(tmp_path)
+    yield made
+    made.engine("stop")
 
 
 def interrupt(site: Site, number: int, **variables: Any) -> None:
@@ -49,8 +57,7 @@ def interrupt(site: Site, number: int, **variables: Any) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_an_interrupted_ingest_is_told_so_and_the_next_plain_run_passes(number: int, tmp_path: Path) -> None:
-    site = Site(tmp_path)
+def test_an_interrupted_ingest_is_told_so_and_the_next_plain_run_passes(number: int, site: Site) -> None:
     interrupt(site, number)
     shown = site.play(playbook="playbooks/report.yml")
     assert shown.status != 0

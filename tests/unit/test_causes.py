@@ -70,6 +70,14 @@ def test_every_kind_of_the_host_s_errors_stands_in_the_catalogue(path: str) -> N
         by_id(f"host_{kind}")
 
 
+def test_every_kind_of_a_reset_s_errors_stands_in_the_catalogue() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "module_utils/ingest_verify/reset").glob("*.py")]
+    kinds = {kind for text in texts for kind in re.findall(r'ResetError\(\s*"(\w+)",', text)}
+    assert len(kinds) >= 10
+    for kind in kinds:
+        by_id(f"host_{kind}")
+
+
 @pytest.mark.parametrize(("cause", "form"), FORMS, ids=[f"{cause.id}-{form.example[:30]}" for cause, form in FORMS])
 def test_one_cause_claims_a_text_or_is_narrower(cause: Cause, form: Form) -> None:
     assert form.example, "a form stays only with a real text"

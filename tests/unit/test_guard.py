@@ -6,6 +6,8 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -18,6 +20,8 @@ PLACE = "127.0.0.1:9000"
 @pytest.fixture(autouse=True)
 def locks(tmp_path, monkeypatch):
     monkeypatch.setattr(guard, "LOCKS", tmp_path / "locks")
+    monkeypatch.setattr(guard, "REMOTE_TMP", tmp_path / "remote")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 def owner_of(pid: int, run_id: str = "20260101T000000Z-abcdef") -> Owner:
@@ -110,3 +114,29 @@ def test_one_that_ignores_sigterm_is_killed(gone, playing, monkeypatch):
 @pytest.mark.parametrize("text", ["", "host:1:2", "host:a:2:r", "host:1:b:r"])
 def test_what_is_no_mark_of_ours_has_no_owner(text):
     assert Owner.read(text) is None
+
+
+def test_temporary_files_of_interrupted_runs_are_swept_and_no_others(gone, playing, tmp_path):
+    remote = tmp_path / "remote"
+    (remote / "async").mkdir(parents=True)
+    old = time.time() - 7200
+    swept = [
+        remote / f"ansible-tmp-1764320000.12-{gone.pid}-28",
+        remote / f"async/j4711.{gone.pid}",
+        tmp_path / "ingest-verify.env.abc",
+        tmp_path / "ingest-verify.inside.abc",
+    ]
+    kept = [remote / f"ansible-tmp-1764320000.12-{playing.pid}-28", tmp_path / "ingest.log", tmp_path / "env.abc"]
+    young = tmp_path / "ingest-verify.young.log"
+    young.touch()
+    for path in swept + kept:
+        if path.name.startswith(("ansible", "ingest-verify.inside")):
+            path.mkdir()
+        else:
+            path.touch()
+        os.utime(path, (old, old))
+    assert guard.sweep(check_mode=True) == guard.sweep()
+    assert not [path for path in swept if path.exists()]
+    assert all(path.exists() for path in [*kept, young])
+    (said,) = [line for line in take(PLACE, playing, docker=False) if "temporary" in line] or ["nothing"]
+    assert said == "nothing"

@@ -202,7 +202,6 @@ class _Maker:
                 expected=f"what the source serves for the window: {self.total} {self.entity.name}",
                 actual=actual,
                 next_step=next_step,
-                fix_side="the ingest",
                 evidence={"rows": rows[:_EXAMPLES]},
             )
         )

@@ -42,6 +42,7 @@ __all__ = [
     "Decision",
     "Form",
     "by_id",
+    "is_narrower",
 ]
 
 
@@ -66,3 +67,9 @@ def by_id(cause: str) -> Cause:
     if cause not in CATALOGUE:
         raise ValueError(f"{cause!r} is no cause of the catalogue (module_utils/ingest_verify/causes)")
     return CATALOGUE[cause]
+
+
+def is_narrower(cause: str, other: str) -> bool:
+    """Whether `cause` says more of the same facts than `other`, by what the catalogue declares, step by step."""
+    above = by_id(cause).narrower_than
+    return other in above or any(is_narrower(each, other) for each in above)

@@ -112,6 +112,7 @@ CLIENT = (
         CONFIGURATION,
         "The connection attempt ended by its time limit.",
         row=20,
+        narrower_than=("client_socket_timeout", "client_connection_refused"),
     ),
     Cause(
         "client_unreachable",
@@ -120,6 +121,7 @@ CLIENT = (
         "A connection to ClickHouse's address failed, and the log does not say how.",
         row=20,
         certainty=LIKELY,
+        narrower_than=("client_http_status", "client_socket_timeout"),
     ),
     Cause(
         "client_wrong_protocol",
@@ -163,7 +165,7 @@ CLIENT = (
         "No connection is free in the client's pool",
         LOADER,
         "The pool's own exception.",
-        narrower_than=("client_exception",),
+        narrower_than=("client_exception", "client_socket_timeout", "client_unreachable"),
     ),
     Cause(
         "client_proxy_refused",

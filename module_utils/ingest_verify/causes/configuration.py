@@ -17,6 +17,7 @@ CONFIG = (
         CONFIGURATION,
         "The file itself.",
         row=33,
+        narrower_than=("client_key_error", "source_bad_payload"),
     ),
     Cause(
         "config_placeholder", "A placeholder or empty token or organisation", CONFIGURATION, "The value itself.", row=32

@@ -76,6 +76,17 @@ HOSTS = (
         "The lock, the container or the process of the other run.",
         row=59,
     ),
+    Cause(
+        "host_in_use",
+        "Another program than the ingest writes into the server that is to be reset",
+        HOST,
+        "system.query_log of the last minutes, by user and client name.",
+    ),
+    Cause("host_not_restored", "The data brought back is not what was noted", SERVER, "The note's tables and rows."),
+    Cause(
+        "host_journal", "The note of what is moved aside cannot be written or read", HOST, "The file system's error."
+    ),
+    Cause("host_engine_not_stopped", "The embedded engine did not end", HOST, "The launcher's own message."),
     Cause("host_engine_not_started", "The embedded engine did not start", HOST, "The launcher's own message."),
     Cause(
         "host_package_missing", "The control node or target lacks a package", HOST, "The import's own error.", row=62

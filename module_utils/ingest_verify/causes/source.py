@@ -20,6 +20,7 @@ SOURCES = (
         "HTTP 429 or 5xx from the source's address, or no connection to it.",
         never="The address is ClickHouse's or a proxy's before it.",
         row=24,
+        narrower_than=("source_slow",),
     ),
     Cause(
         "source_bad_request",

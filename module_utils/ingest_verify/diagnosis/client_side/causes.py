@@ -174,6 +174,15 @@ def _cause(
     return finding
 
 
+def _first_at_the_end(candidates: Sequence[Candidate]) -> Candidate | None:
+    """What the program went on after did not end it: the last counts, with what stands right above it."""
+    if not candidates:
+        return None
+    end = max(candidates, key=lambda c: c.error.line).error
+    together = [c for c in candidates if c.error.stream == end.stream and c.error.followed == end.followed]
+    return min(together, key=lambda c: c.error.line)
+
+
 def _elect(candidates: Sequence[Candidate], served: Sequence[ClientError], context: Context) -> Candidate | None:
     """The candidate that the others follow from, None when the server's own answers explain the run."""
     if decisive := [c for c in candidates if c.judged.decisive]:
@@ -191,15 +200,12 @@ def _elect(candidates: Sequence[Candidate], served: Sequence[ClientError], conte
         reported = [c for c in strong if c is not last and text and text in c.error.message]
         if not last.judged.generic or (defect and not reported):
             chosen = last
-    if chosen is None and strong:
-        # What the program went on after did not end it: the last counts, with what stands right above it.
-        end = max(strong, key=lambda c: c.error.line).error
-        together = [c for c in strong if c.error.stream == end.stream and c.error.followed == end.followed]
-        chosen = min(together, key=lambda c: c.error.line)
+    if chosen is None:
+        chosen = _first_at_the_end(strong)
     if chosen is None and not served:
         tracebacks = sorted((c for c in final if c.error.traceback), key=lambda c: -c.error.line)
         loud = [c for c in final if not c.error.weak]
-        chosen = next(iter(tracebacks or loud or final), None)
+        chosen = next(iter(tracebacks), None) or _first_at_the_end(loud or final)
         # A wrapper says less than what stands right above it.
         above = [c for c in tracebacks if chosen and c.error.followed == chosen.error.followed]
         chosen = next((c for c in above if c.judged.cause != "client_exception"), chosen)

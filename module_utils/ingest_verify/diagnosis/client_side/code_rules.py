@@ -42,7 +42,13 @@ def bare_key(error: ClientError) -> str | None:
     if error.type is not None or error.traceback:
         return None
     match = _BARE_KEY.match(error.message.strip())
-    if not match or error.http_status or error.server_code or any(known[0].search(error.message) for known in _TEXTS):
+    if (
+        not match
+        or error.http_status
+        or error.server_code
+        or "[Errno " in error.text
+        or any(known[0].search(error.message) for known in _TEXTS)
+    ):
         return None
     lead = match["lead"]
     if lead is not None and not _LEAD_WORDS.search(lead):

@@ -163,7 +163,8 @@ def raised_in(parts: list[Raised]) -> str:
     if match := PACKAGE.search(last.file):
         return match[1] or match[2]
     if match := re.search(r"/node_modules/((?:@[^/]+/)?[^/]+)|/go/pkg/mod/((?:[^/@]+/)*[^/@]+)", last.file):
-        return match[1] or match[2]
+        # Go writes a capital in a module's path as `!` and the small letter.
+        return re.sub(r"!(\w)", lambda capital: capital[1].upper(), match[1] or match[2])
     root = (next(part.type or "" for part in parts if part.frames)).partition(".")
     if is_library(last.file) and root[1] and root[0] not in sys.stdlib_module_names:
         # Compiled modules name no package in their frames; the exception's own name does.

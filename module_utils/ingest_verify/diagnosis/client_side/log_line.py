@@ -39,7 +39,7 @@ RECORD_BEFORE = re.compile(rf"^(?:\[?{TIME}\]? +)?(?=\{{)")
 _LEVEL_NAMES = "|".join(sorted(LEVELS, key=len, reverse=True))
 # Upper case anywhere near the start, lower case only where a level stands: `level=error`, `[error]`, `error:`.
 _LEVEL = re.compile(
-    rf"(?:(?<![\w.=/'\"-])(?P<upper>(?-i:{_LEVEL_NAMES.upper()}))(?![\w=/'\"])(?!\s*=)"
+    rf"(?:(?<![\w.=/'\"-])(?P<upper>(?-i:(?!FAIL|FINE\b|OK\b|SUCCESS){_LEVEL_NAMES.upper()}))(?![\w=/'\"])(?!\s*=)"
     rf"|\b(?:level|lvl|severity)=\"?(?P<key>{_LEVEL_NAMES})\b\"?"
     rf"|[\[<|]\s*(?P<box>{_LEVEL_NAMES})\s*[\]>|]"
     rf"|^(?:{TIME}\s+)?(?P<lead>{_LEVEL_NAMES})\s*:"
