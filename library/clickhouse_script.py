@@ -139,6 +139,7 @@ import binascii
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.ingest_verify.answers import Answers
 from ansible.module_utils.ingest_verify.client import (
     ConnectError,
     ServerError,
@@ -152,7 +153,7 @@ from ansible.module_utils.ingest_verify.script import Outcome, file_finding, rea
 from ansible.module_utils.ingest_verify.statements import ScriptError
 
 
-def apply(module: AnsibleModule) -> Outcome:
+def apply(module: AnsibleModule, answers: Answers) -> Outcome:
     """Read the text and run it; a file that cannot be read is a finding as well."""
     params = module.params
     name = params["name"] or params["path"] or "content"
@@ -164,7 +165,7 @@ def apply(module: AnsibleModule) -> Outcome:
         else:
             data = (params["content"] or "").encode()
     except binascii.Error as error:
-        module.fail_json(msg=f"content_base64 is not base64: {error}.", findings=[])
+        answers.failed(msg=f"content_base64 is not base64: {error}.", findings=[])
     except ScriptError as error:
         return Outcome(name, findings=[file_finding(error, name, params["stage"])])
     return run_script(params, data, name, check=module.check_mode)
@@ -209,7 +210,8 @@ def main() -> None:
         required_one_of=[("path", "content", "content_base64")],
         supports_check_mode=True,
     )
-    outcome = apply(module)
+    answers = Answers(module)
+    outcome = apply(module, answers)
     held: dict[str, int] = {}
     if module.params["contract"] and not module.check_mode and not outcome.failed:
         held = hold_contract(module.params, outcome)
@@ -226,8 +228,8 @@ def main() -> None:
     }
     if outcome.failed and module.params["fail_on"] == "error":
         ledger_data = {key: result[key] for key in ("summary", "statements", "changed_objects")}
-        module.fail_json(msg=result["message"], ledger_data=ledger_data, **result)
-    module.exit_json(**result)
+        answers.failed(msg=result["message"], ledger_data=ledger_data, **result)
+    answers.done(**result)
 
 
 if __name__ == "__main__":
