@@ -148,7 +148,7 @@ class LogReads(LogTables):
             f"""
             SELECT user AS user_name, if(http_user_agent != '', http_user_agent, client_name) AS program,
                 toString(address) AS client_address, substring(query, 1, 2000) AS text,
-                {utc("event_time_microseconds")} AS at
+                {utc("query_start_time_microseconds")} AS at
             FROM {source}
             ORDER BY at DESC
             LIMIT 100""",
