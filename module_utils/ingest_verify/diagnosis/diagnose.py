@@ -38,7 +38,8 @@ def diagnose(query: Query, execute_marker: Callable[[str], None], request: Reque
     refused.errors += [] if refused.errors else full_disk(case)
     count_statements(case)
     count_by_target(case)
-    mutations = failing_mutations(case)
+    told = {(finding.cause, finding.object) for finding in refused.errors}
+    mutations = [one for one in failing_mutations(case) if (one.cause, one.object) not in told]
     refused.errors += [finding for finding in mutations if finding.severity == "error"]
     refused.warnings += [finding for finding in mutations if finding.severity == "warning"]
     join(case, refused)
