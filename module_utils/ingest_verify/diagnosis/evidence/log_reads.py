@@ -302,7 +302,7 @@ class LogReads(LogTables):
             "mutations",
             f"""
             SELECT database, table, mutation_id, command, {utc("latest_fail_time")} AS last_at,
-                latest_fail_reason AS reason
+                {utc("create_time")} AS created_at, latest_fail_reason AS reason
             FROM {origin}
             WHERE NOT is_done AND latest_fail_reason != '' AND concat(database, '.', table) IN ({_list(tables)})
             ORDER BY last_at
