@@ -18,7 +18,7 @@ from .diagnosis.client_side import read_client_log
 from .docker_cli import DockerError
 from .env_file import parse_env
 from .guard import LABEL, SCRATCH
-from .masking import is_secret_name
+from .masking import secret_values
 from .process import append_log, run_process
 
 # Logs of gigabytes on a slow disk.
@@ -141,7 +141,7 @@ def run_container(
     image_info = _preflight(name, image, [network, *extra_networks], env_file)
     _refuse_second_run(alone_as)
     values = {**(parse_env(env_file.read_bytes(), str(env_file)).values if env_file else {}), **(env or {})}
-    secrets = [value.strip() for key, value in values.items() if is_secret_name(key)]
+    secrets = secret_values(values)
     arguments = ["create", "--name", name, "--network", network, "--label", "clickhouse-ingest-verify=ingest"]
     if owner:
         arguments += ["--label", f"{LABEL}={owner}"]

@@ -15,6 +15,8 @@ Read = Callable[[str], list[dict[str, Any]]]
 
 # What this project sends itself.
 TOOL = "clickhouse-ingest-verify"
+# Seconds after which the server has written its log to disk, whatever happens then (7.5 by default).
+_FLUSHED = 30
 # Different INSERT texts of one run; a loader has a handful.
 _STATEMENTS = 1000
 # Formats whose rows name their fields: what they leave out gets the column's default, what is no column is dropped.
@@ -29,6 +31,7 @@ class Told(Protocol):
     log_comment: str | None
     user: str | None
     start: datetime | None
+    end: datetime | None
 
     def window_sql(self, column: str, column_type: str = "") -> str: ...
 
@@ -156,7 +159,11 @@ def read_written(read: Read, run: Told, database: str, failures: tuple[type[Exce
 
 def _restarted(read: Read, run: Told) -> str | None:
     """A server that was killed takes the log's last seconds with it: what is then missing there proves nothing."""
-    found = read(f"SELECT toString(now() - uptime()) AS since, now() - uptime() > {_utc(run.start)} + 1 AS within")[0]
+    began = "now() - uptime()"
+    found = read(
+        f"SELECT toString({began}) AS since, "
+        f"{began} BETWEEN {_utc(run.start)} + 2 AND {_utc(run.end)} + {_FLUSHED} AS within"
+    )[0]
     if not int(found["within"]):
         return None
     return f"the server started anew at {found['since']}, within the run: its log may lack statements from before that"
