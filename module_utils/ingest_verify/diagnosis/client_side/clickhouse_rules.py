@@ -230,7 +230,8 @@ def connection_lost(error: ClientError, context: Context) -> Judged:
     """An open connection broke; at a port of the other protocol that is what its answer does."""
     _, port = _target(error, context)
     native = _native(error)
-    if (native and port in HTTP_PORTS) or (not native and port in NATIVE_PORTS):
+    asks_http = not native and re.search(r"https?://|HTTPS?Connection|httpx|urllib3|aiohttp|RemoteDisc", error.text)
+    if (native and port in HTTP_PORTS) or (asks_http and port in NATIVE_PORTS):
         return wrong_protocol(error, context)
     return Judged(
         "client_connection_lost",
