@@ -4,13 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help verify stop clean init test lint campaign verify-docker lock corpus score
+.PHONY: help verify runs stop clean init test lint campaign verify-docker lock corpus score
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 verify: $(VENV)/.run ## verify on this machine: embedded engine, simulated API, real loader
 	ansible-playbook verify.yml -i local $(ARGS)
+
+runs: $(VENV)/.run ## list the runs: verdict, duration, rows, cause
+	PYTHONPATH=module_utils $(BIN)/python -m ingest_verify.report.runs artifacts
 
 # The engine that `make verify` leaves running; its data stays.
 stop: ## stop the embedded engine that a run left running
@@ -61,7 +64,7 @@ corpus: $(VENV)/.dev ## record the cases anew on the real engine
 
 # Needs uv; compiles every *.in for all Python versions from 3.11 on.
 lock: ## compile the requirements' locks
-	for name in requirements/target ingest/requirements requirements/run requirements/dev; do \
+	for name in requirements/target ingest/requirements requirements/run requirements/extras requirements/dev; do \
 		uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 			--custom-compile-command "make lock" $$name.in --output-file $$name.lock || exit 1; \
 	done

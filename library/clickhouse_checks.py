@@ -66,6 +66,9 @@ options:
     type: list
     elements: str
     default: []
+  secrets_file:
+    description: Env file, on the host that the module runs on, whose secrets are masked in what the module returns.
+    type: path
   audit:
     description:
       - What the source was asked again. C(answer_file) is what the program printed (the form is in
@@ -188,6 +191,7 @@ ledger_data:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.ingest_verify.answers import Answers, masking_argument_spec
 from ansible.module_utils.ingest_verify.checks import DeclarationError, ScanError, read_request, run_checks, to_result
 from ansible.module_utils.ingest_verify.client import (
     ConnectError,
@@ -203,6 +207,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **login_argument_spec(),
+            **masking_argument_spec(),
             "database": {"type": "str"},
             "checks": {"type": "list", "elements": "raw", "required": True},
             "extra_checks": {"type": "list", "elements": "raw", "default": []},
@@ -220,22 +225,23 @@ def main() -> None:
         required_if=[("validate_only", False, ("database",))],
         supports_check_mode=True,
     )
+    answers = Answers(module)
     try:
         request = read_request(module.params)
         if module.params["validate_only"]:
-            module.exit_json(changed=False, checks=[], findings=[])
+            answers.done(changed=False, checks=[], findings=[])
         client = connect({**module.params, "login_db": module.params["database"]})
         outcome = run_checks(client, request)
     except DeclarationError as error:
-        module.fail_json(msg=str(error), checks=[], findings=[error.finding().to_dict()])
+        answers.failed(msg=str(error), checks=[], findings=[error.finding().to_dict()])
     except ScanError as error:
-        module.fail_json(msg=str(error), checks=[], findings=[error.finding().to_dict()])
+        answers.failed(msg=str(error), checks=[], findings=[error.finding().to_dict()])
     except (ConnectError, ServerError) as error:
-        module.fail_json(msg=str(error), checks=[], findings=[error_finding(error, "verify_data").to_dict()])
+        answers.failed(msg=str(error), checks=[], findings=[error_finding(error, "verify_data").to_dict()])
     result = to_result(outcome)
     if result["verdict"] == "FAIL" and module.params["fail_on"] == "error":
-        module.fail_json(msg=result["message"], **result)
-    module.exit_json(changed=False, **result)
+        answers.failed(msg=result["message"], **result)
+    answers.done(changed=False, **result)
 
 
 if __name__ == "__main__":

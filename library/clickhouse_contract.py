@@ -69,6 +69,7 @@ columns:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.ingest_verify.answers import Answers
 from ansible.module_utils.ingest_verify.client import (
     ConnectError,
     ServerError,
@@ -90,6 +91,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
+    answers = Answers(module)
     try:
         contract = parse_contract(params["contract"])
         # The database may be missing, which is a finding and no failed login.
@@ -97,9 +99,9 @@ def main() -> None:
         findings = check_contract(client, params["login_db"], contract, params["stage"])
     except ContractError as error:
         finding = Finding(params["stage"], "error", "config_variable", str(error), fix_side="configuration")
-        module.fail_json(msg=str(error), findings=[finding.to_dict()])
+        answers.failed(msg=str(error), findings=[finding.to_dict()])
     except (ConnectError, ServerError) as error:
-        module.fail_json(msg=str(error), findings=[error_finding(error, params["stage"]).to_dict()])
+        answers.failed(msg=str(error), findings=[error_finding(error, params["stage"]).to_dict()])
     result = {
         "changed": False,
         "tables": len(contract),
@@ -107,8 +109,8 @@ def main() -> None:
         "findings": [finding.to_dict() for finding in findings],
     }
     if findings:
-        module.fail_json(msg=render_failure(findings), **result)
-    module.exit_json(**result)
+        answers.failed(msg=render_failure(findings), **result)
+    answers.done(**result)
 
 
 if __name__ == "__main__":

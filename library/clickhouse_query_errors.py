@@ -95,6 +95,9 @@ options:
     description: How long to wait at most for the log tables to be flushed.
     type: float
     default: 30
+  secrets_file:
+    description: Env file, on the host that the module runs on, whose secrets are masked in what the module returns.
+    type: path
   fail_on:
     description: V(error) fails the task when the verdict is V(FAIL); V(never) only reports.
     type: str
@@ -185,6 +188,7 @@ from functools import partial
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.ingest_verify.answers import Answers, masking_argument_spec
 from ansible.module_utils.ingest_verify.client import (
     ConnectError,
     ServerError,
@@ -232,27 +236,30 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec={**login_argument_spec(), **ARGUMENTS}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={**login_argument_spec(), **masking_argument_spec(), **ARGUMENTS}, supports_check_mode=True
+    )
     params = module.params
+    answers = Answers(module)
     users = [user for user in [params["user"], *params["users"]] if user]
     asked = {name: params[name] for name in ARGUMENTS if name not in ("user", "users", "max_shown", "fail_on")}
     request = Request(users=users, **asked)
     try:
         diagnosis = _diagnose(params, request)
     except (ConnectError, ServerError) as error:
-        module.fail_json(msg=str(error), findings=[error_finding(error, STAGE).to_dict()])
+        answers.failed(msg=str(error), findings=[error_finding(error, STAGE).to_dict()])
     except (EvidenceError, LogFileError) as error:
         # What was asked for cannot be answered: a window, a cluster or a log file that somebody named.
         finding = Finding(STAGE, "error", "config_variable", str(error), fix_side="configuration")
-        module.fail_json(msg=str(error), findings=[finding.to_dict()])
+        answers.failed(msg=str(error), findings=[finding.to_dict()])
     result = diagnosis.to_dict(params["max_shown"])
     for name in ("window_before", "window_after"):
         if params[name]:
             result["ledger_data"][name] = params[name]
     if params["fail_on"] == "error" and result["verdict"] == "FAIL":
         # The terminal shows all of a failed task's result: the text once, and no rows of log tables.
-        module.fail_json(msg=result.pop("message"), **{**result, "extracts": {}})
-    module.exit_json(changed=False, **result)
+        answers.failed(msg=result.pop("message"), **{**result, "extracts": {}})
+    answers.done(changed=False, **result)
 
 
 def _diagnose(params: dict[str, Any], request: Request) -> Diagnosis:

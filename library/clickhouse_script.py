@@ -130,13 +130,14 @@ import base64
 import binascii
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.ingest_verify.answers import Answers
 from ansible.module_utils.ingest_verify.client import login_argument_spec
 from ansible.module_utils.ingest_verify.findings import FAIL, PASS, render_failure
 from ansible.module_utils.ingest_verify.script import Outcome, file_finding, read_script, run_script
 from ansible.module_utils.ingest_verify.statements import ScriptError
 
 
-def apply(module: AnsibleModule) -> Outcome:
+def apply(module: AnsibleModule, answers: Answers) -> Outcome:
     """Read the text and run it; a file that cannot be read is a finding as well."""
     params = module.params
     name = params["name"] or params["path"] or "content"
@@ -148,7 +149,7 @@ def apply(module: AnsibleModule) -> Outcome:
         else:
             data = (params["content"] or "").encode()
     except binascii.Error as error:
-        module.fail_json(msg=f"content_base64 is not base64: {error}.", findings=[])
+        answers.failed(msg=f"content_base64 is not base64: {error}.", findings=[])
     except ScriptError as error:
         return Outcome(name, findings=[file_finding(error, name, params["stage"])])
     return run_script(params, data, name, check=module.check_mode)
@@ -173,7 +174,8 @@ def main() -> None:
         required_one_of=[("path", "content", "content_base64")],
         supports_check_mode=True,
     )
-    outcome = apply(module)
+    answers = Answers(module)
+    outcome = apply(module, answers)
     result = {
         "changed": outcome.changed,
         "statements": outcome.statements,
@@ -186,8 +188,8 @@ def main() -> None:
     }
     if outcome.failed and module.params["fail_on"] == "error":
         ledger_data = {key: result[key] for key in ("summary", "statements", "changed_objects")}
-        module.fail_json(msg=result["message"], ledger_data=ledger_data, **result)
-    module.exit_json(**result)
+        answers.failed(msg=result["message"], ledger_data=ledger_data, **result)
+    answers.done(**result)
 
 
 if __name__ == "__main__":

@@ -75,9 +75,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     add("now", parse_time, "", "end of the window, ISO 8601 (default: the time of the start)")
     add("ready-file", Path, "", "file that gets the address once the simulator listens")
     add("pid-file", Path, "", "file that gets the process id")
-    parser.add_argument(
-        "--token-stdin", action="store_true", help="read the token from standard input instead of SIMULATOR_TOKEN"
-    )
+    parser.add_argument("--token-file", type=Path, help="read the token from this file instead of SIMULATOR_TOKEN")
     parser.add_argument(
         "--prebuilt",
         action="store_true",
@@ -113,7 +111,10 @@ def fail(text: str) -> int:
 def main() -> int:
     """Run until SIGTERM or SIGINT; 0 after a clean end, 2 when it cannot start."""
     given = options()
-    token = sys.stdin.readline().strip() if given.token_stdin else os.environ.get("SIMULATOR_TOKEN", "")
+    try:
+        token = given.token_file.read_text().strip() if given.token_file else os.environ.get("SIMULATOR_TOKEN", "")
+    except OSError as error:
+        return fail(f"the token file {given.token_file} cannot be read: {error.strerror}")
     if not token:
         return fail("SIMULATOR_TOKEN is not set; set it to the token that requests must carry")
     family = socket.AF_INET6 if ":" in given.host else socket.AF_INET

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from .findings import Finding
-from .masking import is_secret_name, mask_secrets
+from .masking import is_secret_name, mask
 
 STAGE = "qtickets_ingest"
 MODE = 0o600
@@ -118,16 +118,19 @@ def _add_line(
     parsed: EnvText, name: str, number: int, variable: str, value: str | None, problem: Callable[..., None]
 ) -> None:
     where = f"The env file {name}, line {number},"
-    shown = variable.strip() if re.fullmatch(r"(?:export\s+)?[\w.-]+\s*", variable) else "text"
-    if value is None:
-        problem(f"{where} has no `=` behind {shown!r}: it stays unset.", "Write NAME=value, or remove the line.")
+    if value is None or _is_value(variable, value):
+        # Not shown: a secret pasted without its name looks like this.
+        problem(f"{where} has no `=` behind a name.", "Write NAME=value, or remove the line.")
         return
     if not variable:
         problem(f"{where} has no name before `=`: Docker refuses the file.", "Write NAME=value, or remove the line.")
         return
     if variable != variable.strip() or any(char.isspace() for char in variable):
+        shown = f" {variable.strip()!r}" if re.fullmatch(r"(?:export\s+)?[A-Z_][A-Z0-9_]*\s*", variable) else ""
         hint = "Remove the word export." if variable.startswith("export ") else "Remove the blanks around the name."
-        problem(f"{where} has a blank in the name {shown!r}: Docker refuses the file.", hint)
+        problem(f"{where} has a blank in the name{shown}: Docker refuses the file.", hint)
+        if not shown:
+            return
         variable = variable.removeprefix("export ").strip()
     if value[:1] in ("'", '"'):
         problem(
@@ -154,6 +157,12 @@ def _add_line(
         )
     parsed.values[variable] = value
     parsed.lines[variable] = number
+
+
+def _is_value(variable: str, value: str) -> bool:
+    """Whether a line is base64 alone, whose `=` at the end only looks like an empty value."""
+    looks_encoded = len(variable) >= 12 and bool(re.search(r"[a-z].*[A-Z]|[A-Z].*[a-z]|[+/]", variable))
+    return value in ("", "=") and looks_encoded and "_" not in variable
 
 
 def is_placeholder(value: str, patterns: Iterable[str] = PLACEHOLDERS) -> bool:
@@ -263,7 +272,7 @@ def _unquoted(value: str | None) -> str | None:
 def public_env(values: Mapping[str, str]) -> dict[str, str]:
     """The variables that may be shown, with passwords in URLs masked. A DSN is an address as well as a secret: what is
     left of it are scheme, host, port and path."""
-    shown = {key: mask_secrets(value) for key, value in values.items() if not is_secret_name(key)}
+    shown = {key: mask(value) for key, value in values.items() if not is_secret_name(key)}
     addresses = {key: _DSN.fullmatch(value) for key, value in values.items() if key.upper().endswith("DSN")}
     return shown | {key: f"{match[1]}{match[2]}" for key, match in addresses.items() if match}
 

@@ -149,5 +149,5 @@ def render_failure(findings: Iterable[Finding], *, limit: int = 5) -> str:
     errors = [finding for finding in findings if finding.severity == "error"]
     shown = [render(finding) for finding in errors[:limit]]
     if len(errors) > limit:
-        shown.append(f"... and {len(errors) - limit} more error finding(s), all in report.md")
+        shown.append(f"... and {len(errors) - limit} more error finding(s), all in report.html")
     return "\n\n".join(shown)

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from .diagnosis.client_side import read_client_log
 from .guard import MARK
-from .masking import is_secret_name, mask_secrets
+from .masking import Masker, secret_values
 
 # What a program needs of its surroundings; the rest of the controller's environment would not be there in a container.
 _INHERITED = (
@@ -109,12 +109,12 @@ def run_process(
     if chdir is not None and not os.path.isdir(chdir):
         raise ProcessError(f"The working folder {chdir} does not exist: check the path.")
     given = {key: str(value) for key, value in (environment or {}).items()}
-    hidden = {*secrets, *(value.strip() for key, value in given.items() if is_secret_name(key))}
+    masker = Masker([*secrets, *secret_values(given)])
     base = {key: os.environ[key] for key in _INHERITED if key in os.environ}
     # Without it Python keeps its last lines in a buffer, which dies with the process.
     env = {**base, "PYTHONUNBUFFERED": "1", **given, **({MARK: owner} if owner else {})}
     try:
-        log = _LogCopy(Path(log_file), sorted(hidden, key=len, reverse=True))
+        log = _LogCopy(Path(log_file), masker)
     except OSError as error:
         raise ProcessError(f"The log file {log_file} cannot be written ({error.strerror}): check its folder.") from None
     started, clock, kills = datetime.now(UTC), time.monotonic(), _oom_kills()
@@ -253,7 +253,7 @@ def _killed_with_us(process: subprocess.Popen[bytes]) -> Iterator[None]:
 
 def append_log(log_file: Path, source: IO[bytes], secrets: Sequence[str]) -> None:
     """Put the rest of `source` behind what a log file holds, masked and limited as `run_process` does."""
-    with _LogCopy(log_file, sorted(secrets, key=len, reverse=True), append=True) as log:
+    with _LogCopy(log_file, Masker(secrets), append=True) as log:
         while data := source.read(1 << 16):
             log.feed(data)
 
@@ -261,12 +261,15 @@ def append_log(log_file: Path, source: IO[bytes], secrets: Sequence[str]) -> Non
 class _LogCopy:
     """The log file: whole lines, secrets masked; past _LOG_LIMIT bytes only the last _LOG_TAIL of the rest is kept."""
 
-    def __init__(self, path: Path, secrets: Sequence[str], *, append: bool = False) -> None:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | (os.O_APPEND if append else os.O_TRUNC), 0o600)
+    def __init__(self, path: Path, masker: Masker, *, append: bool = False) -> None:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | (0 if append else os.O_TRUNC), 0o600)
         os.fchmod(descriptor, 0o600)
-        self._stream = os.fdopen(descriptor, "ab" if append else "wb")
-        self._secrets = secrets
+        self._stream = os.fdopen(descriptor, "wb")
+        self._stream.seek(0, os.SEEK_END)
+        self._masker = masker
         self._rest = b""
+        # The last line as it came and as it was written: a secret may go on in the next one.
+        self._last = self._last_masked = b""
         self._tail: deque[bytes] = deque()
         self._tail_size = 0
         self._left_out = 0
@@ -286,9 +289,9 @@ class _LogCopy:
 
     def feed(self, data: bytes) -> None:
         """A piece of output as it came."""
-        *lines, rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            self.write(line + b"\n")
+        lines, newline, rest = (self._rest + data).rpartition(b"\n")
+        if newline:
+            self.write(lines + newline)
         while len(rest) > _MAX_LINE:
             # Cut a runaway line where a word ends, so that no secret is cut into two unrecognised halves.
             cut = rest.rfind(b" ", 1, _MAX_LINE) + 1 or _MAX_LINE
@@ -296,20 +299,30 @@ class _LogCopy:
             rest = rest[cut:]
         self._rest = rest
 
-    def write(self, line: bytes) -> None:
-        """One line, masked."""
-        text = mask_secrets(line.decode("utf-8", "surrogateescape"), self._secrets)
-        line = text.encode("utf-8", "surrogateescape")
+    def write(self, lines: bytes) -> None:
+        """Lines, masked together with the one before them."""
+        raw = self._last + lines
+        text = self._masker.text(raw.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+        again = not text.startswith(self._last_masked)
+        new = text if again else text[len(self._last_masked) :]
         if self.written < _LOG_LIMIT:
             try:
-                self._stream.write(line)
+                if again:
+                    self._stream.seek(-len(self._last_masked), os.SEEK_CUR)
+                    self._stream.truncate()
+                    self.written -= len(self._last_masked)
+                self._stream.write(new)
                 self._stream.flush()
-                self.written += len(line)
+                self.written += len(new)
             except OSError:
                 # The disk is full: the ingest's end and its last lines still get told.
+                self._keep(new)
+        else:
+            for line in new.splitlines(keepends=True):
                 self._keep(line)
-            return
-        self._keep(line)
+        # Lines that became one mask are done with.
+        one_to_one = raw.count(b"\n") == text.count(b"\n")
+        self._last, self._last_masked = (_last_line(raw), _last_line(text)) if one_to_one else (b"", b"")
 
     def _keep(self, line: bytes) -> None:
         self._tail.append(line)
@@ -318,6 +331,12 @@ class _LogCopy:
             dropped = len(self._tail.popleft())
             self._tail_size -= dropped
             self._left_out += dropped
+
+
+def _last_line(lines: bytes) -> bytes:
+    """The last line with its end; of a long one nothing, since a log's width breaks no secret there."""
+    line = lines[lines.rfind(b"\n", 0, len(lines) - 1) + 1 :]
+    return line if len(line) <= 4096 else b""
 
 
 def _oom_kills() -> int:

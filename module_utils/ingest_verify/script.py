@@ -13,7 +13,7 @@ from clickhouse_driver import Client, errors
 from . import drift, script_rows, snapshot
 from .client import ConnectError, ServerError, clean_exception, connect, error_finding, query, quote_identifier
 from .findings import Finding, shorten
-from .masking import MASK, is_secret_name, mask_secrets
+from .masking import MASK, Masker, is_secret_name, mask
 from .script_advice import advice, cause_of, unusable_setting
 from .session import Exact, open_session, readable
 from .statements import ScriptError, Statement, read_source, split
@@ -194,7 +194,7 @@ def printable(statement: Statement) -> str:
     text = readable(statement.sql)
     for secret in secrets_in(statement):
         text = text.replace(f"'{secret}'", f"'{MASK}'")
-    return mask_secrets(text)
+    return mask(text)
 
 
 def _may_change(statement: Statement) -> bool:
@@ -412,7 +412,7 @@ class _Run:
                 raise
             return
         outcome.changed_objects = snapshot.changed_objects(self.before, after)
-        outcome.diff = {side: mask_secrets(text) for side, text in snapshot.diff(self.before, after).items()}
+        outcome.diff = {side: mask(text) for side, text in snapshot.diff(self.before, after).items()}
         applied = [
             (statement, entry)
             for statement, entry in zip(self.statements, outcome.statements, strict=True)
@@ -500,7 +500,7 @@ class _Run:
     def _statement_refusal(self, error: ServerError, statement: Statement) -> Finding:
         line = statement.line + _line_within(statement, error.message)
         name = self.outcome.name
-        error.message = mask_secrets(error.message, secrets_in(statement))
+        error.message = Masker(secrets_in(statement)).text(error.message)
         finding = self._refusal(error, printable(statement), f"{name}:{line}", _object_of(statement))
         if line != statement.line:
             finding.evidence["statement_location"] = f"{name}:{statement.line}"
@@ -525,7 +525,7 @@ class _Run:
             {"code": error.code},
         )[0]
         next_step, side = advice(self.observer, error, location, str(facts["version"]), str(facts["login"]))
-        message = mask_secrets(_ALTERNATIVES.sub(r"\1 ...", error.message))
+        message = mask(_ALTERNATIVES.sub(r"\1 ...", error.message))
         return Finding(
             stage=self.stage,
             severity="error",

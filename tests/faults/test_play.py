@@ -39,11 +39,13 @@ def test_a_healthy_run_passes_and_says_where_the_report_is(healthy, site):
     assert healthy.errors == []
     assert [stage["status"] for stage in healthy.report["stages"].values()] == ["ok"] * 5
     summary = healthy.output.split("Show the summary")[-1]
-    assert "report.md" in summary
+    assert "report.html" in summary
     assert len(summary.split("PLAY RECAP")[0].strip().splitlines()) <= 24
     folder = next(iter(site.reports())).parent
-    assert f"report: {folder}/report.md" in healthy.output.split("PLAY RECAP")[1]
-    assert {"run.json", "report.md", "report.json", "ingest.log"} <= {path.name for path in folder.iterdir()}
+    assert f"report: {folder}/report.html" in healthy.output.split("PLAY RECAP")[1]
+    assert {"run.json", "report.md", "report.json", "report.html", "junit.xml", "MANIFEST.sha256", "ingest.log"} <= {
+        path.name for path in folder.iterdir()
+    }
 
 
 def test_no_secret_is_in_output_or_artifacts(healthy, site):
@@ -141,7 +143,7 @@ def test_an_api_that_answers_401_is_named_as_the_source(site, healthy):
     assert played.headline["cause"] == "source_unauthorized"
     assert "401" in played.headline["headline"] + str(played.headline.get("evidence"))
     assert "QTICKETS_TOKEN" in played.headline["next_step"]
-    assert "/report.md" in played.output.split("PLAY RECAP")[1]
+    assert "/report.html" in played.output.split("PLAY RECAP")[1]
 
 
 def test_an_api_that_is_down_is_named(site, healthy):

@@ -181,3 +181,17 @@ def test_standard_input_is_closed(tmp_path: Path) -> None:
 def test_the_working_folder_is_the_given_one(tmp_path: Path) -> None:
     run_process(["pwd"], log_file=tmp_path / "ingest.log", chdir=str(tmp_path), timeout_seconds=30)
     assert log(tmp_path).strip() == os.path.realpath(tmp_path)
+
+
+@pytest.mark.parametrize("pause", ["", "; sleep 0.2"])
+def test_a_secret_over_two_lines_is_not_in_the_log(tmp_path: Path, pause: str) -> None:
+    """Also where its second half comes later, when the first one is on the disk already."""
+    code = f"echo before; printf 'key is s3cr3t-'; echo{pause}; echo '   4711-tail and on'; echo after"
+    run(tmp_path, "sh", "-c", code, QTICKETS_TOKEN="s3cr3t-4711-tail")
+    assert log(tmp_path) == "before\nkey is *** and on\nafter\n"
+
+
+def test_an_ordinary_log_is_copied_as_it_is_in_whatever_pieces_it_comes(tmp_path: Path) -> None:
+    code = "for i in 1 2 3 4 5; do printf 'row %s ' $i; [ $i = 3 ] && sleep 0.1; echo written; done; printf 'no end'"
+    run(tmp_path, "sh", "-c", code, QTICKETS_TOKEN="s3cr3t-4711-tail")
+    assert log(tmp_path) == "".join(f"row {i} written\n" for i in range(1, 6)) + "no end"

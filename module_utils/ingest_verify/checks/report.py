@@ -31,7 +31,14 @@ def to_result(outcome: Outcome) -> dict[str, Any]:
         "run": outcome.run,
         "notes": outcome.notes,
         "scans": outcome.scans,
-        "ledger_data": {"summary": summary(outcome), "tables": tables(outcome), "figures": outcome.figures},
+        "ledger_data": {
+            "summary": summary(outcome),
+            "tables": tables(outcome),
+            "figures": outcome.figures,
+            "checks": outcome.checks,
+            "accounts": [account.to_dict() for account in outcome.accounts],
+            "history": recent_runs(outcome.history, outcome.history_entry) if outcome.history else [],
+        },
     }
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..masking import mask_evidence
+from ..masking import mask
 
 # The recorder itself stops at 32 MiB; what is longer was not written by it alone.
 MAX_BYTES = 48 << 20
@@ -230,7 +230,7 @@ class _Reader:
         program = event.get("program")
         words = " ".join(str(word)[:80] for word in program[:3]) if isinstance(program, list) else ""
         process = Process(
-            pid, _int(event, "ppid"), _text(event, "runtime", 60), mask_evidence(words), _number(event, "t"),
+            pid, _int(event, "ppid"), _text(event, "runtime", 60), mask(words), _number(event, "t"),
             event.get("forked") is True,
         )  # fmt: skip
         self.processes[pid] = process
@@ -286,7 +286,7 @@ class _Reader:
         exchange = Exchange(
             pid, _int(event, "thread"), _number(event, "t"), order, _int(event, "n"), _text(event, "client", 40),
             _text(event, "method", 20), _text(event, "host", 255), _optional(event, "port") or 0,
-            peer=_text(event, "peer", 120), path=mask_evidence(_text(event, "path", 220)),
+            peer=_text(event, "peer", 120), path=mask(_text(event, "path", 220)),
             asked=_text(event, "asked", 20),
             parameters=tuple(str(name)[:60] for name in parameters[:20]) if isinstance(parameters, list) else (),
             status=_optional(event, "status"), error=_text(event, "error", 120),
@@ -320,7 +320,7 @@ def _link(entry: object) -> Link:
         raise _BadLineError
     return Link(
         _text(entry, "type", 120) or "Exception",
-        mask_evidence(_text(entry, "text", 500)),
+        mask(_text(entry, "text", 500)),
         _places(entry.get("frames")),
         _text(entry, "key_type", 40),
         _optional(entry, "code"),
@@ -335,7 +335,7 @@ def _places(entries: object) -> tuple[Place, ...]:
     return tuple(
         Place(
             _text(entry, "file", 400), _int(entry, "line"), _text(entry, "function", 120), entry.get("own") is True,
-            mask_evidence(_text(entry, "code", 200)),
+            mask(_text(entry, "code", 200)),
         )
         for entry in entries[:40]
     )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from ...masking import mask_evidence
+from ...masking import mask
 from .errors import (
     DEFECTS,
     PACKAGE,
@@ -106,15 +106,15 @@ def error_of(
     packages = [match for part in parts for item in part.frames if (match := PACKAGE.search(item.file))]
     whole = "\n".join(block.lines) + "\n" + message
     if frame is not None and frame.code:
-        frame.code = mask_evidence(frame.code)
+        frame.code = mask(frame.code)
     return ClientError(
         type=kind,
-        message=mask_evidence(message).strip()[:MAX_TEXT],
+        message=mask(message).strip()[:MAX_TEXT],
         frame=frame,
         first=block.when,
         last=block.when,
-        chain=[(name, mask_evidence(text)[:MAX_TEXT]) for name, text in chain],
-        text=_trim(mask_evidence("\n".join(block.lines).rstrip())),
+        chain=[(name, mask(text)[:MAX_TEXT]) for name, text in chain],
+        text=_trim(mask("\n".join(block.lines).rstrip())),
         server_code=block.code or server_code(whole),
         http_status=http_status(whole),
         libraries=list(dict.fromkeys(match[1] or match[2] for match in packages)),

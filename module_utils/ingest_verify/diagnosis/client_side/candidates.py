@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...findings import Finding, shorten
-from ...masking import mask_evidence
+from ...masking import mask
 from .. import STAGE
 from . import context as about
 from .context import Judged
@@ -39,7 +39,7 @@ def finding_of(judged: Judged, error: ClientError | None) -> Finding:
         stage=STAGE,
         severity="error",
         cause=judged.cause,
-        headline=mask_evidence(judged.headline),
+        headline=mask(judged.headline),
         object=judged.object,
         expected=judged.expected,
         actual=judged.actual,

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from ...masking import mask_evidence
+from ...masking import mask
 from .errors import ClientError
 from .json_records import json_object
 from .log_errors import MAX_LINE, LogParser
@@ -166,7 +166,7 @@ def _read(stream: BinaryIO, name: str, size: int, max_bytes: int, captured: bool
     parser.finish()
     found = parser.found
     log.errors, log.notes, log.outcome = found.errors, found.notes, found.outcome
-    log.ending = [(number, mask_evidence(decode(line[:1000]))) for number, line in tail]
+    log.ending = [(number, mask(decode(line[:1000]))) for number, line in tail]
     log.encoding = wide or "+".join(sorted(seen)) or "utf-8"
     if log.truncated:
         log.warnings.append(

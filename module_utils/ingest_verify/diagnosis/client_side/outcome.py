@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...masking import mask_evidence
+from ...masking import mask
 from . import context as about
 from . import source_rules
 from .candidates import Candidate
@@ -17,7 +17,7 @@ from .rules import judge
 
 def cause_in_outcome(outcome: Mapping[str, Any], context: Context, served: Sequence[ClientError]) -> Candidate | None:
     """The cause that a loader names itself in its outcome line (names of ingest/README.md), None for other loaders."""
-    cause, message = outcome.get("cause"), mask_evidence(str(outcome.get("message") or outcome.get("error") or ""))
+    cause, message = outcome.get("cause"), mask(str(outcome.get("message") or outcome.get("error") or ""))
     if not isinstance(cause, str) or not cause:
         return None
     kind = str(outcome.get("error_type") or "") or None
