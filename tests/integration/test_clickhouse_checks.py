@@ -352,7 +352,7 @@ def test_metrics_of_other_loaders_are_read_as_far_as_they_go(shop: Loaded, dropp
 
 def test_history_that_is_no_history_does_not_matter(shop: Loaded) -> None:
     buy(shop, 3)
-    at = datetime.now(UTC).strftime("%F %T")
+    at = (datetime.now(UTC) - timedelta(weeks=1)).strftime("%F %T")
     history = [{"at": at, "ok": True, "figures": {"purchases.rows_of_run": value}} for value in ("x", None, 3)]
     history += [{"at": at, "ok": True, "figures": None}, {"at": None}]
     check = {"name": "t", "kind": "trend", "table": "purchases", "this_run": BY_WINDOW, "limits": {"min_runs": 1}}

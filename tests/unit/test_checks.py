@@ -11,7 +11,7 @@ import pytest
 import yaml
 from ansible.module_utils.ingest_verify.checks import DeclarationError, Run, parse_checks, read_request
 from ansible.module_utils.ingest_verify.checks.declarations import KINDS
-from ansible.module_utils.ingest_verify.checks.reconcile import _sum_cause
+from ansible.module_utils.ingest_verify.checks.kinds.reconciliation import _sum_cause
 from ansible.module_utils.ingest_verify.checks.session import Table
 from hypothesis import given
 from hypothesis import strategies as st

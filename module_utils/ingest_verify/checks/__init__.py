@@ -1,6 +1,7 @@
 """Data checks, declared in YAML and run in as few scans as possible: `read_request`, `run_checks`, `to_result`."""
 
-from .declarations import Check, DeclarationError, parse_checks
+from .declarations import parse_checks
+from .fields import Check, DeclarationError
 from .report import to_result
 from .request import Limits, Request, read_request
 from .run import Run

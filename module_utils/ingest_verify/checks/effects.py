@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..findings import Finding
-from .declarations import Check
+from .fields import Check
+from .kinds import KINDS
 
 _NOTHING = frozenset({"data_empty", "data_not_from_this_run", "data_rows_taken", "data_other_database"})
 # Rows that an exception which nobody heard of may have kept away.
@@ -81,10 +82,5 @@ def _follows(finding: Finding, root: Finding, checks: Mapping[str, Check], datab
 
 def _upstream(check: Check, database: str) -> set[str]:
     """The tables that the check's own one is compared with."""
-    if check.kind == "consistency":
-        source = check.options["source"]
-        return {f"{source[0] or database}.{source[1]}"}
-    if check.kind == "referential":
-        other = check.options["references"]
-        return {f"{other[0] or database}.{other[1]}"}
-    return set()
+    others = KINDS[check.kind].others
+    return {f"{owner}.{table}" for owner, table in others(check, database)} if others else set()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from ..findings import Finding
 from ..rows import Account
-from .kinds import AGAINST
+from .kinds.volume import AGAINST
 
 STAGE = "verify_data"
 

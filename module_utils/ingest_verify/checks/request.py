@@ -11,7 +11,8 @@ from typing import Any
 
 from ..audit import AuditError, Entity, read_mapping
 from ..contract import ContractError, parse_contract
-from .declarations import DEFAULT_SECONDS, Check, DeclarationError, parse_checks
+from .declarations import DEFAULT_SECONDS, parse_checks
+from .fields import Check, DeclarationError
 from .run import Run
 
 _LIMITS = ("seconds", "rows_shown", "look_back_minutes")

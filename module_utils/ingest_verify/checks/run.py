@@ -11,7 +11,7 @@ from typing import Any
 
 from ..client import quote_string
 from ..rows import Written
-from .declarations import DeclarationError
+from .fields import DeclarationError
 from .session import column_sql
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
 from decimal import Decimal
 from typing import Any
 
@@ -15,13 +14,12 @@ from clickhouse_driver import Client
 from ..findings import Finding, shorten
 from ..rows import Account, Written, read_accounts, read_written
 from .beside import audit, errors_first, hold_contract
-from .compare import consistency, existence, trend, trend_needs, user_sql
-from .declarations import Check
 from .effects import fold, suspect
-from .kinds import AGGREGATED, Context, Judge, Judged, Need, Needs, Problem, Values, rows_of_run
+from .fields import Check
+from .kinds import KINDS
+from .kinds.base import Context, Judged, Need, Problem, Values, number
 from .ledger import account_findings
-from .reconcile import number, reconciliation, reconciliation_needs
-from .record import adopt, read_records, run_record
+from .plain import plain
 from .request import Limits, Request
 from .run import Run
 from .session import Catalog, ScanError, Session
@@ -33,17 +31,6 @@ CAUSES_OF_REFUSAL = {
     "data_check_timeout": "Give the check more time (time_limit_seconds) or narrow it (where).",
     "data_check_memory": "Narrow the check (where), or give the user more memory (max_memory_usage).",
     "data_check_no_access": "GRANT SELECT ON {table} TO {user}",
-}
-
-_STANDALONE: dict[str, Callable[[Check, Context], Judged]] = {
-    "existence": existence,
-    "consistency": consistency,
-    "sql": user_sql,
-}
-_NEEDS: dict[str, Needs] = {
-    **{kind: needs for kind, (needs, _) in AGGREGATED.items()},
-    "reconciliation": reconciliation_needs,
-    "trend": trend_needs,
 }
 
 
@@ -88,13 +75,12 @@ def run_checks(client: Client, request: Request) -> Outcome:
     run.close_window(now, limits.look_back_minutes)
     checks = [*request.checks, *_expected(request.expected_tables, request.checks, limits, database)]
     catalog = Catalog(session, _tables(checks, database), limits.seconds)
-    context = Context(session, catalog, run, Written(), database, limits.rows_shown, request.history)
+    context = Context(session, catalog, run, Written(), database, now, limits.rows_shown, request.history)
 
     unflushed = session.flush_logs()
-    records: dict[str, list[dict[str, Any]] | ScanError] = {}
     for check in checks:
-        if check.kind == "run_record":
-            records[check.name] = _records(check, context)
+        if read := KINDS[check.kind].read:
+            read(check, context)
 
     def read_log(sql: str) -> list[dict[str, Any]]:
         return session.read(sql, limits.seconds, "rows' ledger")
@@ -109,14 +95,14 @@ def run_checks(client: Client, request: Request) -> Outcome:
     outcome = Outcome(overview=_overview(session, request.overview, limits.seconds), history=request.history)
     judged: dict[str, tuple[Judged | ScanError, float]] = {}
     # The run record is compared with the sums that reconciliation finds, the trend with the figures of all.
-    order = {"run_record": 1, "trend": 2}
-    for check in sorted(checks, key=lambda check: order.get(check.kind, 0)):
+    for check in sorted(checks, key=lambda check: KINDS[check.kind].turn):
         started = time.monotonic()
         mine = answers.get(check.name, _Read())
-        result = mine.error or _judge(check, context, mine.values, records, outcome, now)
+        result = mine.error or _judge(check, context, mine.values)
         judged[check.name] = (result, mine.seconds + time.monotonic() - started)
-        if isinstance(result, Judged):
-            _collect(check, context, mine.values, result, outcome)
+        if isinstance(result, Judged) and (collect := KINDS[check.kind].collect):
+            collect(check, context, mine.values, result)
+    outcome.figures, outcome.reconciliation = context.figures, context.reconciled
     for check in checks:
         _report(check, context, *judged[check.name], server["user"], outcome)
     outcome.findings = fold(outcome.findings, checks, database)
@@ -173,8 +159,7 @@ def _expected(tables: Sequence[str], checks: Sequence[Check], limits: Limits, da
 
 def _accounted(checks: Sequence[Check], database: str) -> list[str]:
     """The tables whose rows are accounted for: those of which some check asks what this run did to them."""
-    kinds = ("volume", "reconciliation")
-    return [f"{check.database or database}.{check.table}" for check in checks if check.kind in kinds]
+    return [f"{check.database or database}.{check.table}" for check in checks if KINDS[check.kind].accounted]
 
 
 def _told(run: Run, database: str) -> dict[str, int]:
@@ -187,19 +172,8 @@ def _told(run: Run, database: str) -> dict[str, int]:
 def _tables(checks: Sequence[Check], database: str) -> list[tuple[str, str]]:
     found = [(check.database or database, check.table) for check in checks if check.table]
     for check in checks:
-        if check.kind == "referential":
-            found.append((check.options["references"][0] or database, check.options["references"][1]))
-        elif check.kind == "consistency":
-            found.append((check.options["source"][0] or database, check.options["source"][1]))
-    return found
-
-
-def _records(check: Check, context: Context) -> list[dict[str, Any]] | ScanError:
-    try:
-        found = read_records(check, context)
-    except ScanError as error:
-        return error
-    adopt(found, context)
+        if others := KINDS[check.kind].others:
+            found += others(check, database)
     return found
 
 
@@ -211,12 +185,13 @@ def _read_aggregates(checks: Sequence[Check], context: Context) -> dict[str, _Re
     read: dict[str, _Read] = {}
     passes: dict[tuple[str, str, bool], list[tuple[Check, list[Need]]]] = {}
     for check in checks:
-        if check.kind not in _NEEDS:
+        wanted = KINDS[check.kind].needs
+        if wanted is None:
             continue
         read[check.name] = _Read()
         try:
             table = context.table(check)
-            needs = _NEEDS[check.kind](check, context)
+            needs = wanted(check, context)
         except ScanError as error:
             read[check.name].error = error
             continue
@@ -224,11 +199,11 @@ def _read_aggregates(checks: Sequence[Check], context: Context) -> dict[str, _Re
             part = [need for need in needs if need.final is final]
             if part:
                 passes.setdefault((table.database, table.name, final), []).append((check, part))
-    for (database, name, final), wanted in passes.items():
+    for (database, name, final), parts in passes.items():
         source = context.catalog.get(database, name)
         assert source is not None  # noqa: S101 - context.table found it
         origin = f"{source.quoted}{' FINAL' if final else ''}"
-        _pass(origin, wanted, context.session, read)
+        _pass(origin, parts, context.session, read)
     return read
 
 
@@ -253,62 +228,14 @@ def _pass(origin: str, wanted: list[tuple[Check, list[Need]]], session: Session,
             read[check.name].values[need.name] = row[f"_f{expressions.index(need.sql)}"]
 
 
-def _judge(
-    check: Check,
-    context: Context,
-    values: Values,
-    records: Mapping[str, list[dict[str, Any]] | ScanError],
-    outcome: Outcome,
-    now: datetime,
-) -> Judged | ScanError:
-    judges: dict[str, Judge] = {
-        **{kind: judge for kind, (_, judge) in AGGREGATED.items()},
-        "reconciliation": reconciliation,
-    }
+def _judge(check: Check, context: Context, values: Values) -> Judged | ScanError:
     try:
-        if check.kind in judges:
-            return judges[check.kind](check, context, values)
-        if check.kind == "run_record":
-            found = records[check.name]
-            return found if isinstance(found, ScanError) else run_record(check, context, found, _totals(outcome))
-        if check.kind == "trend":
-            _figures(check, context, values, outcome)
-            return trend(check, context, values, outcome.figures, now)
-        return _STANDALONE[check.kind](check, context)
+        return KINDS[check.kind].judge(check, context, values)
     except ScanError as error:
         return error
     except (ValueError, TypeError, ArithmeticError) as error:
         # A value that no rule foresaw is this check's trouble, never that of the others.
         return ScanError(f"its figures cannot be read: {type(error).__name__}: {error}", "")
-
-
-def _totals(outcome: Outcome) -> dict[str, int | None]:
-    """Sums over the tables that count as processed; None for a side that one of them does not have."""
-    rows = [row for row in outcome.reconciliation if row["counts_as_processed"]]
-    totals: dict[str, int | None] = {}
-    for side in ("claimed", "written", "held"):
-        known = [row[side] for row in rows if row[side] is not None]
-        totals[side] = sum(known) if rows and len(known) == len(rows) else None
-    return totals
-
-
-def _figures(check: Check, context: Context, values: Values, outcome: Outcome) -> None:
-    table = context.table(check)
-    outcome.figures[f"{table.name}.rows"] = int(values["rows"])
-    rows, _ = rows_of_run(check, context, values) if check.options["this_run"] else (None, "")
-    if rows is not None:
-        outcome.figures[f"{table.name}.rows_of_run"] = rows
-
-
-def _collect(check: Check, context: Context, values: Values, result: Judged, outcome: Outcome) -> None:
-    """Keep what later checks, the report and the history need of a check's values."""
-    if check.kind == "volume":
-        _figures(check, context, values, outcome)
-    if check.kind == "reconciliation" and result.reconciliation:
-        outcome.reconciliation.append(result.reconciliation)
-        for name, value in values.items():
-            if name.startswith("sum "):
-                outcome.figures[f"{check.table}.{name.removeprefix('sum ')}"] = plain(value)
 
 
 def _report(
@@ -336,7 +263,7 @@ def _report(
 def _refused(check: Check, table: str | None, error: ScanError, user: str) -> Finding:
     return Finding(
         stage=STAGE,
-        severity="warning" if check.kind == "trend" else "error",
+        severity=KINDS[check.kind].severities[0],
         cause=error.cause,
         headline=f"{table or 'A query'}: the check '{check.name}' could not be answered: {shorten(str(error), 300)}",
         object=table,
@@ -402,18 +329,3 @@ def _overview(session: Session, queries: Sequence[Mapping[str, str]], seconds: f
             entry["error"] = str(error)
         shown.append(entry)
     return shown
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON takes it; times, decimals and ids as text."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)  # JSON has no NaN
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, bytes):
-        return value.decode(errors="backslashreplace").rstrip("\0")
-    return str(value)

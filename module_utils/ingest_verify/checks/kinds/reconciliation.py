@@ -3,19 +3,42 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal, InvalidOperation
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
-from .declarations import Check
-from .kinds import Context, Judged, Need, Problem, Values, aggregate, count, require
-from .run import inserts_to_look_at
-from .session import Table
+from ..fields import (
+    Check,
+    DeclarationError,
+    Field,
+    a_flag,
+    a_mapping,
+    a_text,
+    whole,
+)
+from ..plain import plain
+from ..run import inserts_to_look_at
+from ..session import Table
+from .base import (
+    THIS_RUN,
+    Context,
+    Judged,
+    Kind,
+    Need,
+    Problem,
+    Values,
+    aggregate,
+    count,
+    decimal,
+    number,
+    require,
+)
 
 _INTEGER = re.compile(r"U?Int\d+$")
 _WRAPS = (2**64, 2**32, 2**16, 2**8)
 
 
-def reconciliation_needs(check: Check, context: Context) -> list[Need]:
+def _needs(check: Check, context: Context) -> list[Need]:
     table = context.table(check)
     mine = context.run.condition(check.options["this_run"], table.columns)
     if not mine:
@@ -46,7 +69,7 @@ def exact_sum(table: Table, column: str, condition: str) -> str:
     return aggregate("sum", sql, condition)
 
 
-def reconciliation(check: Check, context: Context, values: Values) -> Judged:
+def _judge(check: Check, context: Context, values: Values) -> Judged:
     """Compare the sides that exist; the row for the report is in `Judged.reconciliation`."""
     table = context.table(check)
     run, entity, allowed = context.run, check.options["entity"], int(check.limits["max_difference"])
@@ -233,15 +256,34 @@ def _dropped(told: Any) -> dict[str, int] | None:
     return counts if counts or isinstance(told, dict) else None
 
 
-def number(value: Any) -> int | None:
-    """A whole number, whatever type another team's column or JSON gives it."""
-    read = None if isinstance(value, bool) else decimal(value)
-    return int(read) if read is not None and read.is_finite() and read == int(read) else None
+def _validate(place: str, options: Mapping[str, Any]) -> None:
+    if not options["entity"] and (options["one_row_each"] or options["sums"]):
+        raise DeclarationError(
+            f"{place}.entity", "expected the entity in the loader's metrics that the table is compared with"
+        )
 
 
-def decimal(value: Any) -> Decimal | None:
-    """A number as others write it, None for anything else."""
-    try:
-        return None if value is None else Decimal(str(value))
-    except InvalidOperation:
-        return None
+def _collect(check: Check, context: Context, values: Values, judged: Judged) -> None:
+    if judged.reconciliation:
+        context.reconciled.append(judged.reconciliation)
+        for name, value in values.items():
+            if name.startswith("sum "):
+                context.figures[f"{check.table}.{name.removeprefix('sum ')}"] = plain(value)
+
+
+KIND = Kind(
+    needs=_needs,
+    judge=_judge,
+    validate=_validate,
+    collect=_collect,
+    accounted=True,
+    options={
+        "entity": Field(a_text),
+        "one_row_each": Field(a_flag, False),
+        "sums": Field(a_mapping, {}),
+        "counts_as_processed": Field(a_flag, False),
+        "final": Field(a_flag),
+        **THIS_RUN,
+    },
+    limits={"max_difference": Field(whole, Decimal(0))},
+)

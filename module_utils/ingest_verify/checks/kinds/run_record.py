@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
-from ..client import identifier, quote_string
-from ..rows.log import sends_by_name
-from ..sql_text import statement_target
-from .declarations import Check
-from .kinds import Context, Judged, Problem, require
-from .reconcile import number
-from .session import ScanError, Table
+from ...client import identifier, quote_string
+from ...rows.log import sends_by_name
+from ...sql_text import statement_target
+from ..fields import (
+    Check,
+    Field,
+    record_columns,
+    some_texts,
+    whole,
+)
+from ..session import ScanError, Table
+from .base import (
+    Context,
+    Judged,
+    Kind,
+    Problem,
+    Values,
+    number,
+    require,
+)
 
 _COLUMNS = ("run_id", "job", "started_at", "finished_at", "status", "rows_processed", "metrics", "message")
 _SHOWN = ("run_id", "job", "started_at", "finished_at", "status", "rows_processed")
@@ -135,7 +149,7 @@ def adopt(records: list[dict[str, Any]], context: Context) -> None:
         run.take_metrics(mine[0].get("metrics"))
 
 
-def run_record(check: Check, context: Context, records: list[dict[str, Any]], totals: dict[str, int | None]) -> Judged:
+def _judge(check: Check, context: Context, records: list[dict[str, Any]], totals: dict[str, int | None]) -> Judged:
     """`totals` are the sums over the reconciled tables that count as processed: claimed, written, held."""
     table = context.table(check)
     title = f"{table.database}.{table.name}"
@@ -317,3 +331,42 @@ def _line(row: dict[str, Any]) -> str:
         for key in ("status", "rows_processed", "started_at", "finished_at")
         if row.get(key) is not None
     )
+
+
+def _judge_record(check: Check, context: Context, values: Values) -> Judged:
+    found = context.records[check.name]
+    if isinstance(found, ScanError):
+        raise found
+    return _judge(check, context, found, _totals(context))
+
+
+def _read(check: Check, context: Context) -> None:
+    try:
+        context.records[check.name] = found = read_records(check, context)
+    except ScanError as error:
+        context.records[check.name] = error
+    else:
+        adopt(found, context)
+
+
+def _totals(context: Context) -> dict[str, int | None]:
+    """Sums over the tables that count as processed; None for a side that one of them does not have."""
+    rows = [row for row in context.reconciled if row["counts_as_processed"]]
+    totals: dict[str, int | None] = {}
+    for side in ("claimed", "written", "held"):
+        known = [row[side] for row in rows if row[side] is not None]
+        totals[side] = sum(known) if rows and len(known) == len(rows) else None
+    return totals
+
+
+KIND = Kind(
+    judge=_judge_record,
+    read=_read,
+    turn=1,
+    options={
+        "columns": Field(record_columns, {}),
+        "ok": Field(some_texts, ["ok"]),
+        "closed": Field(some_texts, ["ok", "failed"]),
+    },
+    limits={"min_rows_processed": Field(whole, Decimal(1))},
+)

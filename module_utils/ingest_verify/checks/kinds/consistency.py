@@ -1,18 +1,38 @@
-"""Checks with queries of their own: an aggregate against its source, a user's SQL, the catalog, and the trend."""
+"""Consistency: an aggregate table against the aggregation of its source."""
 
 from __future__ import annotations
 
 import re
-import statistics
-from datetime import date, datetime
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from ..client import identifier, quote_string
-from .declarations import Check
-from .kinds import Context, Judged, Need, Problem, Values, both, count, require
-from .reconcile import decimal
-from .session import ScanError, Table
+from ...client import identifier
+from ..fields import (
+    Check,
+    DeclarationError,
+    Field,
+    a_flag,
+    a_mapping,
+    a_table,
+    a_text,
+    choice,
+    one_of,
+    some_texts,
+    whole,
+)
+from ..session import Table
+from .base import (
+    THIS_RUN,
+    WHERE,
+    Context,
+    Judged,
+    Kind,
+    Problem,
+    Values,
+    both,
+    require,
+)
 
 # Less than this per group is what rounding leaves; a lost or doubled ticket costs more.
 _ROUNDING = 1
@@ -24,52 +44,7 @@ _DIFFERENCES = {
 }
 
 
-def existence(check: Check, context: Context) -> Judged:
-    table = context.table(check)
-    wanted: dict[str, str | None] = check.options["columns"]
-    problems = []
-    for name, expected_type in wanted.items():
-        actual = table.columns.get(name)
-        expected = f"column {name}" + (f" {expected_type}" if expected_type else "")
-        if actual is None:
-            problems.append(
-                Problem(
-                    "data_missing_column",
-                    f"{table.database}.{table.name} has no column {name}{table.nearest(name)}.",
-                    expected,
-                    f"columns {', '.join(table.columns)}",
-                    f"ALTER TABLE {table.quoted} ADD COLUMN {name} {expected_type or '<type>'}",
-                )
-            )
-        elif expected_type and not _same(actual, expected_type, check, context):
-            problems.append(
-                Problem(
-                    "data_column_type",
-                    f"{table.database}.{table.name}.{name} is {actual}, not {expected_type}.",
-                    expected,
-                    actual,
-                    f"ALTER TABLE {table.quoted} MODIFY COLUMN {name} {expected_type}",
-                )
-            )
-    return Judged(
-        "the table" + (f" with {', '.join(wanted)}" if wanted else ""),
-        f"{table.engine}, {len(table.columns)} column(s)",
-        problems=problems,
-    )
-
-
-def _same(actual: str, declared: str, check: Check, context: Context) -> bool:
-    """Whether two spellings name one type; the server knows its aliases, such as Decimal64(2) or text."""
-    if actual.replace(" ", "") == declared.replace(" ", ""):
-        return True
-    spelled = f"SELECT toTypeName(defaultValueOfTypeName({quote_string(declared)})) AS type"
-    try:
-        return bool(context.session.read(spelled, check.seconds, check.name)[0]["type"] == actual)
-    except ScanError:
-        return False
-
-
-def consistency(check: Check, context: Context) -> Judged:
+def _judge(check: Check, context: Context, values: Values) -> Judged:
     """An aggregate table against the aggregation of its source, group by group, both read with FINAL."""
     table = context.table(check)
     options = check.options
@@ -200,77 +175,33 @@ def _exact(check: Check, name: str, sql: str) -> str:
     return f"toDecimal128(toString(round({sql}, {scale})), {scale})"
 
 
-def user_sql(check: Check, context: Context) -> Judged:
-    """A query that must return no rows."""
-    query = check.options["query"].strip().rstrip(";").strip()
-    allowed = int(check.limits["max_rows"])
-    limit = allowed + context.rows_shown
-    rows = context.session.read(f"SELECT * FROM (\n{query}\n) LIMIT {limit + 1}", check.seconds, check.name)
-    expected = "no rows" if not allowed else f"at most {allowed} row(s)"
-    many = "more than " if len(rows) > limit else ""
-    judged = Judged(expected, f"{many}{min(len(rows), limit)} row(s)", len(rows))
-    if len(rows) > allowed:
-        judged.problems.append(
-            Problem(
-                "data_rule_broken",
-                f"{check.name}: the query returned {judged.actual}.",
-                expected,
-                judged.actual,
-                "Correct these rows where they come from and load them again. If they are right, correct the check's "
-                f"query, or allow so many rows (limits.max_rows). All of them: {query}",
-                rows=rows[: context.rows_shown],
-                sql=query,
-            )
-        )
-    return judged
+def _validate(place: str, options: Mapping[str, Any]) -> None:
+    if options["touched_key"] not in (None, *options["key"]):
+        raise DeclarationError(f"{place}.touched_key", f"expected {one_of(tuple(options['key']))}")
+    for name in options["money"]:
+        choice(*options["values"])(f"{place}.money", name)
 
 
-def trend_needs(check: Check, context: Context) -> list[Need]:
-    table = context.table(check)
-    mine = context.run.condition(check.options["this_run"], table.columns)
-    return [Need("rows", count())] + ([Need("mine", count(mine))] if mine else [])
+def _others(check: Check, database: str) -> list[tuple[str, str]]:
+    owner, table = check.options["source"]
+    return [(owner or database, table)]
 
 
-def trend(check: Check, context: Context, values: Values, figures: dict[str, Any], now: datetime) -> Judged:
-    """This run's figure against the median of earlier days of the same weekday; a day counts by its last run."""
-    table = context.table(check)
-    figure = f"{table.name}.{check.options['figure']}"
-    current = figures.get(figure)
-    factor, wanted = float(check.limits["max_factor"]), int(check.limits["min_runs"])
-    weekday = now.strftime("%A")
-    days = {_day(entry.get("at")): entry["figures"].get(figure) for entry in context.history if entry.get("ok")}
-    told = [value for day, value in days.items() if day and day < now.date() and day.strftime("%A") == weekday]
-    past = [float(number) for value in told if (number := decimal(value)) is not None]
-    expected = f"{figure} within a factor of {factor:g} of the median of earlier {weekday}s"
-    if current is None:
-        return Judged(
-            expected,
-            f"no figure {figure}",
-            skipped=f"this run has no figure {figure}; there are {', '.join(sorted(figures))}",
-        )
-    if len(past) < wanted:
-        return Judged(
-            expected, f"{current}", skipped=f"{len(past)} earlier {weekday}(s) in the history, {wanted} are needed"
-        )
-    median = statistics.median(past)
-    judged = Judged(f"{expected}, which is {median:g} over {len(past)} day(s)", f"{current}")
-    value = float(Decimal(str(current)))
-    if value > median * factor or value * factor < median:
-        judged.problems.append(
-            Problem(
-                "data_trend",
-                f"{figure} is {current}, the median of {len(past)} earlier {weekday}(s) is {median:g}.",
-                judged.expected,
-                f"{current}",
-                "See whether the source had such a day; if so, nothing has to be done.",
-                severity="warning",
-            )
-        )
-    return judged
-
-
-def _day(at: Any) -> date | None:
-    try:
-        return datetime.fromisoformat(str(at)).date()
-    except ValueError:
-        return None
+KIND = Kind(
+    judge=_judge,
+    validate=_validate,
+    others=_others,
+    options={
+        "source": Field(a_table, required=True),
+        "key": Field(a_mapping, required=True),
+        "values": Field(a_mapping, required=True),
+        "money": Field(some_texts, []),
+        "scale": Field(whole, Decimal(2)),
+        "touched_key": Field(a_text),
+        "absent_as_zero": Field(a_flag, False),
+        "source_where": Field(a_text),
+        **WHERE,
+        **THIS_RUN,
+    },
+    limits={"max_rows": Field(whole, Decimal(0))},
+)
