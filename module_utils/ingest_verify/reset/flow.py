@@ -186,7 +186,7 @@ def _settle(backend: Backend, journal: Journal, answer: Answer) -> Move | None:
         for store in parts:
             if store.has_aside(move.stamp):
                 store.bring_back(move.stamp)
-        journal.set_made(move.made if move.made_by == RUNS else None)
+        journal.set_made(move.made)
         journal.forget(move)
         undone = undone or move
         answer.changed = True
@@ -302,7 +302,7 @@ def restore(backend: Backend, request: Request, stamp: str = "") -> Answer:
             "Mend that and run the same command again.",
             answer.changes,
         ) from error
-    journal.set_made(move.made if move.made_by == RUNS else None)
+    journal.set_made(move.made)
     journal.forget(move)
     answer.changed = True
     undo = next((change["undo"] for change in answer.changes), "")
