@@ -32,8 +32,11 @@ class Server:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "clickhouse"
         login = {"login_host": "127.0.0.1", "login_port": free_port(), "login_user": "admin", "login_password": "pw"}
+        http_port = login["login_port"]
+        while http_port == login["login_port"]:
+            http_port = free_port()
         self.request = Request(
-            login=login, http_port=free_port(), ingest=Ingest("loader", [TARGET]), run_id="r1", wait_seconds=30
+            login=login, http_port=http_port, ingest=Ingest("loader", [TARGET]), run_id="r1", wait_seconds=30
         )
         options = {"host": "127.0.0.1", "http_port": self.request.http_port, "tcp_port": login["login_port"]}
         passwords = {"admin": "pw", "loader": "pw", "other": "pw"}
