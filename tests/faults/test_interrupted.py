@@ -44,7 +44,7 @@ def interrupt(site: Site, number: int, **variables: Any) -> None:
         play = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True, stdin=subprocess.DEVNULL
         )
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while not started.exists():
             assert play.poll() is None, (site.folder / "interrupted.log").read_text()[-3000:]
             assert time.monotonic() < deadline

@@ -32,8 +32,11 @@ class Server:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "clickhouse"
         login = {"login_host": "127.0.0.1", "login_port": free_port(), "login_user": "admin", "login_password": "pw"}
+        http_port = login["login_port"]
+        while http_port == login["login_port"]:
+            http_port = free_port()
         self.request = Request(
-            login=login, http_port=free_port(), ingest=Ingest("loader", [TARGET]), run_id="r1", wait_seconds=30
+            login=login, http_port=http_port, ingest=Ingest("loader", [TARGET]), run_id="r1", wait_seconds=30
         )
         options = {"host": "127.0.0.1", "http_port": self.request.http_port, "tcp_port": login["login_port"]}
         passwords = {"admin": "pw", "loader": "pw", "other": "pw"}
@@ -175,8 +178,42 @@ def test_without_targets_a_user_of_its_own_tells_the_ingest(server: Server) -> N
     server.ingest()
     server.end(passed=True)
     server.ingest()
+    server.end(passed=True)
     server.confirmed()
     assert [move.made_by for move in server.journal.moves()] == [RUNS]
+
+
+def test_what_an_interrupted_run_began_is_kept_and_does_not_stand_before_production_s_data(producing: Server) -> None:
+    producing.confirmed()
+    producing.ingest()
+    # No end: the run was killed. The next one moves its data aside.
+    producing.confirmed()
+    producing.ingest()
+    producing.request = replace(producing.request, keep_backups=0)
+    producing.end(passed=True)
+    assert [move.made_by for move in producing.journal.moves()] == [OTHERS, OTHERS]
+    producing.restore()
+    assert producing.count() == ROWS
+
+
+def test_a_log_that_does_not_reach_back_proves_nothing(server: Server) -> None:
+    server.ingest()
+    made = server.journal.made()
+    assert made is not None
+    server.journal.set_made({**made, "since": "2020-01-01 00:00:00"})
+    server.end(passed=True)
+    server.confirmed()
+    assert [move.made_by for move in server.journal.moves()] == [OTHERS]
+
+
+def test_a_server_that_production_took_over_is_not_moved_without_its_name(producing: Server) -> None:
+    producing.confirmed()
+    producing.ingest()
+    producing.end(passed=True)
+    producing.produce("shop.newer", 10)
+    answer = producing.restore()
+    assert not answer.changed
+    assert producing.count("shop.newer") == 10
 
 
 def test_a_reset_is_refused_without_confirmation_and_while_another_program_writes(producing: Server) -> None:

@@ -125,6 +125,15 @@ def writers(client: Client, since: str) -> list[dict[str, Any]] | None:
         return None
 
 
+def reaches_back(client: Client, since: str) -> bool:
+    """Whether the server's query_log still has what ran at a time (UTC): within ten minutes of it something did."""
+    sql = (
+        "SELECT 1 FROM system.query_log WHERE event_date <= toDate(toDateTime(%(since)s, 'UTC')) + 1"
+        " AND event_time <= toDateTime(%(since)s, 'UTC') + INTERVAL 10 MINUTE LIMIT 1"
+    )
+    return bool(query(client, sql, {"since": since}))
+
+
 def differences(noted: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
     """What a restored server lacks of what was noted before, and remarks on what differs for a good reason."""
     there = {(table["database"], table["table"]): table for table in found}

@@ -8,10 +8,10 @@ from typing import Any
 
 from ..client import ConnectError, ServerError, connect
 from ..docker_cli import DockerError, reason
-from .content import list_tables, writers
+from .content import clock, list_tables
 from .errors import ResetError
 from .journal import ASIDE, MOVING, OTHERS, RETURNING, RUNS, Journal, Move
-from .look import Holding, look, others_of, plan_of, refusal_of
+from .look import Holding, look, others_since, plan_of, refusal_of
 from .proof import compare, proof_of, prove
 from .request import Answer, Backend, Request, restore_command
 from .stores import Store, end_helpers
@@ -186,7 +186,7 @@ def _settle(backend: Backend, journal: Journal, answer: Answer) -> Move | None:
         for store in parts:
             if store.has_aside(move.stamp):
                 store.bring_back(move.stamp)
-        journal.set_made(move.made if move.made_by == RUNS else None)
+        journal.set_made(move.made)
         journal.forget(move)
         undone = undone or move
         answer.changed = True
@@ -215,8 +215,11 @@ def close(backend: Backend, request: Request, *, passed: bool) -> Answer:
         try:
             client = connect(request.login)
             try:
-                made["left"] = list_tables(client)
-                made["others"] = others_of(writers(client, made["since"]), request)
+                made |= {
+                    "left": list_tables(client),
+                    "others": others_since(client, made, request),
+                    "until": clock(client),
+                }
             finally:
                 client.disconnect()
             journal.set_made(made)
@@ -299,7 +302,7 @@ def restore(backend: Backend, request: Request, stamp: str = "") -> Answer:
             "Mend that and run the same command again.",
             answer.changes,
         ) from error
-    journal.set_made(move.made if move.made_by == RUNS else None)
+    journal.set_made(move.made)
     journal.forget(move)
     answer.changed = True
     undo = next((change["undo"] for change in answer.changes), "")
@@ -344,11 +347,17 @@ def _there(backend: Backend, journal: Journal) -> list[Move]:
 def _choose(there: Sequence[Move], holding: Holding) -> Move | None:
     """The move to bring back when none was named; None when what is in place is to stay."""
     complete = [move for move in there if move.tables]
-    precious = [move for move in complete if move.made_by == OTHERS]
+    # What an interrupted run began is kept too, and is not what an operator wants back.
+    precious = [move for move in complete if move.made_by == OTHERS and _foreign(move.made)]
     resets = [move for move in complete if move.why == "reset"]
-    if holding.precious and holding.made is None:
-        # What is there now no run began. It is not moved without being named.
+    if holding.precious and _foreign(holding.made):
+        # What is there now no run made. It is not moved without being named.
         return None
     if precious:
         return precious[0]
     return resets[0] if resets and not holding.precious else None
+
+
+def _foreign(made: Mapping[str, Any] | None) -> bool:
+    """Whether no run began this data, or another program is known to have written into it since."""
+    return made is None or bool(made.get("foreign") or made.get("others"))

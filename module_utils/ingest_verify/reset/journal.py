@@ -113,8 +113,8 @@ class Journal:
         return stamp
 
     def made(self) -> dict[str, Any] | None:
-        """Who made the data that is in place: `run_id`, `since` (the server's clock), and as of a run's end `left`
-        (its tables) and `others` (programs that wrote besides the ingest, None when that is not known).
+        """Who made the data that is in place: `run_id`, `since` (the server's clock), and as of a run's end (`until`)
+        `left` (its tables) and `others` (programs that wrote besides the ingest, None when that is not known).
 
         None: no run of this project began it.
         """

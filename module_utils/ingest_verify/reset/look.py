@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from clickhouse_driver import Client
+
 from ..client import ConnectError, ServerError, connect
-from .content import describe, list_tables, minutes_ago, writers
+from .content import describe, list_tables, minutes_ago, reaches_back, writers
 from .errors import ResetError
 from .journal import ASIDE, OTHERS, RUNS, Journal, same_content
 from .request import Backend, Request, restore_command
@@ -43,25 +45,28 @@ def look(backend: Backend, journal: Journal, request: Request) -> Holding:
             tables = list_tables(client)
             hour = writers(client, minutes_ago(client, 60))
             since = minutes_ago(client, request.quiet_minutes)
-            others = None
-            if made is not None:
-                others = others_of(writers(client, made["since"]), request)
+            others = None if made is None else others_since(client, made, request)
         except ServerError as error:
             return _look_on_disk(backend, journal, made, request, str(error))
         finally:
             client.disconnect()
-        own = made is not None and (
-            request.throwaway
-            or others == []
-            or (made.get("others") == [] and same_content(made.get("left") or [], tables))
-        )
+        # Only what a run noted at its end, with nothing written since, is known to be its own.
+        noted = made is not None and made.get("others") == [] and same_content(made["left"], tables)
+        own = made is not None and (noted or request.throwaway)
+        if made is not None and others and not request.throwaway:
+            made["foreign"] = True
         return Holding(tables, [], "", RUNS if own else OTHERS, made, hour, since)
     return _look_on_disk(backend, journal, made, request, "the server is down")
 
 
-def others_of(found: list[dict[str, Any]] | None, request: Request) -> list[dict[str, Any]] | None:
-    """Writers that are not the ingest."""
-    return None if found is None else [writer for writer in found if not request.ingest.wrote(writer)]
+def others_since(client: Client, made: Mapping[str, Any], request: Request) -> list[dict[str, Any]] | None:
+    """Writers besides the ingest since a run began the data; None when none is seen and the log does not reach back."""
+    since = made.get("until") or made["since"]
+    found = writers(client, since)
+    if found is None or made.get("others", []) is None:
+        return None
+    others = made.get("others", []) + [writer for writer in found if not request.ingest.wrote(writer)]
+    return others if others or reaches_back(client, since) else None
 
 
 def _look_on_disk(
