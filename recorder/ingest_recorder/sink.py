@@ -55,6 +55,8 @@ def start_with(event, at_once):
     """Take the process's first event; write it now, or with the first one that follows."""
     global _start_event, _left, _spent
     _left, _spent, _start_event = MAX_EVENTS, 0.0, event
+    # A forked child has those of its parent.
+    del _waiting[:]
     if at_once:
         write({})
 
