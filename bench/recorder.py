@@ -14,12 +14,16 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ansible.module_utils.ingest_verify.facts.recorded import read_recorded
-from ansible.module_utils.ingest_verify.recorder import make_file, variables
+import ansible.module_utils
 
 from bench.loader import BATCH, HOURS, NOW, ROOT, WINDOW, database, run
 from embedded.testing import start_engine
 from simulator.testing import start_simulator
+
+ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
+
+from ansible.module_utils.ingest_verify.facts.recorded import read_recorded  # noqa: E402
+from ansible.module_utils.ingest_verify.recorder import make_file, variables  # noqa: E402
 
 
 def main() -> None:

@@ -223,7 +223,8 @@ def write_exchange(event):
     if event.pop("json", False) and 200 <= event["status"] < 300:
         _unread[here] = (_count, sums)
     if _count <= _MAX_SINGLE or event.get("error") or event.get("code") or event.get("status", 200) >= 400:
-        sink.write_inside({key: value for key, value in event.items() if value is not None})
+        good = not event.get("error") and not event.get("code") and event.get("status", 200) < 400
+        sink.write_inside({key: value for key, value in event.items() if value is not None}, may_wait=good)
 
 
 def unread():
@@ -241,7 +242,7 @@ def tell(number, sums, told):
     if sums is not None:
         sums["records"] += told.get("records", 0)
     if number <= _MAX_SINGLE:
-        sink.write_inside({"e": "answer", "exchange": number, **told})
+        sink.write_inside({"e": "answer", "exchange": number, **told}, may_wait=True)
 
 
 def _totals():

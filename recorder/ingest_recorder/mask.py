@@ -1,9 +1,13 @@
 """Secrets and personal data taken out of a text before it is written."""
 
 import os
+import time
 
 MASK = "***"
 _rules = None
+# (moment, number of variables, their secret values); texts that were masked with these values.
+_found = None
+_known = {}
 
 
 def text(value, limit=400):
@@ -21,15 +25,36 @@ def is_secret_name(name):
 
 
 def _masked(value):
-    secret_name, rules = _compiled()
-    for name in os.environ:
-        if secret_name.search(name):
-            secret = os.environ[name].strip()
-            if len(secret) >= 4 and secret in value:
-                value = value.replace(secret, MASK)
-    for pattern, replacement in rules:
-        value = pattern.sub(replacement, value)
-    return value
+    secrets = _secrets()
+    # Paths and names of parameters come again and again.
+    known = _known.get(value)
+    if known is not None:
+        return known
+    masked = value
+    for secret in secrets:
+        if secret in masked:
+            masked = masked.replace(secret, MASK)
+    for pattern, replacement in _compiled()[1]:
+        masked = pattern.sub(replacement, masked)
+    if len(value) < 300:
+        if len(_known) > 2000:
+            _known.clear()
+        _known[value] = masked
+    return masked
+
+
+def _secrets():
+    """The values of secret-named variables, looked up anew once a second and when variables came or went."""
+    global _found
+    moment, names = time.monotonic(), len(os.environ)
+    if _found is None or names != _found[1] or moment - _found[0] > 1:
+        secret_name = _compiled()[0]
+        values = [value.strip() for name, value in os.environ.items() if secret_name.search(name)]
+        values = sorted((value for value in values if len(value) >= 4), key=len, reverse=True)
+        if _found is None or values != _found[2]:
+            _known.clear()
+        _found = (moment, names, values)
+    return _found[2]
 
 
 def _compiled():

@@ -5,9 +5,17 @@ from .guard import quiet
 from .imports import wrap
 
 
+def _address(connection):
+    """(host, port): of the connection, else of the first of those that it may try."""
+    host, port = getattr(connection, "host", None), getattr(connection, "port", None)
+    if host is None:
+        host, port = next(iter(getattr(connection, "hosts", None) or [(None, None)]))[:2]
+    return str(host), port
+
+
 @quiet
 def _begin(connection, query, client):
-    exchange = Exchange("NATIVE", getattr(connection, "host", None), getattr(connection, "port", None), "", client)
+    exchange = Exchange("NATIVE", *_address(connection), target="", client=client)
     exchange.text = query[:2000] if isinstance(query, str) else ""
     return exchange
 
@@ -19,10 +27,15 @@ def _end(exchange, connection, client, error):
     exchange.done = True
     event = exchange.event
     # Which of several hosts it is, is known after the connection was made.
-    event.update(host=str(getattr(connection, "host", None)), port=getattr(connection, "port", None), clickhouse=True)
+    event["host"], event["port"] = _address(connection)
+    event["clickhouse"] = True
     sock = getattr(connection, "socket", None)
-    if sock is not None:
-        name = sock.getpeername()
+    try:
+        name = sock.getpeername() if sock is not None else None
+    except OSError:
+        # It is closed after a failure.
+        name = None
+    if name:
         event["peer"] = f"{name[0]}:{name[1]}"
     event["ms"] = exchange.milliseconds()
     verb, table = statement(exchange.text)
@@ -31,7 +44,8 @@ def _end(exchange, connection, client, error):
     asked = getattr(client, "last_query", None)
     progress = getattr(asked, "progress", None)
     written = getattr(progress, "written_rows", None)
-    event["written_rows"] = written if isinstance(written, int) and verb == "INSERT" else None
+    # Older servers tell no progress of an INSERT: 0 says nothing.
+    event["written_rows"] = written if isinstance(written, int) and written and verb == "INSERT" else None
     if error is None:
         event["status"] = 200
     else:

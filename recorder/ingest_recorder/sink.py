@@ -18,6 +18,13 @@ MAX_SECONDS = 20.0
 
 _CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 _file = ""
+_number = 0
+# Good exchanges wait here for the next other event, for the 32nd of them or for a second to pass: each call of the
+# system lets another thread take the interpreter, and a busy one gives it back only after 5 ms.
+_waiting = []
+_written = 0.0
+_MAX_WAITING = 32
+_MAX_WAIT_SECONDS = 1.0
 _left = MAX_EVENTS
 _spent = 0.0
 # The first line of a process; a forked child writes it when it has something to say.
@@ -28,11 +35,12 @@ _ESCAPES.update({ord('"'): '\\"', ord("\\"): "\\\\", 0x7F: "\\u007f", 0x2028: "\
 
 def open_file(path):
     """Whether the file can be written. It is made where it is missing."""
-    global _file
+    global _file, _number
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _CLOEXEC, 0o600)
     except OSError:
         return False
+    _number = os.fstat(descriptor).st_ino
     os.close(descriptor)
     _file = os.path.abspath(path)
     return True
@@ -40,16 +48,15 @@ def open_file(path):
 
 def file_number():
     """A number that all processes of one run share and no other run has: it salts hashes."""
-    try:
-        return os.stat(_file).st_ino
-    except OSError:
-        return 0
+    return _number
 
 
 def start_with(event, at_once):
     """Take the process's first event; write it now, or with the first one that follows."""
     global _start_event, _left, _spent
     _left, _spent, _start_event = MAX_EVENTS, 0.0, event
+    # A forked child has those of its parent.
+    del _waiting[:]
     if at_once:
         write({})
 
@@ -59,9 +66,9 @@ def silent():
     return _start_event is not None
 
 
-def write_inside(event):
+def write_inside(event, may_wait=False):
     """Add one event; `v`, `t` (Unix time), `pid` and `thread` are put to it. Past a bound it is dropped."""
-    global _left, _spent, _start_event
+    global _left, _spent, _start_event, _written
     if not _file or _left <= 0 or _spent > MAX_SECONDS:
         return
     begun = time.perf_counter()
@@ -70,7 +77,12 @@ def write_inside(event):
     _left -= len(events)
     if _left <= 0:
         events.append({"e": "limit", "what": "events"})
-    lines = b"".join(_line(each) for each in events)
+    _waiting.extend(_line(each) for each in events)
+    if may_wait and _left > 0 and len(_waiting) < _MAX_WAITING and begun - _written < _MAX_WAIT_SECONDS:
+        return
+    lines = b"".join(_waiting)
+    del _waiting[:]
+    _written = begun
     descriptor = os.open(_file, os.O_WRONLY | os.O_APPEND | _CLOEXEC)
     try:
         if os.fstat(descriptor).st_size + len(lines) <= MAX_FILE:

@@ -1,0 +1,60 @@
+"""Exchanges over the clients that loaders use: whom they were with, and what came back."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.recorder.conftest import Loaded
+
+NATIVE = """
+import os, clickhouse_driver
+client = clickhouse_driver.Client(
+    os.environ["CLICKHOUSE_HOST"], port=int(os.environ["PORT"]), user="ingest",
+    password=os.environ["CLICKHOUSE_PASSWORD"], database=os.environ["CLICKHOUSE_DB"],
+)
+for sql, rows in (("INSERT INTO orders (order_id, tickets) VALUES", [("1", 2)]), ("SELECT nope FROM orders", None)):
+    try:
+        client.execute(sql, rows)
+    except Exception as error:
+        print(error)
+"""
+HTTPX = """
+import os, asyncio, httpx
+print(httpx.get(os.environ["SOURCE_URL"] + "/orders?page=1&key=abcdef").json())
+async def ask():
+    async with httpx.AsyncClient() as client:
+        print((await client.get(os.environ["SOURCE_URL"] + "/orders?page=2&key=abcdef")).json())
+asyncio.run(ask())
+"""
+
+
+def test_the_native_driver(loaded: Loaded) -> None:
+    (loaded.folder / "native.py").write_text(NATIVE)
+    run = loaded.run(str(loaded.folder / "native.py"), PORT=str(loaded.stage.engine.tcp_port))
+    insert, select = run.recorded.exchanges
+    assert (insert.verb, insert.table, insert.status, insert.clickhouse) == ("INSERT", "orders", 200, True)
+    assert insert.peer == f"{loaded.stage.engine.host}:{loaded.stage.engine.tcp_port}"
+    assert (select.verb, select.code, select.status) == ("SELECT", 47, None)
+
+
+def test_a_server_that_is_not_there(loaded: Loaded) -> None:
+    (loaded.folder / "native.py").write_text(NATIVE)
+    run = loaded.run(str(loaded.folder / "native.py"), PORT="1")
+    assert [(e.host, e.port, e.error, e.code) for e in run.recorded.exchanges] == [
+        (loaded.stage.engine.host, 1, "NetworkError", None)
+    ] * 2
+
+
+@pytest.mark.parametrize("program", [HTTPX], ids=["httpx"])
+def test_an_http_client(loaded: Loaded, program: str) -> None:
+    (loaded.folder / "client.py").write_text(program)
+    loaded.source.total = 70
+    run = loaded.run(str(loaded.folder / "client.py"))
+    assert run.result.exit_code == 0, run.log.read_text()
+    first, second = run.recorded.exchanges
+    assert [(e.method, e.path, e.status, e.parameters) for e in (first, second)] == [
+        ("GET", "/orders", 200, ("key", "page"))
+    ] * 2
+    assert [(e.told["records"], e.told["total"]) for e in (first, second)] == [(50, 70), (20, 70)]
+    assert first.asked == second.asked
+    assert "abcdef" not in run.file.read_text()
