@@ -64,18 +64,16 @@ def bare(site: Site) -> dict[str, float]:
     ports = ("--http-port", str(http), "--tcp-port", str(native), "--user=admin", "--passwords-stdin")
     run("engine", "embedded", "start", *engine, *ports, given=json.dumps({"admin": token}))
     ready = folder / "ready.json"
+    token_file = folder / "token"
+    token_file.write_text(token, encoding="utf-8")
     simulator = subprocess.Popen(
-        [sys.executable, "-m", "simulator", "--port", str(api), "--ready-file", str(ready), "--token-stdin"]
+        [sys.executable, "-m", "simulator", "--port", str(api), "--ready-file", str(ready)]
+        + ["--token-file", str(token_file)]
         + [f"--{name}={value}" for name, value in site.variables["qtickets_ingest_simulator_options"].items()],
         cwd=ROOT,
-        stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
-        text=True,
     )
     try:
-        assert simulator.stdin is not None
-        simulator.stdin.write(token + "\n")
-        simulator.stdin.close()
         client = Client("127.0.0.1", port=native, user="admin", password=token)
         began = time.perf_counter()
         client.execute("CREATE DATABASE IF NOT EXISTS zakaz")
