@@ -79,7 +79,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         except AnsibleError:
             return []
         content = base64.b64decode(answer.get("content") or "")
-        return secret_values(parse_env(content, env_file).values)
+        found: list[str] = secret_values(parse_env(content, env_file).values)
+        return found
 
     def _take_snapshot(
         self, folder: Path, given: dict[str, Any], env_file: str, task_vars: dict[str, Any] | None
