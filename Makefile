@@ -17,7 +17,7 @@ lint: $(VENV)/.dev
 	ruff check .
 	ruff format --check .
 	mypy module_utils/ingest_verify
-	mypy library ingest/qtickets_api embedded simulator
+	mypy library action_plugins ingest/qtickets_api embedded simulator
 	ansible-lint --offline
 
 verify-docker: $(VENV)/.run

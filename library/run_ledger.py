@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Ansible module run_ledger."""
+"""Documentation of run_ledger, an action plugin: it works on the control node and needs no module execution."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ DOCUMENTATION = r"""
 module: run_ledger
 short_description: Keep a run's ledger, artifacts/<run_id>/run.json
 description:
-  - Opens a run, records its stages and findings, and judges it. Runs on the control node.
+  - Opens a run, notes which stage runs, records stages and findings, and judges the run. Runs on the control node.
 options:
   artifacts_dir:
     description: Folder that holds one folder per run.
@@ -15,10 +15,12 @@ options:
     required: true
   state:
     description:
-      - V(new) starts a run; V(last) takes the host's newest run and starts one only where there is none;
-        V(update) records into the run O(run_id); V(judged) computes its verdict.
+      - V(new) starts a run; V(last) takes the host's newest run and starts one only where there is none; V(existing)
+        takes it and fails where there is none.
+      - V(entered) notes that O(stage) of the run O(run_id) begins; V(update) records it; V(judged) computes the
+        verdict.
     type: str
-    choices: [new, last, update, judged]
+    choices: [new, last, existing, entered, update, judged]
     required: true
   host:
     description: Inventory name of the host the run is about.
@@ -77,68 +79,8 @@ ledger:
   description: Content of run.json.
   type: dict
   returned: success
+ansible_facts:
+  description: The ledger as C(run_ledger), and as C(run_ledger_recorded) whether the last record held an error.
+  type: dict
+  returned: success
 """
-
-from pathlib import Path
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.ingest_verify.ledger import (
-    Ledger,
-    LedgerError,
-    find_last,
-    playbook_process,
-    refuse_second_run,
-)
-
-
-def main() -> None:
-    """Run the module."""
-    module = AnsibleModule(
-        argument_spec={
-            "artifacts_dir": {"type": "path", "required": True},
-            "state": {"type": "str", "required": True, "choices": ["new", "last", "update", "judged"]},
-            "host": {"type": "str", "required": True},
-            "run_id": {"type": "str"},
-            "facts": {"type": "dict", "default": {}},
-            "stage": {"type": "str"},
-            "status": {"type": "str", "choices": ["ok", "failed"], "default": "ok"},
-            "data": {"type": "dict", "default": {}},
-            "findings": {"type": "list", "elements": "dict", "default": []},
-        },
-        required_if=[("state", "update", ["run_id"]), ("state", "judged", ["run_id"])],
-        supports_check_mode=True,
-    )
-    params = module.params
-    artifacts_dir = Path(params["artifacts_dir"])
-    try:
-        run_id = params["run_id"]
-        if params["state"] == "last":
-            run_id = run_id or find_last(artifacts_dir, params["host"])
-        own = playbook_process()
-        if params["state"] in ("new", "last"):
-            refuse_second_run(artifacts_dir, params["host"], own)
-        if params["state"] == "new" or (params["state"] == "last" and not run_id):
-            if module.check_mode:
-                module.exit_json(changed=True, run_id="check-mode", dir="", ledger={"stages": {}, "findings": []})
-            ledger = Ledger.create(artifacts_dir, params["host"], {**params["facts"], "process": own})
-        elif module.check_mode and run_id == "check-mode":
-            module.exit_json(changed=False, run_id=run_id, dir="", ledger={"stages": {}, "findings": []})
-        else:
-            ledger = Ledger.load(artifacts_dir, run_id)
-        if params["state"] == "last":
-            ledger.merge({"process": own})
-        if params["state"] == "update":
-            ledger.merge(params["facts"])
-            if params["stage"]:
-                ledger.record_stage(params["stage"], params["status"], params["data"], params["findings"])
-        if params["state"] == "judged":
-            ledger.judge()
-        if params["state"] != "new" and not module.check_mode:
-            ledger.save()
-    except LedgerError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(changed=False, run_id=ledger.data["run_id"], dir=str(ledger.folder.resolve()), ledger=ledger.data)
-
-
-if __name__ == "__main__":
-    main()

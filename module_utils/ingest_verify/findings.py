@@ -14,6 +14,9 @@ SEVERITIES = ("error", "warning", "info")
 PASS = "PASS"  # noqa: S105 - a verdict
 FAIL = "FAIL"
 INCONCLUSIVE = "INCONCLUSIVE"
+# The play was ended from outside; and a play that verified no stage.
+INTERRUPTED = "INTERRUPTED"
+NOTHING_RUN = "NOTHING RUN"
 
 # An exception repeats the whole statement or value list at times; past this the reader opens the artifact.
 MAX_SHOWN_TEXT = 1500

@@ -12,9 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .findings import STAGES, Finding, verdict
+from .findings import FAIL, INTERRUPTED, NOTHING_RUN, STAGES, Finding, verdict
 
 LEDGER_NAME = "run.json"
+# The kind of a ledger that playbooks/diagnose.yml opens for a window or a log of its own.
+DIAGNOSIS = "diagnosis"
 _RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 
 
@@ -81,7 +83,9 @@ def find_last(artifacts_dir: Path, host: str) -> str | None:
         if not _RUN_ID.fullmatch(folder.name):
             continue
         try:
-            if Ledger.load(artifacts_dir, folder.name).data.get("host") == host:
+            data = Ledger.load(artifacts_dir, folder.name).data
+            # A look at any window is no run that stages could continue.
+            if data.get("host") == host and data.get("kind") != DIAGNOSIS:
                 return folder.name
         except LedgerError:
             continue
@@ -140,13 +144,37 @@ class Ledger:
             # The data checks looked at what an earlier ingest had left: they say nothing of this one.
             self.data["stages"].pop("verify_data", None)
             self.data["findings"] = [finding for finding in self.data["findings"] if finding["stage"] != "verify_data"]
-        ended_at = now()
-        self.data["stages"][stage] = {"status": status, "started_at": ended_at, **data, "ended_at": ended_at}
+        started_at = ended_at = now()
+        if self.data.get("entered", {}).get("stage") == stage:
+            started_at = self.data["entered"]["at"]
+            self.data["entered"]["ended"] = True
+        if self.data.get("interrupted", {}).get("stage") == stage:
+            del self.data["interrupted"]
+        self.data["stages"][stage] = {"status": status, "started_at": started_at, **data, "ended_at": ended_at}
         kept = [finding for finding in self.data["findings"] if finding["stage"] != stage]
         self.data["findings"] = sorted(
             [*kept, *(Finding.from_dict(finding).to_dict() for finding in findings)],
             key=lambda finding: STAGES.index(finding["stage"]),
         )
+
+    def enter(self, stage: str) -> None:
+        """Note that `stage` begins: where nothing is recorded after this, the run was interrupted in it."""
+        if stage not in STAGES:
+            raise LedgerError(f"{stage!r} is not a stage; the stages are {', '.join(STAGES)}.")
+        self.data["entered"] = {"stage": stage, "at": now(), "ended": False}
+
+    def take_up(self, own: Mapping[str, int] | None) -> None:
+        """Go on with the run in another play, `own` is its process; one that died before its verdict is noted."""
+        left = self.data.get("process")
+        if left and left != own and not _is_alive(left):
+            self._interrupt()
+        self.data["process"] = own
+
+    def _interrupt(self) -> None:
+        entered = self.data.get("entered") or {"stage": None, "at": None, "ended": True}
+        self.data["interrupted"] = {"stage": None if entered["ended"] else entered["stage"], "at": entered["at"]}
+        if self.data["interrupted"]["stage"]:
+            self.data["stages"].setdefault(entered["stage"], {"status": "interrupted", "started_at": entered["at"]})
 
     def merge(self, facts: Mapping[str, Any]) -> None:
         """Set top-level keys (`window`, `ingest`, `evidence`, `server`, ...) for later stages."""
@@ -157,10 +185,15 @@ class Ledger:
         findings = [Finding.from_dict(finding) for finding in self.data["findings"]]
         ingested = "qtickets_ingest" in self.data["stages"]
         proven = bool(self.data.get("evidence", {}).get("proven")) or not ingested
-        self.data["verdict"] = verdict(findings, evidence_proven=proven)
+        judged = verdict(findings, evidence_proven=proven)
+        if judged != FAIL and "interrupted" in self.data:
+            judged = INTERRUPTED
+        elif judged != FAIL and not self.data["stages"]:
+            judged = NOTHING_RUN
+        self.data["verdict"] = judged
         self.data.pop("process", None)
         self.data["ended_at"] = now()
-        return str(self.data["verdict"])
+        return judged
 
     def save(self) -> None:
         """Write run.json in one step, so that a reader never sees half of it."""
@@ -172,3 +205,55 @@ class Ledger:
             os.replace(name, self.folder / LEDGER_NAME)
         except OSError as error:
             raise LedgerError(f"The ledger in {self.folder} cannot be written: {error.strerror}.") from error
+
+
+def carry_out(arguments: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any]:
+    """What the action run_ledger answers: changed, run_id, dir and ledger. Raises LedgerError.
+
+    `arguments` are the action's own, validated. In check mode nothing is written.
+    """
+    artifacts_dir, state, host = Path(arguments["artifacts_dir"]), arguments["state"], arguments["host"]
+    run_id, own = arguments["run_id"], playbook_process()
+    if state in ("last", "existing"):
+        run_id = run_id or find_last(artifacts_dir, host)
+    if state == "existing" and not run_id:
+        raise LedgerError(
+            f"{NOTHING_RUN}: {artifacts_dir} holds no run of {host}. Run ansible-playbook verify.yml first."
+        )
+    if state in ("new", "last"):
+        refuse_second_run(artifacts_dir, host, own)
+    if state == "new" or (state == "last" and not run_id):
+        if check_mode:
+            return {"changed": True, **_UNWRITTEN}
+        ledger = Ledger.create(artifacts_dir, host, {**arguments["facts"], "process": own})
+    elif check_mode and run_id == _UNWRITTEN["run_id"]:
+        return {"changed": False, **_UNWRITTEN}
+    else:
+        ledger = Ledger.load(artifacts_dir, run_id)
+        _go_on(ledger, arguments, own)
+        if not check_mode:
+            ledger.save()
+    return {
+        "changed": False,
+        "run_id": ledger.data["run_id"],
+        "dir": str(ledger.folder.resolve()),
+        "ledger": ledger.data,
+    }
+
+
+# What a run in check mode is: it has no folder.
+_UNWRITTEN: dict[str, Any] = {"run_id": "check-mode", "dir": "", "ledger": {"stages": {}, "findings": []}}
+
+
+def _go_on(ledger: Ledger, arguments: Mapping[str, Any], own: Mapping[str, int] | None) -> None:
+    state = arguments["state"]
+    if state in ("last", "existing"):
+        ledger.take_up(own)
+    elif state == "entered":
+        ledger.enter(arguments["stage"])
+    elif state == "update":
+        ledger.merge(arguments["facts"])
+        if arguments["stage"]:
+            ledger.record_stage(arguments["stage"], arguments["status"], arguments["data"], arguments["findings"])
+    elif state == "judged":
+        ledger.judge()

@@ -99,7 +99,7 @@ OTHER_TEAMS = [
     ("/app/run.sh: line 3: CH_TOKEN: parameter null or not set", "config_env_file", "CH_TOKEN"),
     ("curl: (7) Failed to connect to ch-zakaz port 8123 after 2 ms: Couldn't connect to server",
      "client_connection_refused", "ch-zakaz:8123"),
-    ("curl: (22) The requested URL returned error: 500", "client_exception", None),
+    ("curl: (22) The requested URL returned error: 500", "client_http_status", None),
     ("Code: 210. DB::NetException: Connection refused (ch-zakaz:9000). (NETWORK_ERROR)", "client_connection_refused",
      "ch-zakaz:9000"),
     ("Code: 198. DB::NetException: Not found address of host: ch-zakaz. (DNS_ERROR)", "client_unknown_host",
@@ -169,7 +169,7 @@ OTHER_TEAMS = [
     # Addresses that are neither the API nor ClickHouse.
     ("ERROR HTTPSConnectionPool(host='hooks.slack.com', port=443): [Errno 111] Connection refused",
      "client_unreachable", "hooks.slack.com"),
-    ("ERROR 401 Client Error: Unauthorized for url: https://api.telegram.org/bot1/send", "client_exception",
+    ("ERROR 401 Client Error: Unauthorized for url: https://api.telegram.org/bot1/send", "client_http_status",
      "api.telegram.org"),
     # Nothing but the text of a well-known exception.
     ("ERROR list index out of range", "client_exception", None),

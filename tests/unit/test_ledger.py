@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ingest_verify.ledger import Ledger, LedgerError, find_last, refuse_second_run
+from ansible.module_utils.ingest_verify.ledger import Ledger, LedgerError, carry_out, find_last, refuse_second_run
 
 ERROR = {"stage": "schema_apply", "severity": "error", "cause": "server_unsupported_ddl", "headline": "no"}
 
@@ -30,7 +30,7 @@ def test_the_newest_run_wins_and_a_damaged_one_is_passed_over(tmp_path):
         refuse_second_run(tmp_path, "target", None)
     (new_folder / "run.json").write_text(json.dumps({"run_id": new_folder.name, "host": "target"}))
     assert find_last(tmp_path, "target") == new_folder.name
-    assert Ledger.load(tmp_path, new_folder.name).judge() == "PASS"
+    assert Ledger.load(tmp_path, new_folder.name).judge() == "NOTHING RUN"
 
 
 def test_the_folder_is_its_owners_alone(tmp_path):
@@ -122,3 +122,76 @@ def test_a_judged_run_is_at_work_no_more(tmp_path):
     ledger = Ledger.create(tmp_path, "target", {"process": {"pid": 1, "start": 0}})
     ledger.judge()
     assert "process" not in ledger.data
+
+
+def test_a_stage_that_did_not_end_is_no_pass(tmp_path):
+    ledger = Ledger.create(tmp_path, "target", {"process": {"pid": 1, "start": 0}})
+    ledger.record_stage("schema_apply", "ok", {}, [])
+    ledger.enter("qtickets_ingest")
+    ledger.save()
+    # The next play meets a ledger whose process is gone.
+    later = Ledger.load(tmp_path, ledger.data["run_id"])
+    later.take_up({"pid": 2, "start": 0})
+    assert later.judge() == "INTERRUPTED"
+    assert later.data["stages"]["qtickets_ingest"]["status"] == "interrupted"
+    # The stage run again and recorded speaks for itself.
+    later.enter("qtickets_ingest")
+    later.merge({"evidence": {"proven": True}})
+    later.record_stage("qtickets_ingest", "ok", {"window_before": {"at": "1"}}, [])
+    assert later.judge() == "PASS"
+
+
+def test_a_run_that_ended_by_itself_is_not_interrupted_when_another_play_takes_it_up(tmp_path):
+    ledger = Ledger.create(tmp_path, "target", {"process": {"pid": 1, "start": 0}})
+    ledger.enter("schema_apply")
+    ledger.record_stage("schema_apply", "ok", {}, [])
+    ledger.judge()
+    ledger.take_up({"pid": 2, "start": 0})
+    assert ledger.judge() == "PASS"
+
+
+def test_an_error_of_an_interrupted_run_is_still_a_failure(tmp_path):
+    ledger = Ledger.create(tmp_path, "target", {"process": {"pid": 1, "start": 0}})
+    ledger.record_stage("schema_apply", "failed", {}, [ERROR])
+    ledger.enter("query_logging")
+    ledger.take_up({"pid": 2, "start": 0})
+    assert ledger.judge() == "FAIL"
+
+
+def test_a_diagnosis_of_a_window_is_no_run_that_stages_continue(tmp_path):
+    run = Ledger.create(tmp_path, "target", {"kind": "verify"})
+    Ledger.create(tmp_path, "target", {"kind": "diagnosis"})
+    assert find_last(tmp_path, "target") == run.data["run_id"]
+
+
+def test_a_folder_without_a_run_has_nothing_to_report(tmp_path):
+    asked = {"artifacts_dir": str(tmp_path), "state": "existing", "host": "target", "run_id": None}
+    with pytest.raises(LedgerError, match="NOTHING RUN"):
+        carry_out(asked, check_mode=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_ledger_keeps_a_run_from_its_opening_to_its_verdict(tmp_path):
+    def ledger(state: str, *, check: bool = False, **more: object) -> dict:
+        nothing = {"run_id": None, "facts": {}, "stage": None, "status": "ok", "data": {}, "findings": []}
+        asked = {"artifacts_dir": str(tmp_path), "host": "h", "state": state, **nothing, **more}
+        return carry_out(asked, check_mode=check)
+
+    planned = ledger("new", check=True)
+    assert (planned["run_id"], planned["dir"]) == ("check-mode", "")
+    assert planned["ledger"] == {"stages": {}, "findings": []}
+    assert list(tmp_path.iterdir()) == []
+
+    run = ledger("last", facts={"backend": "compose"})
+    assert run["ledger"]["backend"] == "compose"
+    assert ledger("last")["run_id"] == run["run_id"]
+    stage = {"run_id": run["run_id"], "stage": "schema_apply", "status": "failed", "data": {"summary": "two of three"}}
+    finding = {"stage": "schema_apply", "severity": "error", "cause": "server_quota", "headline": "enough"}
+    planned = ledger("update", **stage, findings=[finding], check=True)
+    assert planned["ledger"]["stages"]["schema_apply"]["summary"] == "two of three"
+    assert ledger("last")["ledger"]["stages"] == {}
+    ledger("update", **stage, findings=[finding], facts={"server": {"version": "26.9"}})
+    judged = ledger("judged", run_id=run["run_id"])["ledger"]
+    assert (judged["verdict"], judged["findings"], judged["server"]) == ("FAIL", [finding], {"version": "26.9"})
+    assert json.loads(Path(run["dir"], "run.json").read_text()) == judged
+    assert ledger("new")["run_id"] != run["run_id"]

@@ -119,33 +119,6 @@ def test_a_server_that_need_not_answer_fails_nothing(modules: Modules) -> None:
     assert "Nothing accepts connections" in answer["reason"]
 
 
-def test_the_ledger_keeps_a_run_from_its_opening_to_its_verdict(tmp_path: Path, modules: Modules) -> None:
-    def ledger(state: str, *, check: bool = False, **more: Any) -> dict[str, Any]:
-        return modules.run(
-            "run_ledger", {"artifacts_dir": str(tmp_path), "host": "h", "state": state, **more}, check=check
-        )
-
-    planned = ledger("new", check=True)
-    assert (planned["run_id"], planned["dir"]) == ("check-mode", "")
-    assert planned["ledger"] == {"stages": {}, "findings": []}
-    assert list(tmp_path.iterdir()) == []
-    assert "run_id" in ledger("update")["msg"]
-
-    run = ledger("last", facts={"backend": "compose"})
-    assert run["ledger"]["backend"] == "compose"
-    assert ledger("last")["run_id"] == run["run_id"]
-    stage = {"run_id": run["run_id"], "stage": "schema_apply", "status": "failed", "data": {"summary": "two of three"}}
-    finding = {"stage": "schema_apply", "severity": "error", "cause": "server_quota", "headline": "enough"}
-    planned = ledger("update", **stage, findings=[finding], check=True)
-    assert planned["ledger"]["stages"]["schema_apply"]["summary"] == "two of three"
-    assert ledger("last")["ledger"]["stages"] == {}
-    ledger("update", **stage, findings=[finding], facts={"server": {"version": "26.9"}})
-    judged = ledger("judged", run_id=run["run_id"])["ledger"]
-    assert (judged["verdict"], judged["findings"], judged["server"]) == ("FAIL", [finding], {"version": "26.9"})
-    assert json.loads(Path(run["dir"], "run.json").read_text()) == judged
-    assert ledger("new")["run_id"] != run["run_id"]
-
-
 @pytest.mark.parametrize(
     ("name", "arguments", "said"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,11 +14,12 @@ from .context import Context
 from .endings import cause_by_end, silent_end
 from .errors import DEFECTS, ClientError, http_status, typed_message
 from .good_run import findings_of_a_good_run
-from .log_line import EPILOGUE, message_of
+from .log_line import COUNTERS, EPILOGUE, ERROR_WORDS, is_record, message_of
 from .log_reader import ClientLog
 from .outcome import cause_in_outcome, metric
 from .rules import judge
 
+_WELL = ("ok", "success", "succeeded", "done", "completed", "finished")
 _FAILED = ("failed", "fail", "failure", "error", "aborted", "crashed", "critical")
 
 
@@ -36,8 +38,9 @@ def client_findings(log: ClientLog, ingest: Mapping[str, Any]) -> list[Finding]:
     )
     outcome = ingest.get("outcome") or log.outcome
     outcome = outcome if isinstance(outcome, Mapping) else {}
-    candidates = [Candidate(error, judge(error, context)) for error in log.errors if error.server_code is None]
-    served = [error for error in log.errors if error.server_code is not None]
+    errors = [error for error in log.errors if not _below_error(log, error)]
+    candidates = [Candidate(error, judge(error, context)) for error in errors if error.server_code is None]
+    served = [error for error in errors if error.server_code is not None]
     if ingest.get("exit_code") not in (0, None) and not served and all(c.judged.generic for c in candidates):
         candidates += _last_words(log, candidates, context)
     findings: list[Finding] = []
@@ -50,6 +53,25 @@ def client_findings(log: ClientLog, ingest: Mapping[str, Any]) -> list[Finding]:
     else:
         findings += findings_of_a_good_run(log, context, outcome, candidates, alone=ingest.get("exit_code") is None)
     return findings
+
+
+def _below_error(log: ClientLog, error: ClientError) -> bool:
+    """Whether a traceback stands below a record that is no error, and the program went on after it."""
+    return error.traceback and error.level == 1 and any(is_record(line) for line in log.after(error))
+
+
+_DONE = re.compile(
+    r"(?<!not )\b(?:done|finished|completed?|success\w*|loaded|inserted|saved|written|stored|shipped|committed|imported"
+    r"|processed|synced|ok)\b|загружен|записан|готово|заверш[её]н|успешно",
+    re.IGNORECASE,
+)
+
+
+def _ends_well(log: ClientLog, last_error: int) -> bool:
+    """Whether the last lines of a log, after its last error, say that the work was done."""
+    after = [message_of(text) for number, text in log.ending if number > last_error]
+    failed = [text for text in after if ERROR_WORDS.search(text) and not COUNTERS.search(text)]
+    return any(_DONE.search(text) for text in after) and not failed
 
 
 def _last_words(log: ClientLog, known: Sequence[Candidate], context: Context) -> list[Candidate]:
@@ -83,16 +105,16 @@ def _failed(
         return True
     code = ingest.get("exit_code")
     if code is None:
-        # A log alone: it failed if it holds errors, unless it says that all went well. A line that only has words of
-        # failure is one where something is known of it, or where the log ends with it.
+        # A log alone: it failed if it holds errors, unless its end or its record says that all went well. A line that
+        # only has words of failure is one where something is known of it, or where the log ends with it.
         end = "\n".join(log.tail[-1:])
         telling = [
-            c
+            c.error
             for c in candidates
             if not (c.error.weak and c.judged.generic) or c.error.text.splitlines()[0].strip() in end
         ]
-        served = any(error.server_code is not None for error in log.errors)
-        return bool(telling or served) and said not in ("ok", "success", "succeeded", "done", "completed")
+        telling += [error for error in log.errors if error.server_code is not None and not _below_error(log, error)]
+        return bool(telling) and said not in _WELL and not _ends_well(log, max(error.line for error in telling))
     return int(code) != 0
 
 
@@ -114,7 +136,9 @@ def _cause(
         finding = finding_of(known.judged, error)
         others = [c for c in candidates if c.error is not error]
     else:
-        chosen = _elect(candidates, served)
+        # What comes once and last after a time limit is the answer to the play's own signal.
+        waited = [c for c in candidates if not timed_out or (c.error.count > 1 and not c.error.followed)]
+        chosen = _elect(waited, served, context)
         ended = cause_by_end(log, ingest, context, outcome, chosen, told=bool(served))
         if ended is not None:
             finding, others = finding_of(ended, None), candidates
@@ -128,7 +152,8 @@ def _cause(
     if timed_out and not finding.cause.endswith(("timed_out", "slow")):
         limit = ingest.get("timeout_seconds")
         finding.effects.append(
-            f"the ingest hung past its time limit{f' of {limit} s' if limit else ''} and was stopped"
+            f"the play stopped the ingest at its time limit{f' of {limit} s' if limit else ''} "
+            "(qtickets_ingest_timeout_seconds)"
         )
     first = next((c.error.line for c in candidates if c not in others), 0)
     loud = any(not c.error.weak for c in candidates if c not in others)
@@ -144,9 +169,13 @@ def _cause(
     return finding
 
 
-def _elect(candidates: Sequence[Candidate], served: Sequence[ClientError]) -> Candidate | None:
+def _elect(candidates: Sequence[Candidate], served: Sequence[ClientError], context: Context) -> Candidate | None:
     """The candidate that the others follow from, None when the server's own answers explain the run."""
+    if decisive := [c for c in candidates if c.judged.decisive]:
+        return decisive[0]
     final = [c for c in candidates if not c.retried] or list(candidates)
+    # A chat or a collector of metrics ends no load.
+    final = [c for c in final if not about.third_party(c.error, context)] or final
     specific = [c for c in final if not c.judged.generic]
     strong = [c for c in specific if not c.error.weak] or specific
     last = max(final, key=lambda c: c.error.line, default=None)
@@ -158,7 +187,10 @@ def _elect(candidates: Sequence[Candidate], served: Sequence[ClientError]) -> Ca
         if not last.judged.generic or (defect and not reported):
             chosen = last
     if chosen is None and strong:
-        chosen = strong[0]
+        # What the program went on after did not end it: the last counts, with what stands right above it.
+        end = max(strong, key=lambda c: c.error.line).error
+        together = [c for c in strong if c.error.stream == end.stream and c.error.followed == end.followed]
+        chosen = min(together, key=lambda c: c.error.line)
     if chosen is None and not served:
         tracebacks = [c for c in final if c.error.traceback]
         loud = [c for c in final if not c.error.weak]
@@ -169,12 +201,3 @@ def _elect(candidates: Sequence[Candidate], served: Sequence[ClientError]) -> Ca
     # One error is often logged twice, once with its traceback: that one has the place.
     twins = [c for c in final if c.judged.cause == chosen.judged.cause and c.judged.object == chosen.judged.object]
     return next((c for c in twins if c.error.frame), chosen)
-
-
-# What the loader's own last line says -----------------------------------------------------------------------------
-
-
-# A run that ended well ----------------------------------------------------------------------------------------------
-
-
-# Findings -----------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from .context import (
     Context,
     Judged,
     endpoints,
+    first_line,
     place,
 )
 from .errors import ClientError
@@ -31,6 +32,50 @@ def _native(error: ClientError) -> bool:
     )
 
 
+_SHARED = re.compile(
+    r"Simultaneous queries on single connection|PartiallyConsumedQueryError|concurrent queries within the same session"
+    r"|records have not fully fetched"
+)
+
+
+def shared_client(error: ClientError, _: Context) -> Judged | None:
+    """Threads or tasks use one client object at the same time, as the driver itself says."""
+    if not _SHARED.search(error.text):
+        return None
+    return Judged(
+        "client_shared_connection",
+        "Threads or tasks of the ingest share one client, which runs one query at a time"
+        f"{place(error)}: {first_line(error.message)}",
+        "Give each thread or task one client of its own (make it inside the worker, or take it from a pool); EOF, "
+        "unknown packet, closed descriptor and NoneType errors around it follow from the sharing.",
+        INGEST,
+        decisive=True,
+    )
+
+
+_ADDRESS_SYNTAX = re.compile(
+    r"Port could not be cast to integer value|net/url: invalid (?:userinfo|port)|invalid port \"[^\"]*\" after host"
+    r"|invalid URL escape|URISyntaxException|ERR_INVALID_URL|Could not parse SQLAlchemy URL"
+)
+
+
+def address_syntax(error: ClientError, _: Context) -> Judged | None:
+    """An address that a library could not take apart: mostly a password with a character that addresses reserve."""
+    frames = f"{error.frame.code}" if error.frame else ""
+    port_read = "base 10" in error.text and error.raised_in in ("sqlalchemy", "clickhouse_driver", "clickhouse_connect")
+    if not _ADDRESS_SYNTAX.search(error.text) and not (port_read and re.search(r"url|dsn|engine|from_", frames, re.I)):
+        return None
+    return Judged(
+        "config_address_syntax",
+        f"An address in the ingest's settings cannot be taken apart{place(error)}: {first_line(error.message)}",
+        "Write the characters that an address reserves in its user and password as codes: @ as %40, / as %2F, : as "
+        "%3A, "
+        "# as %23, ? as %3F, % as %25. In Python, urllib.parse.quote(password, safe='') does it.",
+        CONFIGURATION,
+        expected="scheme://user:password@host:port/database",
+    )
+
+
 def wrong_protocol(error: ClientError, context: Context) -> Judged:
     """HTTP to the native port, or the other way round."""
     host, port = _target(error, context)
@@ -39,6 +84,10 @@ def wrong_protocol(error: ClientError, context: Context) -> Judged:
     )
     spoken, found = ("native protocol", "HTTP") if native_asked_http else ("HTTP", "ClickHouse's native protocol")
     wanted = "the native port (9000, with TLS 9440)" if native_asked_http else "the HTTP port (8123, with TLS 8443)"
+    refused, hint = _ITS_PORT.search(error.text), _HINT.search(error.text)
+    if refused and hint and not native_asked_http:
+        # The server names both ports itself.
+        port, wanted = int(refused[1]), f"{hint[1]}, which the server names as its HTTP port"
     return Judged(
         "client_wrong_protocol",
         f"The ingest speaks {spoken} to {host or 'ClickHouse'}:{port or '?'}, and that port speaks {found}.",
@@ -48,6 +97,10 @@ def wrong_protocol(error: ClientError, context: Context) -> Judged:
         expected=f"a port that speaks {spoken}",
         actual=f"a port that speaks {found}",
     )
+
+
+_ITS_PORT = re.compile(r"Port (\d+) is for clickhouse-client")
+_HINT = re.compile(r"You must use port (\d+) for HTTP")
 
 
 def tls_mismatch(error: ClientError, context: Context) -> Judged:
@@ -89,12 +142,16 @@ def unknown_host(error: ClientError, context: Context) -> Judged:
     named = next((group for group in match.groups() if group), None) if match else None
     host = (named or _target(error, context)[0] or "of ClickHouse").rstrip(".")
     network = "clickhouse_default" if context.ours else "<network>"
+    inside = (
+        f" Within Docker the name is that of the container or service ({host}), and only containers of the same "
+        "network "
+        f"(qtickets_ingest_network) know it: docker network inspect {network} lists who is in it."
+    )
     return Judged(
         "client_unknown_host",
         f"The ingest cannot resolve ClickHouse's host name {host}.",
-        f"Check CLICKHOUSE_HOST in the env file. Within Docker the name is that of the container or service ({host}), "
-        f"and only containers of the same network (qtickets_ingest_network) know it: docker network inspect {network} "
-        "lists who is in it.",
+        "Check CLICKHOUSE_HOST in the env file."
+        + context.where(inside, f" Where the ingest runs: getent hosts {host}"),
         CONFIGURATION,
         object=host,
         expected="a name that resolves where the ingest runs",
@@ -121,12 +178,17 @@ def connection_refused(error: ClientError, context: Context) -> Judged:
         action = f"Check that ClickHouse runs and listens on port {port}: ss -ltn | grep {port}; otherwise correct "
         action += "CLICKHOUSE_HOST and CLICKHOUSE_PORT in the env file."
     else:
+        inside = (
+            " If its own health check is green and nobody else gets in, it listens on loopback inside its container: "
+            f"docker exec {'ch-zakaz' if context.ours else '<its container>'} ss -ltn (or cat /proc/net/tcp) must show "
+            "0.0.0.0 or [::], set by <listen_host>::</listen_host> in config.d."
+        )
+        outside = (
+            f" On its host, ss -ltn must show it listening on 0.0.0.0 or [::]:{port or '<port>'}, not on 127.0.0.1."
+        )
         action = (
             f"Check that ClickHouse is up and that {port or 'the port'} (CLICKHOUSE_PORT) is its port: 8123 for HTTP, "
-            "9000 for its own protocol, where it is not configured otherwise. If its own health check is green and "
-            "nobody else gets in, it listens on loopback inside its container: docker exec "
-            f"{'ch-zakaz' if context.ours else '<its container>'} ss -ltn (or cat /proc/net/tcp) must show 0.0.0.0 or "
-            "[::], set by <listen_host>::</listen_host> in config.d."
+            "9000 for its own protocol, where it is not configured otherwise." + context.where(inside, outside)
         )
     return Judged(
         "client_connection_refused",
@@ -173,16 +235,52 @@ def connection_lost(error: ClientError, context: Context) -> Judged:
     return Judged(
         "client_connection_lost",
         f"The ingest's connection to ClickHouse broke{place(error)}.",
-        "Look whether the server was restarted or killed at that time (docker ps, its log, system.crash_log); if it "
-        "was not, a proxy or a keep-alive time-out cut the connection: let the client retry.",
+        "Look whether the server was restarted or killed at that time (its uptime, its log, system.crash_log). If it "
+        "was "
+        "not, it had closed a connection that was kept idle, or a proxy cut it: keep connections shorter than the "
+        "server's keep_alive_timeout (SELECT value FROM system.server_settings WHERE name = 'keep_alive_timeout'), or "
+        "let the client retry.",
         SERVER,
         generic=True,
     )
 
 
+_PROXY_GAVE_UP = (499, 502, 503, 504, 524)
+
+
 def clickhouse_status(error: ClientError, status: int, context: Context) -> Judged:
-    """An HTTP error of ClickHouse whose text the log does not keep."""
-    where = context.clickhouse_name
+    """An HTTP error at ClickHouse's address, without the server's own text: ClickHouse's, or a proxy's before it."""
+    host, port = _target(error, context)
+    where = f"{host}:{port}" if host and port else context.clickhouse_name
+    page = bool(re.search(r"<html|<title>|\bnginx\b|cloudflare|envoy|upstream", error.text, re.IGNORECASE))
+    # ClickHouse answers neither of these itself.
+    if status in (413, 414):
+        return Judged(
+            "client_proxy_refused",
+            f"A proxy in front of ClickHouse, at {where}, refused the ingest's request as too large (HTTP {status}). "
+            "ClickHouse never got it.",
+            "Send smaller batches, or raise the proxy's limit (nginx: client_max_body_size; ingress-nginx: annotation "
+            "nginx.ingress.kubernetes.io/proxy-body-size), or connect to ClickHouse without the proxy.",
+            CONFIGURATION,
+            object=where,
+            expected="a proxy that takes the ingest's batches",
+            actual=f"HTTP {status}",
+        )
+    if status == 504 or (status in _PROXY_GAVE_UP and page):
+        return Judged(
+            "client_proxy_timeout",
+            f"A proxy in front of ClickHouse, at {where}, gave up waiting (HTTP {status}). The statement may have "
+            "finished on the server all the same.",
+            "Look before you run it again, or its rows may be there twice: SELECT type, query_duration_ms, "
+            "written_rows, "
+            "exception FROM system.query_log WHERE query_kind = 'Insert' ORDER BY event_time DESC LIMIT 5. Then "
+            "raise the "
+            "proxy's time-out (nginx: proxy_read_timeout), send smaller batches, or connect without the proxy.",
+            CONFIGURATION,
+            object=where,
+            expected="a proxy that waits as long as the statement takes",
+            actual=f"HTTP {status}",
+        )
     if status in (401, 403):
         user = context.value("CLICKHOUSE_USER")
         return Judged(
@@ -198,7 +296,7 @@ def clickhouse_status(error: ClientError, status: int, context: Context) -> Judg
         "client_exception",
         f"ClickHouse at {where} answered HTTP {status}, and the ingest's log keeps none of the answer's text"
         f"{place(error)}.",
-        "Let the loader log the answer's body (response.text): it names the code and the reason. "
+        "Let the loader log the answer's body: it names the code and the reason. "
         + (
             "If the server's query_log has no failing statement, the port is the native protocol's (9000), which "
             "answers HTTP with 400: set CLICKHOUSE_PORT to the HTTP port (8123)."

@@ -30,8 +30,10 @@ def pool_exhausted(error: ClientError, _: Context) -> Judged | None:
     )
 
 
+# A number counts as a key only behind a colon: behind other signs it ends a sentence (`limit is != 0`).
 _BARE_KEY = re.compile(
-    r"^(?:(?P<lead>.*?\S)\s*(?::|=|-|–)\s+)?(?P<key>-?\d{1,9}|'[^'\n]{1,80}'|\"[^\"\n]{1,80}\")$", re.DOTALL
+    r"^(?:(?P<lead>.*?\S)\s*(?::\s+(?=.*$)|(?:=|-|–)\s+(?=['\"])))?(?P<key>-?\d{1,9}|'[^'\n]{1,80}'|\"[^\"\n]{1,80}\")$",
+    re.DOTALL,
 )
 _LEAD_WORDS = re.compile(
     r"err|exc|fail|unexpected|problem|cannot|could|ошибк|сбой|не удалось|исключен|fehler|błąd", re.I
@@ -52,12 +54,25 @@ def bare_key(error: ClientError) -> str | None:
     said = (lead or "").rpartition(": ")[2].strip()
     if " " in said and not _LEAD_WORDS.search(said):
         return None
-    # "exit code: 1", "failed with status 1", "errors: 3" count or end something.
+    # "exit code: 1", "failed with status 1", "errors: 3", "configured to fail if: 0" count or end something.
     if lead and re.search(
-        r"(?i)(?:code|status|exit|count|total|errors|failures|attempts?|rows|line|port|id)\W*$", lead
+        r"(?i)(?:code|status|exit|count|total|errors|failures|attempts?|rows|line|port|id|if|left|limit)\W*$", lead
     ):
         return None
+    if match["key"].lstrip("-").isdigit() and "," in (lead or ""):
+        return None
     return match["key"]
+
+
+def _told_whole(error: ClientError, context: Context) -> str:
+    """How a message that is less than its exception becomes whole: where it is written, or by the tool's own option."""
+    if not context.editable(error.text):
+        return "Run the tool again with its debug output on:"
+    return (
+        "In the loader, where this line is logged, write logger.exception(...) or repr(error) instead of str(error), "
+        "and "
+        "run again:"
+    )
 
 
 # How a missing key reads in Ruby, .NET, PHP, Elixir and Kotlin.
@@ -75,7 +90,7 @@ def key_error(error: ClientError, context: Context) -> Judged | None:
             "client_key_error",
             f"{OWN_CODE}{place(error)}: the data has no key {name} ({first_line(error.message)}).",
             f"Look at the data that the code reads {name} from; treat the field as optional or reject the record by "
-            "name." + ("" if error.frame else " Log the stack with it, so that file and line are known."),
+            "name.",
             INGEST,
             object=name,
         )
@@ -93,8 +108,7 @@ def key_error(error: ClientError, context: Context) -> Judged | None:
             "client_key_error",
             f"{OWN_CODE}, and its log says only {said!r}: {key} is all that str(KeyError({key})) "
             "prints, it is no ClickHouse error code.",
-            "In the loader, where this line is logged, write logger.exception(...) or repr(error) instead of "
-            "str(error), and run again: the traceback names file, line and key. Look there for this: " + what + ".",
+            f"{_told_whole(error, context)} the traceback names file, line and key. Look there for this: {what}.",
             INGEST,
             object=key.strip("'\""),
             expected="an error with its type and place",
@@ -122,7 +136,7 @@ def key_error(error: ClientError, context: Context) -> Judged | None:
             "that record and compare; treat the field as optional or reject the record by name."
         )
     if error.frame is None:
-        action = "Log the whole exception (logger.exception) so that file and line are known. " + action
+        action = f"{_told_whole(error, context)} the traceback names file and line. {action}"
     return Judged(
         "client_key_error",
         f"{OWN_CODE} with KeyError: {text}{place(error)}: the {'row' if row else 'data'} has no key {text}.",
@@ -132,7 +146,7 @@ def key_error(error: ClientError, context: Context) -> Judged | None:
     )
 
 
-def no_text(error: ClientError, _: Context) -> Judged | None:
+def no_text(error: ClientError, context: Context) -> Judged | None:
     """A word of failure with nothing behind it."""
     if (
         error.type
@@ -147,8 +161,7 @@ def no_text(error: ClientError, _: Context) -> Judged | None:
         "client_exception",
         f"The ingest logged an error without a text ({error.message.strip()!r}): some exceptions print as nothing, "
         "such as TimeoutError(), AssertionError() or httpx.ReadTimeout('').",
-        "In the loader, where this line is logged, write logger.exception(...) or repr(error) instead of str(error), "
-        "and run again.",
+        f"{_told_whole(error, context)} the traceback names type, file and line.",
         INGEST,
         generic=True,
     )
@@ -196,7 +209,7 @@ _TEXTS: tuple[tuple[re.Pattern[str], str, str], ...] = (
 )  # fmt: skip
 
 
-def text_alone(error: ClientError, _: Context) -> Judged | None:
+def text_alone(error: ClientError, context: Context) -> Judged | None:
     """The text of a well-known exception, logged without its type and place."""
     if error.type or error.traceback or error.frame:
         return None
@@ -207,8 +220,7 @@ def text_alone(error: ClientError, _: Context) -> Judged | None:
         "client_exception",
         f"{OWN_CODE}, and its log says only {first_line(error.message)!r}: that is the text of "
         f"{found[1]}, which comes from the code and not from ClickHouse.",
-        f"In the loader, where this line is logged, write logger.exception(...) or repr(error) instead of str(error), "
-        f"and run again: the traceback names file and line. Look there for this: {found[2]}.",
+        f"{_told_whole(error, context)} the traceback names file and line. Look there for this: {found[2]}.",
         INGEST,
         expected="an error with its type and place",
         actual=first_line(error.message),
@@ -217,11 +229,23 @@ def text_alone(error: ClientError, _: Context) -> Judged | None:
 
 
 def unexplained(error: ClientError, _: Context) -> Judged:
-    """An error that no rule knows, with its type, place and text as far as the log has them."""
+    """An error that no rule knows: its type, place and text as far as the log has them, and what is not known."""
     kind, text = origin(error)
     message = first_line(text or error.message) if kind else first_line(error.message)
-    if kind:
-        headline = f"{OWN_CODE} with {kind}{f': {message}' if message else ''}{place(error)}."
+    shown = f" with {kind}{f': {message}' if message else ''}" if kind else ""
+    if error.raised_in:
+        return Judged(
+            "client_exception",
+            f"The library {error.raised_in} failed{shown or f': {message}'}. The ingest called it{place(error)}.",
+            f"The reason is the one that {error.raised_in} names, in the data or the settings that it was given there; "
+            "that line itself may be right. Not known from the log: what it was given.",
+            INGEST,
+            generic=True,
+        )
+    if kind and error.frame:
+        headline = f"{OWN_CODE}{shown}{place(error)}."
+    elif kind:
+        headline = f"The ingest ended{shown}."
     elif error.traceback and error.frame and "Traceback (most recent" not in error.text:
         headline = f"{OWN_CODE}{place(error)}: {message}"
     elif error.traceback and error.frame:
@@ -233,8 +257,6 @@ def unexplained(error: ClientError, _: Context) -> Judged:
         code = f" ({error.frame.code})" if error.frame.code else ""
         action = f"Correct {error.frame.file}:{error.frame.line}{code}; this is the loader's own code."
     else:
-        action = (
-            "Make the loader log the whole exception where this line is written (logger.exception, or repr(error)), "
-            "and run again: the traceback names file and line."
-        )
+        line = f"Line {error.line} of the ingest's log says it" if error.line else "The ingest's log says it"
+        action = f"{line}; the lines before show what the ingest was doing. Not known from the log: where in its code."
     return Judged("client_exception", headline, action, INGEST, generic=True)

@@ -15,7 +15,17 @@ from .clickhouse_rules import (
     unknown_host,
     wrong_protocol,
 )
-from .connection_words import CONNECT_TIMEOUT, LOST, PROXY, READ_TIMEOUT, REFUSED, TLS, UNKNOWN_HOST, WRONG_PROTOCOL
+from .connection_words import (
+    CONNECT_TIMEOUT,
+    LOST,
+    PROXY,
+    READ_TIMEOUT,
+    REFUSED,
+    TLS,
+    UNKNOWN_HOST,
+    UNREACHABLE,
+    WRONG_PROTOCOL,
+)
 from .context import CLICKHOUSE, CONFIGURATION, INGEST, URL, Context, Judged, first_line, place, side_of, third_party
 from .errors import ClientError
 from .source_rules import api_slow, api_status, api_unreachable
@@ -41,6 +51,14 @@ def connection_failed(error: ClientError, context: Context) -> Judged | None:
     text = error.text
     if error.http_status and not re.search(r"Port \d+ is for clickhouse-client", text):
         return None
+    if (hosts := UNREACHABLE.search(text)) and side_of(error, context) == CLICKHOUSE:
+        return Judged(
+            "client_unreachable",
+            f"The ingest reached none of ClickHouse's hosts: {hosts[1]}{place(error)}.",
+            f"Check CLICKHOUSE_HOST and CLICKHOUSE_PORT, and that ClickHouse answers at {hosts[1]}.",
+            CONFIGURATION,
+            object=hosts[1],
+        )
     for pattern, to_clickhouse, to_api in _CONNECTION_RULES:
         if pattern.search(text):
             side = side_of(error, context)
@@ -48,7 +66,6 @@ def connection_failed(error: ClientError, context: Context) -> Judged | None:
                 side = CLICKHOUSE
             if third_party(error, context):
                 return api_unreachable(error, context, None)
-            # Which of the two it was cannot be told without a name; a loader talks to the API first and longest.
             return to_clickhouse(error, context) if side == CLICKHOUSE else to_api(error, context, side)
     return None
 
@@ -80,21 +97,28 @@ def http_error(error: ClientError, context: Context) -> Judged | None:
         else:
             return None
     side, other = side_of(error, context), third_party(error, context)
-    if side == CLICKHOUSE and not other:
-        return clickhouse_status(error, status, context)
-    if other or (side is None and status in (400, 404, 500) and not URL.search(error.text)):
-        who = f"{other}, which is neither the API nor ClickHouse," if other else "An address that the log does not name"
+    if other:
         return Judged(
-            "client_exception",
-            f"{who} answered the ingest with HTTP {status}{place(error)}.",
-            f"Check the ingest's settings for {other}; if the load does not need it (a notice, metrics), let the "
-            "ingest log its failure and go on."
-            if other
-            else "Let the loader log the address and the answer's body with it (curl: without -f, or --fail-with-body)"
-            ": ClickHouse answers a refused statement so too, with its code in the body.",
-            CONFIGURATION if other else INGEST,
+            "client_http_status",
+            f"{other}, which is neither the API nor ClickHouse, answered the ingest with HTTP {status}{place(error)}.",
+            f"Check the ingest's settings for {other}. If the load does not need it (a notice, metrics), let the "
+            "ingest "
+            "log its failure and go on.",
+            CONFIGURATION,
             object=other,
             actual=f"HTTP {status}",
-            generic=not other,
+        )
+    if side == CLICKHOUSE:
+        return clickhouse_status(error, status, context)
+    if side is None and not URL.search(error.text):
+        return Judged(
+            "client_http_status",
+            f"The ingest got HTTP {status}{place(error)}, but its log does not show from which address.",
+            "Let the loader log the address and the answer's body with the status: ClickHouse answers a refused "
+            "statement "
+            "so too, with its code in the body, and so does a proxy in front of it.",
+            INGEST,
+            actual=f"HTTP {status}",
+            generic=True,
         )
     return api_status(status, error.text, place(error), context)

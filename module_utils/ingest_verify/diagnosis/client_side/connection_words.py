@@ -44,8 +44,11 @@ READ_TIMEOUT = re.compile(
     r"|no complete answer within|Timeout (?:exceeded|while)|\btimeout\b|время ожидания|тайм-?аут",
     re.IGNORECASE,
 )
+# Drivers that try a list of hosts name it at the end.
+UNREACHABLE = re.compile(r"\bhosts? (?:are|is) unreachable: \[?([\w.-]+:\d{1,5})")
 LOST = re.compile(
-    r"Connection reset|ECONNRESET|Broken ?pipe|\bEPIPE\b|Empty reply from server|premature close|[]:] EOF$"
+    r"Connection reset|failed to respond|NoHttpResponse|(?:Remote end|[Ss]erver) closed connection|Bad file "
+    r"descriptor|ECONNRESET|Broken ?pipe|\bEPIPE\b|Empty reply from server|premature close|[]:] EOF$"
     r"|RemoteDisconnected|RemoteProtocolError|Connection aborted|EOFError"
     r"|unexpected EOF|Unexpected EOF|IncompleteRead|ChunkedEncodingError|server (?:closed|disconnected)|socket hang up"
     r"|Connection (?:was )?closed|peer closed connection|closed the connection",

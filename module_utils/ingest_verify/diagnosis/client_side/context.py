@@ -20,7 +20,8 @@ HTTP_PORTS, NATIVE_PORTS = (8123, 8443), (9000, 9440)
 
 @dataclass
 class Judged:
-    """The parts of a Finding that one error decides. `generic` causes give way to specific ones."""
+    """The parts of a Finding that one error decides. `generic` causes give way to specific ones; the others of a run
+    follow from a `decisive` one, whatever they are."""
 
     cause: str
     headline: str
@@ -30,30 +31,49 @@ class Judged:
     expected: str | None = None
     actual: str | None = None
     generic: bool = False
+    decisive: bool = False
 
 
-# What the variables of this project's ingest are called elsewhere, the likelier names first.
+_SINK = r"(?:CLICKHOUSE|CH|DB|DATABASE|DBT|WAREHOUSE|DWH|OLAP|SINK|TARGET|DEST(?:INATION)?)"
+_ADDRESS = r"(?:HOST|ADDR(?:ESS)?|SERVER|URL|DSN|URI|ENDPOINT|CONN(?:ECTION)?)"
+# What the variables of this project's ingest are called elsewhere.
 _NAMES = {
-    "CLICKHOUSE_HOST": re.compile(r"CLICKHOUSE.*(?:HOST|ADDR|SERVER|URL|DSN|URI|ENDPOINT)"
-                                  r"|^CH_(?:HOST|ADDR|SERVER|URL|DSN|ENDPOINT)|^(?:DB|DATABASE)_(?:HOST|URL|DSN)"
-                                  r"|(?:WAREHOUSE|DWH|OLAP)\w*(?:HOST|ADDR|URL|DSN|URI|ENDPOINT)"),
-    "CLICKHOUSE_PORT": re.compile(r"CLICKHOUSE.*PORT|^CH_PORT|(?:WAREHOUSE|DWH|OLAP)\w*PORT|^(?:DB|DATABASE)_PORT"),
-    "CLICKHOUSE_DB": re.compile(r"CLICKHOUSE.*(?:DB|DATABASE)|^CH_(?:DB|DATABASE)|(?:WAREHOUSE|DWH)\w*(?:DB|DATABASE)"
-                                r"|^(?:DB_NAME|DB_DATABASE|DATABASE)"),
-    "CLICKHOUSE_USER": re.compile(r"(?:CLICKHOUSE.*|^CH_|(?:WAREHOUSE|DWH|OLAP)\w*|^(?:DB|DATABASE)_)(?:USER|LOGIN)"),
-    "QTICKETS_BASE_URL": re.compile(r"(?:API|SOURCE|BASE|UPSTREAM)\w*(?:URL|HOST|ENDPOINT|URI)|_API$|ENDPOINT"),
-}  # fmt: skip
+    "CLICKHOUSE_HOST": re.compile(rf"(?:^|_){_SINK}_?(?:\w*_)?{_ADDRESS}(?:_|$)"),
+    "CLICKHOUSE_PORT": re.compile(rf"(?:^|_){_SINK}_?(?:\w*_)?PORT(?:_|$)"),
+    "CLICKHOUSE_DB": re.compile(rf"(?:^|_){_SINK}_?(?:\w*_)?(?:DB|DATABASE|SCHEMA)(?:_NAME)?$|^(?:DB_NAME|DATABASE)$"),
+    "CLICKHOUSE_USER": re.compile(rf"(?:^|_){_SINK}_?(?:\w*_)?(?:USER(?:NAME)?|LOGIN)$"),
+    "CLICKHOUSE_SECURE": re.compile(rf"(?:^|_){_SINK}_?(?:\w*_)?(?:SECURE|TLS|SSL)$"),
+    "QTICKETS_BASE_URL": re.compile(r"(?:API|SOURCE|BASE|UPSTREAM|FEED)\w*(?:URL|HOST|ENDPOINT|URI)|_API$|ENDPOINT"),
+}
+# What is said where the ingest has no variable of that kind, or none that is known.
+_IN_WORDS = {
+    "CLICKHOUSE_HOST": "its setting for ClickHouse's address",
+    "CLICKHOUSE_PORT": "its setting for ClickHouse's port",
+    "CLICKHOUSE_DB": "its setting for the database",
+    "CLICKHOUSE_USER": "its ClickHouse user",
+    "CLICKHOUSE_PASSWORD": "its ClickHouse password",
+    "CLICKHOUSE_SECURE": "its setting for TLS",
+    "CLICKHOUSE_VERIFY_SSL": "its setting for checking certificates",
+    "QTICKETS_BASE_URL": "its setting for the source's address",
+    "QTICKETS_TOKEN": "its token for the source",
+    "QTICKETS_SINCE_HOURS": "its setting for the window",
+}
 
 # An address that is ClickHouse's whatever its variable is called.
-_CLICKHOUSE_ADDRESS = re.compile(r"://[^/\s]*:(?:8123|8443|9000|9440)\b|^(?:jdbc:)?(?:clickhouse|chs?)\w*:")
+_CLICKHOUSE_ADDRESS = re.compile(r"://[^/\s]*:(?:8123|8443|9000|9440)\b|^(?:jdbc:)?(?:clickhouse|chs?)\w*(?:\+\w+)?:")
 _WEB_ADDRESS = re.compile(r"https?://")
 # Addresses that an ingest may have and does not load from.
 NO_SOURCE = re.compile(r"(?i)proxy|hook|sentry|slack|telegram|otel|loki|metric|push|alert|notif")
+# Programs that their user configures and does not write.
+_TOOLS = re.compile(
+    r"(?:^|[\s/|'\"])(?:dbt|sling|ingestr|dlt|meltano|airbyte\S*|(?:tap|target)-\w[\w-]*|singer\S*|clickhouse(?:-client)?"
+    r"|curl|vector|logstash|fluent-?bit|embulk|seatunnel\S*|kafka-connect\S*)(?=$|[\s:|'\"])"
+)
 
 
 @dataclass
 class Context:
-    """What is known of the run's surroundings: where the API and ClickHouse are, by the ingest's own variables,
+    """What is known of the run's surroundings: where the source and ClickHouse are, by the ingest's own variables,
     whatever their names."""
 
     env: Mapping[str, Any] = field(default_factory=dict)
@@ -61,70 +81,104 @@ class Context:
     command: str = ""
     database: str = ""
 
-    def variable(self, name: str) -> str:
-        """What the ingest calls the variable that is `name` in this project; `name` where nothing is like it."""
-        if name in self.env or name not in _NAMES:
+    @property
+    def ours(self) -> bool:
+        """Whether the ingest loads from Qtickets, as its variables say."""
+        return "QTICKETS_BASE_URL" in self.env
+
+    def editable(self, text: str) -> bool:
+        """Whether the loader is code that its user can change, and no tool that is configured; `text` is what it
+        logged."""
+        return not _TOOLS.search(self.command) and not _TOOLS.search(text.partition("\n")[0])
+
+    def variable(self, name: str, near: tuple[str, int | None] = ("", None)) -> str:
+        """What the ingest calls the variable that is `name` in this project, empty where it has none like it. Of
+        several the one that holds the address `near`, which the log names."""
+        if name in self.env:
             return name
-        api = name == "QTICKETS_BASE_URL"
+        found = self._candidates(name)
+        held = str(near[1] if name == "CLICKHOUSE_PORT" else near[0] or "")
+        holding = [
+            other for other in found if held and re.search(rf"(?<![\w.]){re.escape(held)}(?!\w)", self.env[other])
+        ]
+        if name == "CLICKHOUSE_PORT" and held and not holding:
+            holding = [other for other in self.env if "PORT" in other.upper() and str(self.env[other]) == held]
+        if name == "CLICKHOUSE_PORT" and not holding and (not found or held):
+            # One address may hold both.
+            address = self.variable("CLICKHOUSE_HOST", near)
+            holding = [address] if ":" in str(self.env.get(address, "")) else []
+        return next(iter([*holding, *found]), "")
+
+    def _candidates(self, name: str) -> list[str]:
+        if name not in _NAMES:
+            return []
+        source = name == "QTICKETS_BASE_URL"
         by_value = [other for other, value in self.env.items() if _CLICKHOUSE_ADDRESS.search(str(value))]
         clickhouse = [other for other in self.env if _NAMES["CLICKHOUSE_HOST"].search(other.upper())] + by_value
-        others = [other for other in self.env if not (api and other in clickhouse)]
+        others = [other for other in self.env if not (source and other in clickhouse)]
         found = [other for other in others if _NAMES[name].search(other.upper())]
         if name == "CLICKHOUSE_HOST":
             found += by_value
-        if api:
+        if source:
             found += [
                 other for other in others if _WEB_ADDRESS.match(str(self.env[other])) and not NO_SOURCE.search(other)
             ]
-        if not found and name == "CLICKHOUSE_PORT":
-            # One address holds both.
-            return self.variable("CLICKHOUSE_HOST") if self.variable("CLICKHOUSE_HOST") != "CLICKHOUSE_HOST" else name
-        return found[0] if found else name
+        return found
 
     def value(self, name: str) -> str:
         """The value of that variable, empty when it has none."""
         return str(self.env.get(self.variable(name)) or "")
 
-    def renamed(self, text: str) -> str:
-        """A sentence with the ingest's own names for its variables."""
-        said = re.sub("|".join(_NAMES), lambda match: self.variable(match[0]), text)
+    def renamed(self, text: str, near: tuple[str, int | None] = ("", None)) -> str:
+        """A sentence with the ingest's own names for its variables, or with words where it has none."""
+
+        def own(match: re.Match[str]) -> str:
+            name = match[0]
+            return self.variable(name, near) or (name if self.ours else _IN_WORDS[name])
+
+        said = re.sub("|".join(_IN_WORDS), own, text)
         # Where one address holds both.
-        return re.sub(r"\b([A-Z]\w+) and \1\b", r"\1", said)
+        said = re.sub(r"\b([A-Z]\w+) and \1\b", r"\1", said)
+        return re.sub(r"(^|[.:] |\n)its (?=setting|token|ClickHouse)", lambda m: f"{m[1]}The ingest's ", said)
 
     @property
     def api(self) -> tuple[str, int | None]:
-        """(host, port) of the API, ("", None) when not known."""
+        """(host, port) of the source, ("", None) when not known."""
         return _endpoint(self.value("QTICKETS_BASE_URL"))
 
-    @property
-    def ours(self) -> bool:
-        """Whether the ingest loads from the API that this project knows, by its variable; so it is when nothing is
-        known."""
-        return not self.env or "QTICKETS_BASE_URL" in self.env
-
-    @property
-    def token(self) -> str:
-        """What the API's token is called; secrets of other ingests are not among the variables."""
-        return "QTICKETS_TOKEN" if self.ours else "the API's token"
-
     def request(self, path: str, text: str = "") -> str:
-        """An address of the API to try: the one that `text` names, else `path` below the base where it is known."""
-        named = next((match[0].rstrip(".,;:").partition("?")[0] for match in URL.finditer(text)), "")
+        """An address of the source to try, empty where none is known: the one that `text` names, else the path that it
+        names below the base; Qtickets also answers `path`."""
+        named = next((match[0].rstrip(".,;:)").partition("?")[0] for match in URL.finditer(text)), "")
         base = self.value("QTICKETS_BASE_URL").rstrip("/")
-        if named and not (self.ours and base):
+        if named and not self.ours:
             return named
-        return f"{base or '<QTICKETS_BASE_URL>'}/{path}" if self.ours else base or "<the API's address>"
+        told = endpoint_path(text)
+        if not base:
+            return ""
+        return f"{base}/{told or path}" if told or self.ours else base
+
+    @property
+    def addresses(self) -> list[tuple[str, int | None]]:
+        """Every (host, port) of ClickHouse that the ingest was told, the likeliest first."""
+        ports = [str(self.env[name]) for name in self._candidates("CLICKHOUSE_PORT")]
+        if "CLICKHOUSE_PORT" in self.env:
+            ports.insert(0, str(self.env["CLICKHOUSE_PORT"]))
+        names = ["CLICKHOUSE_HOST"] if "CLICKHOUSE_HOST" in self.env else self._candidates("CLICKHOUSE_HOST")
+        found: list[tuple[str, int | None]] = []
+        for name in names:
+            address = str(self.env[name]).lower()
+            if "://" in address:
+                found.append(_endpoint(address.removeprefix("jdbc:")))
+                continue
+            host, _, behind = address.partition(":")
+            found += [(host, int(port)) for port in dict.fromkeys([*ports, behind]) if port.isdigit()] or [(host, None)]
+        return [address for address in found if address[0]]
 
     @property
     def clickhouse(self) -> tuple[str, int | None]:
         """(host, port) of ClickHouse as the ingest was told them."""
-        address, port = self.value("CLICKHOUSE_HOST"), self.value("CLICKHOUSE_PORT")
-        if "://" in address:
-            return _endpoint(address.removeprefix("jdbc:"))
-        port = port if port != address else ""
-        host, _, behind = address.lower().partition(":")
-        port = port or behind
-        return host, int(port) if port.isdigit() else None
+        return next(iter(self.addresses), ("", None))
 
     @property
     def clickhouse_name(self) -> str:
@@ -132,10 +186,15 @@ class Context:
         host, port = self.clickhouse
         return f"{host}:{port}" if host and port else host or "its address"
 
+    def where(self, inside: str, outside: str) -> str:
+        """Words for an ingest in a container, and for one that is a process."""
+        return inside if self.container else outside
+
 
 def _endpoint(url: str) -> tuple[str, int | None]:
     try:
-        parts = urlsplit(url)
+        # SQLAlchemy names the driver behind the scheme: `clickhouse+native://`.
+        parts = urlsplit(re.sub(r"^(\w+)\+\w+(?=:)", r"\1", url))
         usual = {"http": 80, "https": 443, "clickhouse": 9000, "tcp": 9000, "ch": 8123}
         return (parts.hostname or "").lower(), parts.port or usual.get(parts.scheme)
     except ValueError:
@@ -150,6 +209,9 @@ _HOST_PORT = (
         r"\(((?!(?:\w+\.)+[A-Z]\w*:)(?!\w+\.(?:java|kt|scala|go|[cm]?[jt]sx?|py|cs|c|cc|cpp|h|rs|rb|php):)[\w.-]+):(\d{1,5})[),]"
     ),
     re.compile(r"\bto ([\w.-]+) port (\d{1,5})\b"),
+    # infi, clickhouse-jdbc and Go list the hosts that they tried.
+    re.compile(r"\bhosts? (?:are|is) unreachable: \[?([\w.-]+):(\d{1,5})\b"),
+    re.compile(r"(?<![\w./:@-])((?=[\w.-]*[A-Za-z])[\w-]+(?:\.[\w-]+)*):(\d{4,5})(?=: | failed\b)"),
     re.compile(
         r"\b(?:to|from|at|server|host|tcp|connect|E[A-Z]{5,})\s+'?([A-Za-z][\w.-]*|\d+\.\d+\.\d+\.\d+):(\d{2,5})\b"
     ),
@@ -171,6 +233,28 @@ _API_FUNCTION = re.compile(
 )
 
 
+_PATH = (
+    re.compile(r"\"(?:path|endpoint|resource|uri)\": \"/?([\w./-]+)\""),
+    re.compile(r"\b(?:path|endpoint|resource|uri)=/?([\w./-]+)"),
+    re.compile(r"\b(?:GET|POST|PUT|PATCH) /?((?!https?:)[A-Za-z][\w./-]*)"),
+    re.compile(r"\bHTTP [45]\d\d (?:for|from|on|at) /?((?!https?:)[A-Za-z][\w./-]*)"),
+)
+
+
+def endpoint_path(text: str) -> str:
+    """The path of a request that a record names, without its leading slash; empty without one."""
+    return next((match[1].rstrip(".,:") for pattern in _PATH if (match := pattern.search(text))), "")
+
+
+_METHOD = re.compile(r"\b(GET|POST|PUT|PATCH|DELETE)\b(?= |\")|\"method\": \"(\w+)\"")
+
+
+def method(text: str) -> str:
+    """The method of the request that a record names, empty without one."""
+    match = _METHOD.search(text)
+    return (match[1] or match[2]).upper() if match else ""
+
+
 def endpoints(text: str) -> list[tuple[str, int | None]]:
     """(host, port) pairs that a text names: URLs, urllib3's pools, a driver's `(host:port)`."""
     found = [_endpoint(match[0]) for match in URL.finditer(text)]
@@ -180,30 +264,20 @@ def endpoints(text: str) -> list[tuple[str, int | None]]:
 
 
 def side_of(error: ClientError, context: Context) -> str | None:
-    """Whether an error is about ClickHouse or about the API: by address first, then by library, then by words."""
-    text = error.text
-    clickhouse, api = context.clickhouse, context.api
-    for host, port in endpoints(text):
-        if host == api[0] and port == api[1] and (host, port) != clickhouse:
-            return API
-        if host == clickhouse[0] and port == clickhouse[1]:
-            return CLICKHOUSE
-    for match in URL.finditer(text):
-        if re.search(r"[?&](?:query|query_id|database)=", match[0]):
-            return CLICKHOUSE
-        if re.search(r"/(?:orders|events|shows)\b|/api/|qtickets", match[0]):
-            return API
-    for host, port in endpoints(text):
-        if port in (*HTTP_PORTS, *NATIVE_PORTS) or (host == clickhouse[0] and host != api[0]):
-            return CLICKHOUSE
-        if host == api[0] and port in (None, api[1]):
-            return API
+    """Whether an error is about ClickHouse or about the source: by address first, then by library, then by words."""
+    if side := side_by_address(error, context):
+        return side
     if any(library.startswith(("clickhouse", "asynch", "aiochclient", "chdb")) for library in error.libraries):
         return CLICKHOUSE
+    if error.raised_in.startswith(("com.clickhouse", "@clickhouse", "github.com/ClickHouse")):
+        return CLICKHOUSE
+    text = error.text
     named = [
         side
-        for host, side in ((clickhouse[0], CLICKHOUSE), (api[0], API))
-        if host and clickhouse[0] != api[0] and re.search(rf"(?<![\w.-]){re.escape(host)}(?![\w-])", text.lower())
+        for host, side in ((context.clickhouse[0], CLICKHOUSE), (context.api[0], API))
+        if host
+        and context.clickhouse[0] != context.api[0]
+        and re.search(rf"(?<![\w.-]){re.escape(host)}(?![\w-])", text.lower())
     ]
     if len(named) == 1:
         return named[0]
@@ -212,11 +286,32 @@ def side_of(error: ClientError, context: Context) -> str | None:
         if pattern.search(function):
             return side
     text = _own_text(text)
-    about_clickhouse, about_api = _CLICKHOUSE_WORDS.search(text), _API_WORDS.search(text)
+    about_clickhouse, about_api = _CLICKHOUSE_WORDS.search(text), _API_WORDS.search(text) or endpoint_path(text)
     if bool(about_clickhouse) != bool(about_api):
         return CLICKHOUSE if about_clickhouse else API
     if about_clickhouse and about_api:
         return CLICKHOUSE if _CLICKHOUSE_WORDS.search(error.message) else API
+    return None
+
+
+def side_by_address(error: ClientError, context: Context) -> str | None:
+    """The side that the host and port in an error's text prove, None without a proof."""
+    named = endpoints(error.text)
+    for endpoint in named:
+        if endpoint == context.api and endpoint not in context.addresses:
+            return API
+        if endpoint in context.addresses:
+            return CLICKHOUSE
+    for match in URL.finditer(error.text):
+        if re.search(r"[?&](?:query|query_id|database)=", match[0]):
+            return CLICKHOUSE
+        if re.search(r"/(?:orders|events|shows)\b|/api/|qtickets", match[0]):
+            return API
+    for host, port in named:
+        if port in (*HTTP_PORTS, *NATIVE_PORTS) or (host == context.clickhouse[0] and host != context.api[0]):
+            return CLICKHOUSE
+        if host == context.api[0] and port in (None, context.api[1]):
+            return API
     return None
 
 
@@ -249,7 +344,7 @@ def third_party(error: ClientError, context: Context) -> str | None:
     """The host that an error names when it is neither the API's nor ClickHouse's: both are known, or the name says what
     it is (a chat, a proxy, a collector of metrics). An address in numbers, or with a port of ClickHouse, may be one of
     the two."""
-    named, known = endpoints(error.text), {context.api[0], context.clickhouse[0]} - {""}
+    named, known = endpoints(error.text), {context.api[0], *(host for host, _ in context.addresses)} - {""}
     if not named or known.intersection(host for host, _ in named):
         return None
     if len(known) < 2 and not NO_SOURCE.search(named[0][0]):

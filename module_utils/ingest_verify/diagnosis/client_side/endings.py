@@ -70,15 +70,19 @@ def cause_by_end(
                 "client_crashed",
                 f"The ingest's process crashed ({name}, exit code {code}): native code in it failed, no Python "
                 f"exception.{_crash_place(log)}",
-                "Run it with PYTHONFAULTHANDLER=1 to see where; check that the image fits the machine (docker image "
-                "inspect -f '{{.Architecture}}') and update the package with native code that it names.",
+                "Run it with PYTHONFAULTHANDLER=1 to see where"
+                + context.where(
+                    "; check that the image fits the machine (docker image inspect -f '{{.Architecture}}')", ""
+                )
+                + ", and update the package with native code that it names.",
                 about.INGEST,
             )
         return Judged(
             "client_terminated",
             f"The ingest was told to stop from outside ({name}, exit code {code}) before it was done.",
-            "Find who stopped it: docker events, docker stop by a person or a deployment, a host that shut down; then "
-            "run it again.",
+            "Find who stopped it: "
+            + context.where("docker events, docker stop by ", "")
+            + "a person or a deployment, a service manager, a host that shut down; then run it again.",
             about.HOST,
         )
     return None
@@ -138,8 +142,13 @@ def _killed(log: ClientLog, ingest: Mapping[str, Any]) -> Judged:
         "client_killed",
         f"The ingest was killed with SIGKILL (exit code 137) by something outside: mostly the kernel, for "
         f"memory.{last}",
-        "Look who did it: dmesg -T | grep -i -E 'oom|killed process'; docker inspect -f '{{.State.OOMKilled}}' "
-        "<container>; docker events for a docker kill. For memory: raise the limit or load in smaller batches.",
+        "Look who did it: dmesg -T | grep -i -E 'oom|killed process'"
+        + (
+            "; docker inspect -f '{{.State.OOMKilled}}' <container>; docker events for a docker kill"
+            if ingest.get("container")
+            else ""
+        )
+        + ". For memory: raise the limit or load in smaller batches.",
         about.HOST,
     )
 
@@ -161,10 +170,13 @@ def _not_started(kind: int, code: int, log: ClientLog, context: Context) -> Judg
         return Judged(
             "client_no_such_command",
             f"There is no such command as the ingest's{shown} (exit code {code}){said}.",
-            "Check the command or the image's ENTRYPOINT (docker image inspect -f '{{.Config.Entrypoint}} "
-            "{{.Config.Cmd}}'), and that the image has it: docker run --rm --entrypoint sh <image> -c 'command -v "
-            "<command>'. A script that is there lacks its interpreter: look at its first line (#!), and for "
-            "Windows line ends in it.",
+            context.where(
+                "Check the command or the image's ENTRYPOINT (docker image inspect -f '{{.Config.Entrypoint}} "
+                "{{.Config.Cmd}}'), and that the image has it: docker run --rm --entrypoint sh <image> -c 'command -v "
+                "<command>'.",
+                "Check the command, and that it is in the PATH that the ingest is started with (command -v <command>).",
+            )
+            + " A script that is there lacks its interpreter: look at its first line (#!), and for Windows line ends.",
             about.INGEST,
             object=command or None,
         )
@@ -172,8 +184,9 @@ def _not_started(kind: int, code: int, log: ClientLog, context: Context) -> Judg
         return Judged(
             "client_not_executable",
             f"The ingest's command{shown} is there and cannot be executed (exit code {code}){said}.",
-            "Make it executable (chmod +x, in the Dockerfile too), check its first line (#!) and that it has no "
-            "Windows line ends, and that the image was built for this machine's architecture.",
+            f"Make it executable (chmod +x{context.where(', in the Dockerfile too', '')}), check its first line (#!) "
+            "and "
+            "that it has no Windows line ends, and that it was built for this machine's architecture.",
             about.INGEST,
             object=command or None,
         )
@@ -208,8 +221,9 @@ def _timed_out(log: ClientLog, ingest: Mapping[str, Any], context: Context, outc
     return Judged(
         "client_timed_out",
         f"The ingest hung past its time limit{after} and was stopped.{told}",
-        "See what it waited for: run it again and, before the limit, py-spy dump --pid <pid> (or docker top and the "
-        "server's system.processes); give each request and statement a time-out of its own. If it only needs longer, "
+        "See what it waited for: run it again and, before the limit, look into system.processes on the server and into "
+        "the process (py-spy dump --pid <pid> for Python); give each request and statement a time-out of its own. If "
+        "it only needs longer, "
         "raise qtickets_ingest_timeout_seconds.",
         about.INGEST,
         expected=f"done within{after.removeprefix(' of')}" if after else None,

@@ -100,7 +100,8 @@ _HTTP_STATUS = (
     ),
     re.compile(r"\b(?:Got|returned|answered|responded(?: with)?|api(?: error)?:?) ([45]\d\d)\b", re.IGNORECASE),
     re.compile(
-        r"\b([45]\d\d) (?:Unauthorized|Forbidden|Too Many Requests|Internal Server Error|Bad Gateway"
+        r"\b([45]\d\d) (?:(?:Request )?(?:Entity|Payload|Content|URI) Too Large|Unauthorized|Forbidden|Too Many "
+        r"Requests|Internal Server Error|Bad Gateway"
         r"|Service (?:Temporarily )?Unavailable|Gateway Time-?out)\b",
         re.IGNORECASE,
     ),

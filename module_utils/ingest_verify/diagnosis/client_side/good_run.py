@@ -23,6 +23,11 @@ _LEFT_OUT = re.compile(
     r"skip|ignor|fail|giv(?:e|ing) up|gave up|could ?n[o']t|cannot|unable|\berror|continu|пропус|не удалось|ошибк",
     re.IGNORECASE,
 )
+_ODD = re.compile(
+    r"(?:unexpected|malformed|invalid|unrecogni[sz]ed)\b.*\b(?:response|answer|format|payload|body|json|record|shape)s?\b"
+    r"|неожиданн\w+ (?:ответ|формат)",
+    re.IGNORECASE,
+)
 _LOADED = re.compile(r"(?<!not )\b(?:loaded|inserted|saved|written|stored|ok|done)\b|загружен|записан", re.IGNORECASE)
 
 
@@ -44,6 +49,22 @@ def findings_of_a_good_run(
         finding = finding_of(candidate.judged, candidate.error)
         finding.severity = "warning"
         finding.headline += " The log goes on after it." if alone else " The ingest went on and ended well."
+        findings.append(finding)
+    odd = [
+        c for c in notes if c.error.weak and c.error.count > 2 and c not in left_out and _ODD.search(c.error.message)
+    ]
+    for candidate in odd[:3]:
+        times = candidate.error.count
+        judged = Judged(
+            "source_bad_payload",
+            f"The ingest logged {times} times what it did not expect, and went on: {brief(candidate.error.message)}",
+            "Compare one such answer with what the loader reads from it, and count what is missing in its table.",
+            about.SOURCE,
+            expected="answers in the form that the loader reads",
+            actual=f"{times} of another form",
+        )
+        finding = finding_of(judged, candidate.error)
+        finding.severity = "warning"
         findings.append(finding)
     retried = [c for c in notes if c not in left_out and c.judged.cause.startswith("source_")]
     if retried:

@@ -246,16 +246,15 @@ class ErrorParser:
         if level is None:
             if COUNTERS.search(text):
                 return
-            if not ERROR_WORDS.search(text):
-                if not WARNING_WORDS.search(text):
-                    return
-                level = WARNING
+            if not ERROR_WORDS.search(text) and not WARNING_WORDS.search(text):
+                return
             message = RECORD_HEAD.sub("", text, count=1).strip()
         else:
             telling = {ERROR: None, WARNING: ERROR_WORDS}.get(level, REQUEST_LINE)
             if NOTHING.fullmatch(message) or (telling and not telling.search(text)):
                 return
-        self._block = Block(when, [text], message, warning=level in (1, WARNING), weak=level is None, level=level)
+        warning = level in (1, WARNING) or (level is None and not ERROR_WORDS.search(text))
+        self._block = Block(when, [text], message, warning=warning, weak=level is None, level=level)
         self._block.type, _ = typed_message(message)
         if match := next(filter(None, (pattern.search(message) for pattern in PLACED)), None):
             found = match.groupdict()
@@ -400,6 +399,10 @@ class ErrorParser:
         said = "cause" not in record and (
             record.get("success") is False or str(record.get("status")).lower() in _FAILED
         )
+        if trace and level is not None and level < WARNING:
+            # The record's own level counts for the traceback in it.
+            self._plain += 1
+            return True
         if not trace and (level or 1) < ERROR:
             telling = level == WARNING and ERROR_WORDS.search(message)
             if not telling and (level is not None or not (failed or (said and message))):

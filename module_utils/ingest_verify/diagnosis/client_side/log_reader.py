@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 from ...masking import mask
 from .errors import ClientError
+from .json_records import json_object
 from .log_errors import MAX_LINE, LogParser
 from .log_line import EPILOGUE, may_hold_errors, strip_carriers
 
@@ -24,6 +25,8 @@ _DIGITS = bytes(b"0"[0] if 48 <= byte <= 57 else byte for byte in range(256))
 _MAX_SHAPES = 10_000
 # Lines that may be nothing and yet are kept: an outcome, and an error with its stack.
 _TELLING = (b'"outcome"', b'"cause"', b'"status"', b'"log"', b"rror", b"xception")
+
+_FIGURE = re.compile(r"(?<![\w.])([A-Za-z]\w*)=(-?\d+(?:\.\d+)?)(?![\w.:/-])")
 
 _MAGIC = {
     b"\x1f\x8b": "gzip-compressed",
@@ -67,6 +70,21 @@ class ClientLog:
     def tail(self) -> list[str]:
         """The last lines."""
         return [text for _, text in self.ending]
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """The plain numbers that the end of the log gives by name, in a record or as `name=number`; the last counts."""
+        found: dict[str, float] = {}
+        for text in self.tail:
+            line = strip_carriers(text).text
+            record = json_object(line) if line.startswith("{") else None
+            if record is not None:
+                inner = [value for value in record.values() if isinstance(value, dict)]
+                pairs = [pair for each in (record, *inner) for pair in each.items()]
+                found |= {k: v for k, v in pairs if isinstance(v, (int, float)) and not isinstance(v, bool)}
+            else:
+                found |= {name: float(value) for name, value in _FIGURE.findall(line)}
+        return found
 
     def after(self, error: ClientError) -> list[str]:
         """What the service that logged `error` said after it, as far as the end of the log holds it."""

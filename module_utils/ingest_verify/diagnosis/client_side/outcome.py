@@ -37,7 +37,7 @@ def cause_in_outcome(outcome: Mapping[str, Any], context: Context, served: Seque
     elif cause in ("api_html", "api_broken_json", "api_not_json", "api_unexpected_shape", "too_many_invalid"):
         judged = source_rules.bad_payload(message, "", context, html=cause == "api_html")
     elif cause == "api_paging_unstable":
-        judged = source_rules.unstable_pages(message)
+        judged = source_rules.unstable_pages(message, context)
     elif cause == "api_filter_ignored":
         judged = source_rules.filter_ignored(message, context)
     elif cause.startswith("config_"):

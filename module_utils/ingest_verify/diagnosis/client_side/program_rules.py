@@ -71,15 +71,19 @@ _NO_MODULE = re.compile(
 _NO_TIME_ZONES = re.compile(r"ZoneInfoNotFoundError|No time zone found with key (\S+)|unknown time zone (\S+)")
 
 
-def missing_module(error: ClientError, _: Context) -> Judged | None:
+def missing_module(error: ClientError, context: Context) -> Judged | None:
     """A package, class or library that the image lacks."""
+    build = context.where(
+        "the ingest's requirements and build the image anew",
+        "the ingest's requirements and install them where it runs",
+    )
     if match := re.search(r"cannot import name '(\w+)' from (?:partially initialized module )?'([\w.]+)'", error.text):
         return Judged(
             "client_missing_module",
             f"The ingest's program finds no {match[1]} in {match[2]}{place(error)}: another version of it is installed "
             "than the program was written for.",
-            f"Pin the version of {match[2].partition('.')[0]} that has {match[1]} in the ingest's requirements and "
-            "build the image anew; a file of the loader's own with that name would hide the package.",
+            f"Pin the version of {match[2].partition('.')[0]} that has {match[1]} in {build}; a file of the loader's "
+            "own with that name would hide the package.",
             INGEST,
             object=match[2],
         )
@@ -90,11 +94,14 @@ def missing_module(error: ClientError, _: Context) -> Judged | None:
     name = next(filter(None, match.groups()), "") if match else "tzdata"
     return Judged(
         "client_missing_module",
-        f"The ingest's image has no time zone data{place(error)}: {first_line(error.message)}"
+        f"The ingest finds no time zone data{place(error)}: {first_line(error.message)}"
         if zones and not match
         else f"The ingest's program lacks the package {name}{place(error)}: it ended while it loaded.",
-        f"Add {name} to the ingest's requirements and build the image anew (docker build --no-cache when in doubt); "
-        "if it is there, the image is older than its source.",
+        f"Add {name} to {build}"
+        + context.where(
+            " (docker build --no-cache when in doubt); if it is there, the image is older than its source.",
+            "; if it is there, another Python than the one it was installed for runs the ingest.",
+        ),
         INGEST,
         object=name,
     )
@@ -107,10 +114,13 @@ _FILE = re.compile(
     r"|can't open file)",
     re.IGNORECASE,
 )
-_FILE_NAME = re.compile(r"(?:: |open |file |'|\")((?:/|\./|[A-Za-z]:\\)[^'\":\s,)]+)|\bopen ([\w.-]+\.\w+):")
+_FILE_NAME = re.compile(
+    r"(?:: |file |'|\"|\b(?:open|stat|lstat|mkdir|read|unlink|chdir|fork/exec) )((?:/|\./|[A-Za-z]:\\)[^'\":\s,)]+)"
+    r"|\b(?:open|stat|lstat) ([\w./-]+\.\w+):"
+)
 
 
-def missing_file(error: ClientError, _: Context) -> Judged | None:
+def missing_file(error: ClientError, context: Context) -> Judged | None:
     """A file that is not there or may not be used."""
     kind, text = origin(error)
     told = f"{kind}: {text}" if kind else error.message
@@ -118,18 +128,19 @@ def missing_file(error: ClientError, _: Context) -> Judged | None:
         return None
     found = _FILE_NAME.search(text or error.message)
     name = (found[1] or found[2]) if found else None
+    shown = name or "<file>"
+    look = context.where(f"docker run --rm --entrypoint ls <image> -la {shown}", f"ls -la {shown}, as its user")
     denied = re.search(r"(?i)permission|denied|EACCES|Errno (?:13|30)|read-only|EROFS", told) is not None
     return Judged(
         "client_file_denied" if denied else "client_file_missing",
         f"The ingest {'may not use' if denied else 'does not find'} the file {name or 'that it needs'}{place(error)}.",
-        f"Look at it as the ingest sees it: ls -la {name or '<file>'} in its container (docker run --rm --entrypoint "
-        f"ls <image> -la {name or '<file>'}). "
+        f"Look at it as the ingest sees it: {look}. "
         + (
-            "Its owner or mode does not fit the user that the container runs as: chown or chmod it, or mount the "
-            "folder writable."
+            "Its owner or mode does not fit the user that the ingest runs as: chown or chmod it"
+            + context.where(", or mount the folder writable.", ".")
             if denied
-            else "It has to be copied in the Dockerfile or mounted with -v, and a relative name counts from the "
-            "container's working directory."
+            else context.where("It has to be copied in the Dockerfile or mounted with -v. ", "")
+            + "A relative name counts from the ingest's working directory."
         ),
         INGEST,
         object=name,
@@ -153,30 +164,35 @@ def bad_arguments(error: ClientError, context: Context) -> Judged | None:
         return None
     name = next(group for group in match.groups() if group).strip()
     command = f" ({context.command})" if context.command else ""
+    image = context.where(
+        ": the image's ENTRYPOINT and CMD (docker image inspect -f '{{.Config.Entrypoint}} {{.Config.Cmd}}' <image>), "
+        "and what the inventory adds",
+        "",
+    )
     return Judged(
         "client_bad_arguments",
         f"The ingest is started with other arguments than its program takes: {first_line(error.message)}",
-        f"Correct the command that starts it{command}: the image's ENTRYPOINT and CMD (docker image inspect -f "
-        "'{{.Config.Entrypoint}} {{.Config.Cmd}}' <image>), what the inventory adds; --help lists what it takes.",
+        f"Correct the command that starts it{command}{image}; --help lists what it takes.",
         CONFIGURATION,
         object=name,
     )
 
 
-def out_of_resources(error: ClientError, _: Context) -> Judged | None:
+def out_of_resources(error: ClientError, context: Context) -> Judged | None:
     """No memory, or no space on the ingest's own disk."""
     if re.search(r"MemoryError|Cannot allocate memory|OutOfMemory|heap out of memory|std::bad_alloc", error.text):
         return Judged(
             "client_killed_memory",
             f"The ingest ran out of memory{place(error)}.",
-            "Give it more (docker run --memory), or load in smaller batches: a shorter window, fewer rows per insert.",
+            f"Give it more{context.where(' (docker run --memory)', '')}, or load in smaller batches: a shorter "
+            "window, fewer rows per insert.",
             INGEST,
         )
     if re.search(r"No space left on device|Errno 28\b|ENOSPC", error.text):
         return Judged(
             "host_no_space",
             f"The ingest found no space left on its own disk{place(error)}.",
-            "Make room where it writes: df -h; docker system df.",
+            f"Make room where it writes: df -h{context.where('; docker system df', '')}.",
             HOST,
         )
     return None
@@ -193,7 +209,7 @@ def dry_run() -> Judged:
     """The ingest was told to write nothing."""
     return Judged(
         "config_dry_run",
-        "DRY_RUN is left on: the ingest asked the API and wrote nothing.",
+        "DRY_RUN is left on: the ingest reads its source and writes nothing.",
         "Set DRY_RUN=false in the ingest's env file and run again.",
         CONFIGURATION,
         object="DRY_RUN",

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import code_rules, connection_rules, program_rules, row_rules, source_rules
-from .context import Context, Judged
+from . import clickhouse_rules, code_rules, connection_rules, program_rules, row_rules, source_rules
+from .context import Context, Judged, endpoints
 from .errors import ClientError
 
 Rule = Callable[[ClientError, Context], Judged | None]
 
 # The more specific first.
 _RULES: tuple[Rule, ...] = (
+    clickhouse_rules.shared_client,
+    clickhouse_rules.address_syntax,
     program_rules.missing_variable,
     program_rules.missing_module,
     program_rules.bad_arguments,
@@ -38,5 +40,9 @@ def judge(error: ClientError, context: Context) -> Judged:
     """The cause of one error. Never fails: what no rule knows is `client_exception` with the text as it is."""
     judged = next(filter(None, (rule(error, context) for rule in _RULES)), None)
     judged = judged or code_rules.unexplained(error, context)
-    judged.headline, judged.next_step = context.renamed(judged.headline), context.renamed(judged.next_step)
+    named = [endpoint for endpoint in endpoints(error.text) if endpoint != context.api]
+    near = next(iter(named), context.clickhouse)
+    for name in ("headline", "next_step", "object", "expected", "actual"):
+        if said := getattr(judged, name):
+            setattr(judged, name, context.renamed(said, near))
     return judged

@@ -16,67 +16,79 @@ from .context import (
     Judged,
     endpoints,
     first_line,
+    method,
     place,
     side_of,
     third_party,
 )
 from .errors import ClientError
-
-_SOME_ADDRESS = "An address the ingest needs (the API, or ClickHouse: the log does not say which)"
+from .qtickets import AUTHORIZATION, BASE_URL, FILTER, NEWEST, ORDERED, POST_IS_NO_SEARCH
 
 
 def api_unreachable(error: ClientError, context: Context, side: str | None) -> Judged:
-    """No connection to the API, or (`side` None) to an address of which the log does not say whose it is."""
+    """No connection to the source, or (`side` None) to an address of which the log does not say whose it is."""
     host = next((h for h, _ in endpoints(error.text)), "") or (context.api[0] if side == API else "")
-    text = error.text
-    who = "The API" if side == API else f"{host}, an address the ingest needs," if host else _SOME_ADDRESS
     other = third_party(error, context)
-    if other:
-        who = f"{other}, which is neither the API nor ClickHouse,"
-    if UNKNOWN_HOST.search(text):
-        what = "cannot be resolved"
-        action = (
-            "Check the host in QTICKETS_BASE_URL, that it runs if it is a container (its name goes with it when it "
-            "stops), and DNS where the ingest runs"
-        )
-    elif TLS.search(text):
-        what = "fails the TLS handshake"
-        action = (
-            "Check http/https and the port in QTICKETS_BASE_URL, the CA certificates of the image, and a proxy between"
-        )
-    elif REFUSED.search(text) and not CONNECT_TIMEOUT.search(text):
-        what, action = "refuses the connection", "Check that the API is up and that QTICKETS_BASE_URL is right"
-    elif CONNECT_TIMEOUT.search(text):
-        what, action = "does not answer the connection", "Check the way out of the ingest's network (firewall, proxy)"
-    else:
-        what, action = "breaks the connection", "Try again later; if it stays, ask the API's operator"
-    probe = f": curl -sS -m 10 -o /dev/null -w '%{{http_code}}\\n' {context.request('events', error.text)}"
-    if side is None and host and not other:
-        return Judged(
-            "client_unreachable",
-            f"{who} {what}{place(error)}.",
-            f"Check which of the ingest's settings names {host} (ClickHouse's is CLICKHOUSE_HOST with CLICKHOUSE_PORT, "
-            "the API's QTICKETS_BASE_URL), and that something answers there as seen from the ingest's container: "
-            "localhost there is the container itself.",
-            CONFIGURATION,
-            object=host,
-        )
+    what, action = _how(error.text, context)
+    inside = context.where(" as seen from the ingest's container: localhost there is the container itself", "")
     if other:
         return Judged(
             "client_unreachable",
-            f"{who} {what}{place(error)}.",
-            f"Check {other} and the way to it from the ingest's container. If the load does not need it (a notice, "
-            "metrics), let the ingest log its failure and go on.",
+            f"{other}, which is neither the API nor ClickHouse, {what}{place(error)}.",
+            f"Check {other} and the way to it. If the load does not need it (a notice, metrics), let the ingest log "
+            "its "
+            "failure and go on.",
             CONFIGURATION,
             object=other,
         )
+    if side == API:
+        return Judged(
+            "source_unavailable",
+            f"The API {what}{f' ({host})' if host else ''}{place(error)}.",
+            action + probe(context, "events", error.text),
+            SOURCE,
+            object=host or None,
+        )
+    if host:
+        return Judged(
+            "client_unreachable",
+            f"{host}, an address the ingest needs, {what}{place(error)}.",
+            f"Find the ingest's setting that names {host} (ClickHouse: CLICKHOUSE_HOST with CLICKHOUSE_PORT; the "
+            "source: "
+            f"QTICKETS_BASE_URL), and check that something answers there{inside}.",
+            CONFIGURATION,
+            object=host,
+        )
     return Judged(
-        "source_unavailable" if side == API else "client_unreachable",
-        f"{who} {what}{f' ({host})' if host else ''}{place(error)}.",
-        f"{action}{probe}" + ("" if side == API else "; and ClickHouse: CLICKHOUSE_HOST and CLICKHOUSE_PORT."),
-        SOURCE if side == API else CONFIGURATION,
-        object=host or None,
+        "client_unreachable",
+        f"An address that the ingest needs {what}{place(error)}. Its log does not show whether it is ClickHouse's or "
+        "the "
+        "source's.",
+        "Check both: ClickHouse by CLICKHOUSE_HOST and CLICKHOUSE_PORT, the source by QTICKETS_BASE_URL"
+        + probe(context, "events", error.text),
+        CONFIGURATION,
     )
+
+
+def _how(text: str, context: Context) -> tuple[str, str]:
+    """In which way a connection failed, and what to check first."""
+    if UNKNOWN_HOST.search(text):
+        runs = context.where(", that its container runs (its name goes with it when it stops)", "")
+        return "cannot be resolved", f"Check the host in QTICKETS_BASE_URL{runs}, and DNS where the ingest runs"
+    if TLS.search(text):
+        step = "Check http/https and the port in QTICKETS_BASE_URL, the CA certificates there, and a proxy between"
+        return "fails the TLS handshake", step
+    if CONNECT_TIMEOUT.search(text):
+        return "does not answer the connection", "Check the way out of the ingest's network (firewall, proxy)"
+    if REFUSED.search(text):
+        return "refuses the connection", "Check that the API is up and that QTICKETS_BASE_URL is right"
+    return "breaks the connection", "Try again later; if it stays, ask the API's operator"
+
+
+def probe(context: Context, path: str, text: str, what: str = "%{{http_code}}") -> str:
+    """A command that asks the source, empty where its address is not known."""
+    url = context.request(path, text)
+    return f": curl -sS -m 10 -o /dev/null -w '{what.format()}\\n' {url}" if url else "."
 
 
 def api_slow(error: ClientError, context: Context, side: str | None) -> Judged:
@@ -84,76 +96,89 @@ def api_slow(error: ClientError, context: Context, side: str | None) -> Judged:
     if side is None:
         return Judged(
             "client_socket_timeout",
-            f"The ingest gave up waiting for an answer{place(error)}; its log does not say whose.",
-            "Log the address with the error; then raise the time-out on that side or ask for smaller pieces.",
+            f"The ingest gave up waiting for an answer{place(error)}. Its log does not show whose.",
+            "If it was ClickHouse's, system.query_log has the statement with its duration; if not, measure one request "
+            "to the source. Then raise the time-out on that side, or ask for smaller pieces.",
             INGEST,
             generic=True,
         )
     return Judged(
         "source_slow",
         f"The API answers more slowly than the ingest waits{place(error)}.",
-        "Measure one request: curl -sS -o /dev/null -w '%{time_total}\\n' "
-        f"{context.request('orders?per_page=50', error.text)} (with the token); then raise the ingest's request "
-        "time-out and time limit, ask for smaller pages or a shorter window, or call the API's operator.",
+        f"Measure one request, with the token{probe(context, 'orders?per_page=50', error.text, '%{{time_total}}')} "
+        "Then "
+        "raise the ingest's request time-out and time limit, ask for smaller pages or a shorter window, or call the "
+        "API's operator.",
         SOURCE,
         object=context.api[0] or None,
     )
 
 
 def api_status(status: int, text: str, where: str, context: Context) -> Judged:
-    """What an HTTP status of the API means."""
-    url = next(
-        (match[0].rstrip(".,;:") for match in URL.finditer(text) if "mozilla" not in match[0]), context.request("")
-    )
-    url = url.partition("?")[0]
+    """What an HTTP status of the source means."""
+    named = next((match[0] for match in URL.finditer(text) if "mozilla" not in match[0]), "")
+    url = named.rstrip(".,;:").partition("?")[0] or context.request("", text) or "an address that its log does not show"
+    verb = method(text)
+    asked = f"{verb} {url}" if verb and verb != "GET" else url
+    expected, actual = "HTTP 200", f"HTTP {status}"
     if status in (401, 403):
         return Judged(
             "source_unauthorized",
-            f"The API refused the token: HTTP {status} for {url}{where}.",
-            f"Put a valid value for {context.token} into the ingest's env file (it is wrong, expired or lacks the "
-            "right); try it: curl -sS -o /dev/null -w '%{http_code}\\n' -H 'Authorization: Bearer <token>' "
-            f"{context.request('events', text)}",
+            f"The API refused the token: HTTP {status} for {asked}{where}.",
+            "Put a valid value for QTICKETS_TOKEN into the ingest's env file: this one is wrong, expired or lacks the "
+            f"right. Try it{probe(context, 'events', text).replace('-m 10', AUTHORIZATION)}",
             CONFIGURATION,
-            object=context.token,
-            expected="HTTP 200",
-            actual=f"HTTP {status}",
+            object="QTICKETS_TOKEN" if context.ours else "the API's token",
+            expected=expected,
+            actual=actual,
         )
     if status == 404:
         return Judged(
             "config_base_url",
-            f"The API knows no such address: HTTP 404 for {url}{where}.",
-            "Check QTICKETS_BASE_URL in the env file" + (": https://qtickets.ru/api/rest/v1" if context.ours else "."),
+            f"The API knows no such address: HTTP 404 for {asked}{where}.",
+            "Check QTICKETS_BASE_URL in the env file" + (f": {BASE_URL}" if context.ours else "."),
             CONFIGURATION,
-            object="QTICKETS_BASE_URL",
+            object="QTICKETS_BASE_URL" if context.variable("QTICKETS_BASE_URL") else url,
             actual=url,
         )
     if status == 429:
         return Judged(
             "source_unavailable",
-            f"The API limits the ingest's requests: HTTP 429 for {url}{where}, longer than the ingest retries.",
+            f"The API limits the ingest's requests: HTTP 429 for {asked}{where}, longer than the ingest retries.",
             "Lower the ingest's concurrency, honour Retry-After, and run again later; another program may use the same "
             "token.",
             SOURCE,
-            expected="HTTP 200",
-            actual="HTTP 429",
+            expected=expected,
+            actual=actual,
         )
-    if status >= 500:
-        post = re.search(r"\bPOST\b.*/orders", text)
+    if status >= 500 and verb == "POST":
+        no_search = POST_IS_NO_SEARCH if context.ours and "/orders" in text else ""
         return Judged(
             "source_unavailable",
-            f"The API fails: HTTP {status} for {url}{where}, longer than the ingest retries.",
-            "Read orders with GET: POST /orders is no search, the API answers it with 503."
-            if post
-            else "Run again when the API answers: curl -sS -o /dev/null -w '%{http_code}\\n' "
-            f"{context.request('events', text)}; if it stays, ask its operator with the time and the address.",
-            INGEST if post else SOURCE,
-            expected="HTTP 200",
-            actual=f"HTTP {status}",
+            f"The API answers POST {url} with HTTP {status}{where}.",
+            f"{no_search}Ask the same address with GET{probe(context, 'events', text)} Where GET works, the address "
+            "does "
+            "not take POST, and the loader has to ask in another way; where it fails too, the API is down.",
+            INGEST if no_search else SOURCE,
+            expected=expected,
+            actual=actual,
         )
+    if status >= 500:
+        return Judged(
+            "source_unavailable",
+            f"The API fails: HTTP {status} for {asked}{where}, longer than the ingest retries.",
+            f"Run again when the API answers{probe(context, 'events', text)} If it stays, ask its operator with the "
+            "time "
+            "and the address.",
+            SOURCE,
+            expected=expected,
+            actual=actual,
+        )
+    allowed = " The answer's header Allow names the methods that the address takes." if status == 405 else ""
     return Judged(
         "source_bad_request",
-        f"The API refuses the request itself: HTTP {status} for {url}{where}.",
-        "Compare the request's parameters with the API's documentation; log the answer's body.",
+        f"The API refuses the request itself: HTTP {status} for {asked}{where}.",
+        f"Compare the request's method and parameters with the API's documentation; log the answer's body.{allowed}",
         INGEST,
         actual=f"HTTP {status}",
     )
@@ -187,7 +212,7 @@ def other_shape(error: ClientError, context: Context) -> Judged | None:
     match = next(filter(None, (pattern.search(error.text) for pattern in _SHAPE)), None)
     if not match or side_of(error, context) == CLICKHOUSE:
         return None
-    judged = bad_payload(_told(error), place(error), context, html=False)
+    judged = bad_payload(_told(error), place(error), context, html=False, side=side_of(error, context))
     judged.object = match["field"]
     if match["field"]:
         judged.next_step = (
@@ -203,7 +228,7 @@ def _told(error: ClientError) -> str:
 
 
 def unreadable_answer(error: ClientError, context: Context) -> Judged | None:
-    """An answer that is no JSON."""
+    """An answer or a file that is no JSON."""
     # A catch-all that calls every failure "ClickHouse error" is no proof; a ClickHouse client on the stack is.
     if not _JSON.search(error.text) or any(library.startswith("clickhouse") for library in error.libraries):
         return None
@@ -211,18 +236,30 @@ def unreadable_answer(error: ClientError, context: Context) -> Judged | None:
         # A file of the ingest's own.
         return None
     html = re.search(r"text/html|<!DOCTYPE|<html|HTML|line 1 column 1 \(char 0\)", error.text, re.IGNORECASE)
-    return bad_payload(error.message, place(error), context, html=html is not None)
+    return bad_payload(error.message, place(error), context, html=html is not None, side=side_of(error, context))
 
 
-def bad_payload(text: str, where: str, context: Context, *, html: bool) -> Judged:
-    """The API's answer cannot be read."""
+def bad_payload(text: str, where: str, context: Context, *, html: bool, side: str | None = API) -> Judged:
+    """What the source sent cannot be read; without a `side` it may be a file as well as an answer."""
+    if side != API and not context.ours and not html:
+        return Judged(
+            "source_bad_payload",
+            f"What the ingest reads is not the data that it expects{where}: {first_line(text)}",
+            "Look at the record at that place in the input, which is cut off, broken or of another shape. The log does "
+            "not show whether it is a file or an answer of an address.",
+            SOURCE,
+            expected="a whole record",
+            actual=first_line(text),
+        )
+    url = context.request("orders", text)
+    look = f": curl -sS -i {AUTHORIZATION} -H 'Accept: application/json' {url} | head -c 500" if url else "."
     return Judged(
         "source_bad_payload",
         f"The API's answer is not what the ingest expects{' (a page, or nothing at all)' if html else ''}{where}: "
         f"{first_line(text)}",
-        "Look at the answer itself: curl -sS -i -H 'Authorization: Bearer <token>' -H 'Accept: application/json' "
-        f"{context.request('orders', text)} | head -c 500. HTML comes from a proxy in front of the API "
-        "(maintenance, block): try later or ask its operator; a missing or changed field needs the loader adapted.",
+        f"Look at the answer itself{look} HTML comes from a proxy in front of the API (maintenance, block): try "
+        "later or "
+        "ask its operator. A missing or changed field needs the loader adapted.",
         SOURCE,
         expected="the documented JSON",
         actual="HTML or an empty body" if html else "broken JSON, or JSON of another shape",
@@ -246,18 +283,17 @@ def source_words(error: ClientError, context: Context) -> Judged | None:
     if re.search(
         r"(?i)(?:pages?|paging|pagination|list)\b.*\b(?:unstable|repeat\w*|same records|shift\w*|skip\w*)", text
     ):
-        return unstable_pages(text)
+        return unstable_pages(text, context)
     return None
 
 
 def filter_ignored(text: str, context: Context) -> Judged:
-    """The API answered with orders from outside the window."""
+    """The source answered with orders from outside the window."""
     return Judged(
         "source_filter_ignored",
         f"The API ignored the ingest's filter and answered with orders from outside the window: {first_line(text)}",
-        'Send the filter as the API reads it: where=[{"column":"payed_at","operator":">=","value":"...+03:00"}], '
-        "JSON-encoded as a query parameter with + written as %2B (curl -G --data-urlencode does it); unknown "
-        "parameters such as since= are ignored with HTTP 200. Then check what came back against the window.",
+        (FILTER if context.ours else "Send the filter as the API documents it; an unknown parameter is often ignored.")
+        + " Then check what came back against the window.",
         INGEST,
         object=context.api[0] or None,
         expected="orders of the window only",
@@ -268,26 +304,28 @@ def filter_ignored(text: str, context: Context) -> Judged:
 def no_orders(context: Context) -> Judged:
     """A window that should have orders has none."""
     hours = context.env.get("QTICKETS_SINCE_HOURS")
+    newest = (
+        f": curl -sS -G {AUTHORIZATION} {context.request('orders')} {NEWEST}" if context.ours else " of the source."
+    )
     return Judged(
         "source_no_orders",
         f"The API has no orders at all in the window{f' of {hours} hours' if hours else ''}.",
-        "Ask for a longer window (QTICKETS_SINCE_HOURS) and look at the newest order: curl -sS -G "
-        f"-H 'Authorization: Bearer <token>' {context.request('orders')} "
-        '--data-urlencode \'orderBy={"id":"desc"}\' -d per_page=1. If it is recent, the filter or the time zone is '
-        "wrong; if it is old, the token belongs to another organisation, or nothing was sold.",
+        f"Ask for a longer window (QTICKETS_SINCE_HOURS) and look at the newest order{newest} If it is recent, the "
+        "filter "
+        "or the time zone is wrong; if it is old, the token belongs to another organisation, or nothing was sold.",
         SOURCE,
         expected="some orders in the window",
         actual="0",
     )
 
 
-def unstable_pages(text: str) -> Judged:
+def unstable_pages(text: str, context: Context) -> Judged:
     """Pages repeat or skip records."""
+    ordered = ORDERED if context.ours else "Ask for pages in a fixed order, by an id that never changes;"
     return Judged(
         "source_unstable_pages",
         f"The API's pages repeat or skip records: {first_line(text)}",
-        'Ask with orderBy={"id":"asc"}: only then is the order of pages stable; and compare the ids read with the '
-        "total that the paging block names.",
+        f"{ordered} and compare the ids read with the total that the paging block names.",
         INGEST,
         expected="each record on one page",
         actual=first_line(text),
