@@ -4,23 +4,43 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: verify test lint verify-docker lock
+.PHONY: help verify runs stop clean init test lint campaign verify-docker lock corpus score
 
-verify: $(VENV)/.run
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+verify: $(VENV)/.run ## verify on this machine: embedded engine, simulated API, real loader
 	ansible-playbook verify.yml -i local $(ARGS)
 
+runs: $(VENV)/.run ## list the runs: verdict, duration, rows, cause
+	PYTHONPATH=module_utils $(BIN)/python -m ingest_verify.report.runs artifacts
+
+# The engine that `make verify` leaves running; its data stays.
+stop: ## stop the embedded engine that a run left running
+	if [ -x $(BIN)/python ]; then $(BIN)/python -m embedded stop --dir var/local/clickhouse; fi
+
+clean: stop ## remove the local engine's data, the reports and all caches; .venv stays
+	rm -rf var/local artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis .ansible
+
 # A file's tests share an engine, so a file stays with one worker.
-test: lint $(VENV)/.dev
+test: lint $(VENV)/.dev ## lint and all tests
 	pytest -n auto --dist loadfile $(ARGS)
 
-lint: $(VENV)/.dev
+lint: $(VENV)/.dev ## ruff, mypy, ansible-lint
 	ruff check .
 	ruff format --check .
 	mypy module_utils/ingest_verify
 	mypy library action_plugins ingest/qtickets_api embedded simulator
 	ansible-lint --offline
 
-verify-docker: $(VENV)/.run
+init: $(VENV)/.run ## write an inventory for a server that is there already
+	ansible-playbook playbooks/init.yml $(ARGS)
+
+# ARGS="--kinds embedded" needs no Docker.
+campaign: $(VENV)/.dev ## kill resets and restores at random moments
+	python -m tests.campaign $(ARGS)
+
+verify-docker: $(VENV)/.run ## the same way as production, on a Docker Engine
 	.ci/verify-docker $(ARGS)
 
 # The environments share one folder: .dev holds everything .run does.
@@ -34,9 +54,17 @@ $(VENV)/.dev: requirements/dev.lock
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement $<
 	touch $@ $(VENV)/.run
 
+# Of tests/corpus, or of the folder CORPUS.
+score: $(VENV)/.dev ## how many recorded cases are answered right
+	python -m tests.corpus.score $(CORPUS) $(ARGS)
+
+# Records the cases anew on the real engine; CORPUS_PYTHON has the clients of tests/corpus/clients.txt.
+corpus: $(VENV)/.dev ## record the cases anew on the real engine
+	python -m tests.corpus.record $(ARGS)
+
 # Needs uv; compiles every *.in for all Python versions from 3.11 on.
-lock:
-	for name in requirements/target ingest/requirements requirements/run requirements/dev; do \
+lock: ## compile the requirements' locks
+	for name in requirements/target ingest/requirements requirements/run requirements/extras requirements/dev; do \
 		uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 			--custom-compile-command "make lock" $$name.in --output-file $$name.lock || exit 1; \
 	done

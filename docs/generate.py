@@ -1,4 +1,4 @@
-"""Write docs/reference/roles.md and modules.md from the argument specs and the modules' own documentation.
+"""Write docs/reference/: roles.md and modules.md from their own documentation, causes.md from the catalogue.
 
 `python docs/generate.py` writes them; `--check` only says whether they are up to date (exit status 1 when not).
 """
@@ -86,10 +86,41 @@ def modules_page() -> str:
     return "\n".join(lines)
 
 
+def causes_page() -> str:
+    """The catalogue of causes: what each is, whose move it is, when it may be named."""
+    sys.path.insert(0, str(ROOT / "module_utils"))
+    from ingest_verify.causes import CATALOGUE
+
+    lines = [
+        "# Causes",
+        "",
+        NOTE,
+        "Everything that a run can name. A finding with another id cannot be built. `row` is the row of "
+        "[faults](faults.md) that plays it. A cause marked *likely* is told with what would confirm it. Of two causes "
+        "that hold for the same facts, the narrower one is named.",
+        "",
+        "| cause | what it is | fix on the side of | it is named when | row |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for cause in CATALOGUE.values():
+        when = f"{cause.holds} Not when: {cause.never}" if cause.never else cause.holds
+        when += f" Confirm with `{cause.confirm}`." if cause.confirm else ""
+        narrower = ", ".join(f"`{other}`" for other in cause.narrower_than)
+        when += f" Narrower than {narrower}." if narrower else ""
+        title = f"{cause.title} (*likely*)" if cause.certainty == "likely" else cause.title
+        lines.append(f"| `{cause.id}` | {title} | {cause.side or 'nobody'} | {text(when)} | {cause.row or ''} |")
+    lines += ["", "## What the server's own texts say", ""]
+    for cause in CATALOGUE.values():
+        for form in cause.forms:
+            lines += [f"- `{cause.id}`, for example: `{form.example}`"]
+    return "\n".join(lines) + "\n"
+
+
 def main(argv: list[str]) -> int:
-    """Write or check both pages."""
+    """Write or check the pages."""
     stale = []
-    for name, content in (("roles.md", roles_page()), ("modules.md", modules_page())):
+    pages = (("roles.md", roles_page()), ("modules.md", modules_page()), ("causes.md", causes_page()))
+    for name, content in pages:
         path = REFERENCE / name
         if path.exists() and path.read_text(encoding="utf-8") == content:
             continue

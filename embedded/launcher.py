@@ -194,16 +194,28 @@ class Launcher:
                     raise PermissionError(13, "Permission denied", str(folder))
         except OSError as error:
             raise _not_writable(error) from error
-        free = shutil.disk_usage(layout.data).free
-        if free < _FREE_BYTES_NEEDED:
-            raise EmbeddedError(
-                "disk_full",
-                f"At least {_FREE_BYTES_NEEDED >> 20} MiB free were expected at {layout.data}, but found {free >> 20} "
-                "MiB. Free some space, or choose another folder with --dir.",
-            )
+        _check_free(layout.data)
+
+    def check(self, options: Options, *, moving: bool) -> None:
+        """What can be known to be wrong before the engine is stopped; ``moving``: its data will be moved aside.
+
+        Raises:
+            EmbeddedError: the engine could not start afterwards. Nothing was touched.
+        """
+        self._check_settings(options)
+        installed = installed_version(options.engine_path)
+        if not moving:
+            self._check_data_version(installed)
+        place = next(folder for folder in (self.layout.data, *self.layout.data.parents) if folder.exists())
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise _not_writable(PermissionError(13, "Permission denied", str(place)))
+        _check_free(place)
 
     def _check(self, options: Options) -> None:
+        self._check_settings(options)
         self._check_data_version(installed_version(options.engine_path))
+
+    def _check_settings(self, options: Options) -> None:
         _check_time_zone(options.with_drop_ins(self.layout).timezone)
         for _ in drop_ins(self.layout, "users.d"):
             pass
@@ -298,9 +310,25 @@ class Launcher:
         try:
             state: dict[str, Any] = json.loads(self.layout.state.read_text())
         except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
-            return None
+            return self._orphan()
         same_boot = state["boot_id"] == process.boot_id()
-        return state if same_boot and process.start_ticks(state["pid"]) == state["start_ticks"] else None
+        return state if same_boot and process.start_ticks(state["pid"]) == state["start_ticks"] else self._orphan()
+
+    def _orphan(self) -> dict[str, Any] | None:
+        """An engine of this folder whose start was ended before it was noted, found by its command line."""
+        pid = process.pid_of("--conf-dir", str(self.layout.effective))
+        ticks = process.start_ticks(pid) if pid is not None else None
+        if pid is None or ticks is None or pid == os.getpid():
+            return None
+        options = Options.load(self.layout.options).with_drop_ins(self.layout)
+        return {
+            "pid": pid,
+            "start_ticks": ticks,
+            "boot_id": process.boot_id(),
+            "host": options.host,
+            "http_port": options.http_port,
+            "tcp_port": options.tcp_port,
+        }
 
     def _differences(self, options: Options, users: Sequence[User] | None) -> list[str]:
         """What a start asks for that the running engine was not started with."""
@@ -375,6 +403,16 @@ def installed_version(engine_path: str | None) -> str:
             f"Run: {install}",
         )
     return found.version
+
+
+def _check_free(folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < _FREE_BYTES_NEEDED:
+        raise EmbeddedError(
+            "disk_full",
+            f"At least {_FREE_BYTES_NEEDED >> 20} MiB free were expected at {folder}, but found {free >> 20} "
+            "MiB. Free some space, or choose another folder with --dir.",
+        )
 
 
 def _check_time_zone(name: str) -> None:

@@ -26,6 +26,16 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
+def pid_of(option: str, value: str) -> int | None:
+    """A process that was started with an option of this value; None when there is none."""
+    wanted = f"\0{option}\0{value}\0".encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if wanted in (process / "cmdline").read_bytes():
+                return int(process.name)
+    return None
+
+
 def port_is_free(host: str, port: int) -> bool:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:

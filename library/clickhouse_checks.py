@@ -69,6 +69,21 @@ options:
   secrets_file:
     description: Env file, on the host that the module runs on, whose secrets are masked in what the module returns.
     type: path
+  audit:
+    description:
+      - What the source was asked again. C(answer_file) is what the program printed (the form is in
+        docs/reference/audit.md), C(entities) names the tables and columns of each entity, C(wanted) makes a warning of
+        an answer without figures.
+    type: dict
+    default: {}
+  contract:
+    description: Tables and columns as in M(clickhouse_contract), held once more.
+    type: dict
+    default: {}
+  contract_held:
+    description: Whether O(contract) was right when the schema was applied, so that a difference came later.
+    type: bool
+    default: false
   fail_on:
     description: Whether a check that ends in an error fails the task.
     type: str
@@ -127,6 +142,12 @@ reconciliation:
   description: Per entity what was served, dropped, kept, claimed, written and is held.
   type: list
   elements: dict
+  returned: when connected
+audit:
+  description:
+    - C(status) (C(agrees), C(differs), C(not done)), C(entities) with counts, C(differences) of sums by day and group,
+      C(notes) of what was not compared. Empty where no answer was given.
+  type: dict
   returned: when connected
 accounts:
   description:
@@ -195,6 +216,9 @@ def main() -> None:
             "overview": {"type": "list", "elements": "dict", "default": []},
             "history": {"type": "list", "elements": "dict", "default": []},
             "history_lines": {"type": "list", "elements": "str", "default": []},
+            "audit": {"type": "dict", "default": {}},
+            "contract": {"type": "dict", "default": {}},
+            "contract_held": {"type": "bool", "default": False},
             "fail_on": {"type": "str", "choices": ["error", "never"], "default": "error"},
             "validate_only": {"type": "bool", "default": False},
         },

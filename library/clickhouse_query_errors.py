@@ -66,6 +66,9 @@ options:
   client_log:
     description: File with the ingest's output, on the host that the module runs on.
     type: path
+  recorder_file:
+    description: File of the recorder that ran inside the ingest, on the host that the module runs on.
+    type: path
   ingest:
     description:
       - What is known of the ingest's process, C(exit_code), C(timed_out), C(oom_killed), C(duration_seconds), C(env),
@@ -219,6 +222,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "cluster": {"type": "str"},
     "targets": {"type": "list", "elements": "str", "default": []},
     "client_log": {"type": "path"},
+    "recorder_file": {"type": "path"},
     "ingest": {"type": "dict"},
     "window_before": {"type": "dict"},
     "window_after": {"type": "dict"},

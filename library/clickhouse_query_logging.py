@@ -34,6 +34,14 @@ options:
     description: Settings the user had, as returned by an earlier V(present).
     type: dict
     default: {}
+  may_change:
+    description: Whether V(present) may send an C(ALTER USER). Otherwise the finding says which one would help.
+    type: bool
+    default: true
+  remedy:
+    description: For V(proven), how the play itself would mend what is missing, told after the finding's own next step.
+    type: str
+    default: ""
   wait_seconds:
     description: How long the canary may take to appear in the log tables.
     type: float
@@ -81,6 +89,7 @@ findings:
   returned: always
 """
 
+from dataclasses import replace
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -111,7 +120,7 @@ def present(module: AnsibleModule) -> dict[str, Any]:
             "name": query_logging.DROP_IN_NAME,
             "content": query_logging.drop_in(account, hiding),
         }
-    elif hiding:
+    elif hiding and module.params["may_change"]:
         result["previous"] = {name: dict(account.settings).get(name) for name in hiding}
         result["changed"] = True
         if not module.check_mode:
@@ -148,6 +157,13 @@ def proven(module: AnsibleModule) -> dict[str, Any]:
         evidence.update(proven=False, reason=findings[-1].headline)
     if "query_log" in missing:
         evidence.update(proven=False, reason="the server keeps no system.query_log")
+    elif missing:
+        unseen = ", ".join(f"system.{table}" for table in missing)
+        evidence["reason"] += f"; not seen: {unseen}, which the server does not keep"
+    if module.params["remedy"]:
+        findings = [
+            replace(finding, next_step=f"{finding.next_step}\n{module.params['remedy']}") for finding in findings
+        ]
     return {"changed": False, "evidence": evidence, "findings": [finding.to_dict() for finding in findings]}
 
 
@@ -174,6 +190,8 @@ def main() -> None:
             "ingest_password": {"type": "str", "required": True, "no_log": True},
             "state": {"type": "str", "choices": ["present", "proven", "absent"], "default": "present"},
             "previous": {"type": "dict", "default": {}},
+            "may_change": {"type": "bool", "default": True},
+            "remedy": {"type": "str", "default": ""},
             "wait_seconds": {"type": "float", "default": 20},
         },
         supports_check_mode=True,

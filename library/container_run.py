@@ -57,6 +57,10 @@ options:
     description: Beginning of the names of containers that may not run at the same time.
     type: str
     default: ""
+  owner:
+    description: The play that runs it, as M(run_guard) reads it. The next one ends what an interrupted play leaves.
+    type: str
+    default: ""
   options:
     description: Further options of C(docker create), such as C(--user=1000) or C(--entrypoint=/bin/load).
     type: list
@@ -129,6 +133,7 @@ def main() -> None:
             "log_paths": {"type": "list", "elements": "str", "default": []},
             "timeout_seconds": {"type": "float", "default": 600},
             "alone_as": {"type": "str", "default": ""},
+            "owner": {"type": "str", "default": ""},
             "log_file": {"type": "path", "required": True},
         },
     )
@@ -150,6 +155,7 @@ def main() -> None:
             log_paths=params["log_paths"],
             timeout_seconds=params["timeout_seconds"],
             alone_as=params["alone_as"],
+            owner=params["owner"],
         )
     except (NotStarted, DockerError) as error:
         finding = Finding("qtickets_ingest", "error", f"host_{error.kind}", str(error), object=params["name"])

@@ -34,10 +34,20 @@ options:
     description: Time limit.
     type: float
     required: true
+  recorder_dir:
+    description: Folder of the recorder, which is put into the program's environment. Left out, nothing is recorded.
+    type: path
+  recorder_file:
+    description: File that the recorder writes. An earlier content is replaced. Needed with O(recorder_dir).
+    type: path
   grace_seconds:
     description: Time between SIGTERM and SIGKILL at the time limit.
     type: float
     default: 10
+  owner:
+    description: The play that runs it, as M(run_guard) reads it. The next one ends what an interrupted play leaves.
+    type: str
+    default: ""
 attributes:
   check_mode:
     description: In check mode the command is not run and C(skipped) is true.
@@ -107,6 +117,8 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ingest_verify.env_file import parse_env
 from ansible.module_utils.ingest_verify.process import ProcessError, run_process
+from ansible.module_utils.ingest_verify.recorder import make_file
+from ansible.module_utils.ingest_verify.recorder import variables as recorder_variables
 
 
 def main() -> None:
@@ -119,8 +131,12 @@ def main() -> None:
             "environment": {"type": "dict", "default": {}, "no_log": True},
             "log_file": {"type": "path", "required": True},
             "timeout_seconds": {"type": "float", "required": True},
+            "recorder_dir": {"type": "path"},
+            "recorder_file": {"type": "path"},
             "grace_seconds": {"type": "float", "default": 10},
+            "owner": {"type": "str", "default": ""},
         },
+        required_together=[("recorder_dir", "recorder_file")],
         supports_check_mode=True,
     )
     params = module.params
@@ -132,13 +148,18 @@ def main() -> None:
     try:
         if params["env_file"]:
             variables = parse_env(Path(params["env_file"]).read_bytes(), params["env_file"]).values
+        environment = {**variables, **params["environment"]}
+        if params["recorder_dir"]:
+            make_file(params["recorder_file"], 0o600)
+            environment.update(recorder_variables(params["recorder_dir"], params["recorder_file"], environment))
         result = run_process(
             params["command"],
             log_file=params["log_file"],
-            environment={**variables, **params["environment"]},
+            environment=environment,
             chdir=params["chdir"],
             timeout_seconds=params["timeout_seconds"],
             grace_seconds=params["grace_seconds"],
+            owner=params["owner"],
         )
     except OSError as error:
         module.fail_json(msg=f"The env file {params['env_file']} cannot be read: {error.strerror}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterator
 
@@ -9,6 +10,9 @@ import pytest
 
 from embedded.testing import Engine, start_engine
 from tests.said import said  # noqa: F401 - a fixture of every suite
+
+# What a person sees has a test of its own; the others read each task's outcome.
+os.environ.setdefault("ANSIBLE_STDOUT_CALLBACK", "default")
 
 INGEST_USER = "ingest"
 INGEST_PASSWORD = secrets.token_hex(8)

@@ -56,6 +56,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--to", dest="end", metavar="TIME", help="end of the window, exclusive (default: now)")
     add("--dry-run", action="store_true", default=None, help="fetch and transform, print the metrics, write nothing")
+    add(
+        "--figures",
+        action="store_true",
+        help="load nothing; print what a correct load of the window leaves, row by row",
+    )
     add("--env-file", type=Path, metavar="FILE", help="NAME=value lines, read as docker run --env-file does")
     add("--log-level", metavar="LEVEL", help="debug, info, warning or error (default: LOG_LEVEL)")
     add("--quiet", action="store_true", help="no progress")
@@ -100,13 +105,13 @@ def _set_up_logging(level: str) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-async def _execute(run: Run) -> None:
-    """The run, ended early by SIGTERM or SIGINT.
+async def _execute(run: Run, *, figures: bool) -> dict[str, Any] | None:
+    """The run, or only the figures of a correct one, ended early by SIGTERM or SIGINT.
 
     :raises TerminatedError: instead of whatever the cancellation led to
     """
     loop = asyncio.get_running_loop()
-    work = asyncio.ensure_future(run.execute())
+    work = asyncio.ensure_future(run.expect() if figures else run.execute())
     received: list[signal.Signals] = []
 
     def stop(signum: signal.Signals) -> None:
@@ -117,7 +122,7 @@ async def _execute(run: Run) -> None:
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, stop, signum)
     try:
-        await work
+        return await work
     except (asyncio.CancelledError, LoaderError):
         if received and run.recorded is None:
             raise TerminatedError(received[0], received[0].name) from None
@@ -165,11 +170,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings: Settings | None = None
     run: Run | None = None
     error: BaseException | None = None
+    expected: dict[str, Any] | None = None
     try:
         options = _parser().parse_args(argv)
         given = {
             "qtickets_since_hours": options.since_hours,
-            "dry_run": options.dry_run,
+            "dry_run": options.dry_run or options.figures or None,
             "log_level": options.log_level,
         }
         settings = load_settings(
@@ -188,10 +194,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             _iso(window.end),
             ", dry run: nothing will be written" if settings.dry_run else "",
         )
-        asyncio.run(_execute(run))
+        expected = asyncio.run(_execute(run, figures=options.figures))
     except (Exception, KeyboardInterrupt, asyncio.CancelledError) as caught:  # noqa: BLE001 - every failure gets its outcome
         error = caught
-    outcome = _outcome(error, settings, run)
+    outcome = _outcome(error, settings, run) | ({"figures": expected} if expected else {})
     if error is not None:
         _report(error, outcome, run)
     if run is not None:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from . import transform
 from .api import ListStats, QticketsApi
 from .errors import ApiError, ClickHouseError, DataError
+from .figures import Figures
 from .model import Event, Order, Rejected, Seat, Show
 from .progress import Progress
 from .settings import Settings
@@ -144,6 +145,28 @@ class Run:
                 log.warning("no order of the window counts: %s", self.orders.as_dict())
             if self.warehouse:
                 await self._write(self.warehouse, live, snapshot_ts)
+
+    async def expect(self) -> dict[str, Any]:
+        """What a correct load of the window leaves, without a look at ClickHouse.
+
+        :raises LoaderError: the source does not answer as it should
+        """
+        figures = Figures(self.window, self.settings.report_tz)
+        start, end = (
+            datetime.fromtimestamp(moment, self.settings.report_tz).isoformat()
+            for moment in (self.window.start, self.window.end)
+        )
+        unpaid = [
+            {"column": "payed_at", "operator": "null"},
+            {"column": "created_at", "operator": ">=", "value": start},
+        ]
+        async with self.api:
+            live = await self._load_events()
+            await self._load_seats(live)
+            await self._read_orders([_at_least("payed_at", start), _before("payed_at", end)], figures.take)
+            with contextlib.suppress(ApiError):  # The vendor names no filterable columns: the answer may be all orders.
+                await self._read_orders(unpaid, figures.take)
+        return figures.to_dict(self._rows[event.id] for event in live)
 
     async def _write(self, warehouse: Warehouse, live: list[Event], snapshot_ts: int) -> None:
         rows = list(self._rows.values())

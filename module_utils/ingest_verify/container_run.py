@@ -17,6 +17,7 @@ from . import docker_cli
 from .diagnosis.client_side import read_client_log
 from .docker_cli import DockerError
 from .env_file import parse_env
+from .guard import LABEL, SCRATCH
 from .masking import secret_values
 from .process import append_log, run_process
 
@@ -120,13 +121,14 @@ def run_container(
     log_paths: Sequence[str] = (),
     timeout_seconds: float = 600,
     alone_as: str = "",
+    owner: str = "",
 ) -> Outcome:
     """Create, run, judge and remove one container. `memory` is Docker's notation (`512m`), swap is not added to it.
 
     `env` overrides `env_file`; its values reach Docker through a file that only its owner reads, never a command line.
     `options` are further ones of `docker create` (`--user=1000`). `log_paths` are files and folders inside the
     container; what the run writes there is put behind its output. No container whose name begins with `alone_as` may
-    run at the same time: two loads of one job spoil each other.
+    run at the same time: two loads of one job spoil each other. `owner` marks it as a run's own (`guard.Owner.text`).
     Raises NotStarted when image, network or name do not allow it, DockerError when Docker is not usable.
     """
     for option in options:
@@ -141,6 +143,8 @@ def run_container(
     values = {**(parse_env(env_file.read_bytes(), str(env_file)).values if env_file else {}), **(env or {})}
     secrets = secret_values(values)
     arguments = ["create", "--name", name, "--network", network, "--label", "clickhouse-ingest-verify=ingest"]
+    if owner:
+        arguments += ["--label", f"{LABEL}={owner}"]
     if memory:
         arguments += ["--memory", memory, "--memory-swap", memory]
     for volume in volumes:
@@ -148,7 +152,7 @@ def run_container(
     for host in extra_hosts:
         arguments += ["--add-host", host]
     arguments += options
-    with tempfile.NamedTemporaryFile("w", prefix="env.", encoding="utf-8") as overrides:
+    with tempfile.NamedTemporaryFile("w", prefix=f"{SCRATCH}env.", encoding="utf-8") as overrides:
         overrides.writelines(f"{key}={value}\n" for key, value in (env or {}).items())
         overrides.flush()
         if env_file:
@@ -277,7 +281,7 @@ def _add_files(
 @contextlib.contextmanager
 def _files_inside(name: str, paths: Sequence[str]) -> Iterator[dict[str, Path]]:
     """Copies of files of a container that does not run, by their path in it; folders with all that is in them."""
-    with tempfile.TemporaryDirectory(prefix="inside.") as folder:
+    with tempfile.TemporaryDirectory(prefix=f"{SCRATCH}inside.") as folder:
         found = {}
         for number, path in enumerate(paths):
             place = Path(folder, str(number))

@@ -178,7 +178,7 @@ def _missing_table(database: str, table: str, known: list[str], stage: str) -> F
         expected=f"a table {table} in database {database}",
         actual=f"tables there: {', '.join(known) or 'none'}",
         next_step="Add its CREATE TABLE to the schema file, or name the right file and database.",
-        fix_side="schema file",
+        fix_side="schema",
     )
 
 

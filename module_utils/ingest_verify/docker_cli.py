@@ -52,8 +52,14 @@ def last_lines(text: str, count: int) -> str:
     return "\n".join([line.rstrip() for line in text.splitlines() if line.strip()][-count:])
 
 
-def run(arguments: Sequence[str], *, timeout: float = DEFAULT_TIMEOUT_SECONDS, folder: Path | None = None) -> str:
-    """Run `docker <arguments>`, in `folder` if one is given, and return its standard output.
+def run(
+    arguments: Sequence[str],
+    *,
+    timeout: float = DEFAULT_TIMEOUT_SECONDS,
+    folder: Path | None = None,
+    both: bool = False,
+) -> str:
+    """Run `docker <arguments>`, in `folder` if one is given; its standard output, with `both` also its standard error.
 
     Raises DockerError when docker is missing, refuses, or does not answer within `timeout` seconds.
     """
@@ -78,7 +84,7 @@ def run(arguments: Sequence[str], *, timeout: float = DEFAULT_TIMEOUT_SECONDS, f
         raise DockerError("timeout", f"`docker {shown}` did not answer within {timeout:.0f} s.") from error
     if done.returncode != 0:
         raise explain(done.stderr or done.stdout, shown)
-    return done.stdout
+    return done.stdout + done.stderr if both else done.stdout
 
 
 def inspect(kind: str, name: str) -> dict[str, Any] | None:

@@ -270,8 +270,14 @@ def _unquoted(value: str | None) -> str | None:
 
 
 def public_env(values: Mapping[str, str]) -> dict[str, str]:
-    """The variables that may be shown, with passwords in URLs masked."""
-    return {key: mask(value) for key, value in values.items() if not is_secret_name(key)}
+    """The variables that may be shown, with passwords in URLs masked. A DSN is an address as well as a secret: what is
+    left of it are scheme, host, port and path."""
+    shown = {key: mask(value) for key, value in values.items() if not is_secret_name(key)}
+    addresses = {key: _DSN.fullmatch(value) for key, value in values.items() if key.upper().endswith("DSN")}
+    return shown | {key: f"{match[1]}{match[2]}" for key, match in addresses.items() if match}
+
+
+_DSN = re.compile(r"([a-z][\w+.-]*://)(?:.*@)?([\w.,:\[\]-]+(?:/[\w.-]*)?)(?:[?#].*)?", re.IGNORECASE)
 
 
 def ensure_env_file(

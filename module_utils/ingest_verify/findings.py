@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from .causes import SIDES, by_id
+
 STAGES = ("clickhouse_reset", "schema_apply", "query_logging", "qtickets_ingest", "verify_data")
 SEVERITIES = ("error", "warning", "info")
 
@@ -30,10 +32,10 @@ _QUOTED_STATEMENT = re.compile(r"((?:[Ii]n scope|[Ii]n query|while processing qu
 class Finding:
     """One thing observed.
 
-    `cause` is a class such as `server_missing_column`, `client_exception`, `source_unauthorized` or
-    `config_placeholder`; its prefix says on which side the cause lies. `evidence` holds what is known of `sql`,
-    `exception`, `code`, `code_name`, `count`, `first`, `last` (server clock, ISO 8601), `log_table`, `query_id`,
-    `location` (file:line), `rows` (offending rows, list of dicts).
+    `cause` is an id of the catalogue (`causes`), such as `server_missing_column`; `fix_side` is one of its six words,
+    the catalogue's own for the cause where the rule names none and there is a next step. `evidence` holds what
+    is known of `sql`, `exception`, `code`, `code_name`, `count`, `first`, `last` (server clock, ISO 8601),
+    `log_table`, `query_id`, `location` (file:line), `rows` (offending rows, list of dicts).
     """
 
     stage: str
@@ -51,6 +53,11 @@ class Finding:
     def __post_init__(self) -> None:
         if self.severity not in SEVERITIES:
             raise ValueError(f"severity is one of {', '.join(SEVERITIES)}, not {self.severity!r}")
+        known = by_id(self.cause)
+        if self.fix_side is None and self.next_step:
+            self.fix_side = known.side
+        if self.fix_side is not None and self.fix_side not in SIDES:
+            raise ValueError(f"fix_side is one of {', '.join(SIDES)}, not {self.fix_side!r}")
 
     def to_dict(self) -> dict[str, Any]:
         """The finding as JSON-ready data, without the parts that are not known."""
@@ -128,10 +135,10 @@ def render(finding: Finding) -> str:
     for row in evidence.get("rows", [])[:5]:
         lines.append(_block("row", ", ".join(f"{key}={value}" for key, value in row.items())))
     for effect in finding.effects:
-        lines.append(_block("effect of it", effect))
+        lines.append(_block("as a result", effect))
     if finding.next_step:
-        side = f" (fix on the side of: {finding.fix_side})" if finding.fix_side else ""
-        lines.append(_block(f"next step{side}", finding.next_step))
+        side = f" ({finding.fix_side})" if finding.fix_side else ""
+        lines.append(_block(f"fix{side}", finding.next_step))
     if evidence.get("log_table"):
         lines.append(_block("evidence", evidence["log_table"]))
     return "\n".join(lines)
@@ -142,5 +149,5 @@ def render_failure(findings: Iterable[Finding], *, limit: int = 5) -> str:
     errors = [finding for finding in findings if finding.severity == "error"]
     shown = [render(finding) for finding in errors[:limit]]
     if len(errors) > limit:
-        shown.append(f"... and {len(errors) - limit} more error finding(s), all in report.md")
+        shown.append(f"... and {len(errors) - limit} more error finding(s), all in report.html")
     return "\n\n".join(shown)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import re
 import secrets
 import tempfile
@@ -34,8 +35,8 @@ def new_run_id() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
-def playbook_process() -> dict[str, int] | None:
-    """pid and start time (clock ticks since boot) of the `ansible-playbook` above this process.
+def playbook_process() -> dict[str, Any] | None:
+    """host, pid and start time (clock ticks since boot) of the `ansible-playbook` above this process.
 
     None where /proc does not tell: then two runs at once are not noticed.
     """
@@ -47,21 +48,21 @@ def playbook_process() -> dict[str, int] | None:
         except OSError:
             break
         if any(os.path.basename(argument) == b"ansible-playbook" for argument in arguments[:3]):
-            found = {"pid": pid, "start": int(fields[19])}
+            found = {"host": platform.node(), "pid": pid, "start": int(fields[19])}
         pid = int(fields[1])
     return found
 
 
-def _is_alive(process: Mapping[str, int]) -> bool:
+def _is_alive(process: Mapping[str, Any]) -> bool:
     """Whether the process still runs, and is not another one that got its pid."""
     try:
         fields = Path(f"/proc/{process['pid']}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return False
-    return int(fields[19]) == process["start"]
+    return int(fields[19]) == int(process["start"])
 
 
-def refuse_second_run(artifacts_dir: Path, host: str, own: Mapping[str, int] | None) -> None:
+def refuse_second_run(artifacts_dir: Path, host: str, own: Mapping[str, Any] | None) -> None:
     """Raise LedgerError while another play is at work on `host`; `own` is this play's process."""
     for path in artifacts_dir.glob(f"*Z-*/{LEDGER_NAME}"):
         try:
@@ -163,7 +164,7 @@ class Ledger:
             raise LedgerError(f"{stage!r} is not a stage; the stages are {', '.join(STAGES)}.")
         self.data["entered"] = {"stage": stage, "at": now(), "ended": False}
 
-    def take_up(self, own: Mapping[str, int] | None) -> None:
+    def take_up(self, own: Mapping[str, Any] | None) -> None:
         """Go on with the run in another play, `own` is its process; one that died before its verdict is noted."""
         left = self.data.get("process")
         if left and left != own and not _is_alive(left):
@@ -177,8 +178,14 @@ class Ledger:
             self.data["stages"].setdefault(entered["stage"], {"status": "interrupted", "started_at": entered["at"]})
 
     def merge(self, facts: Mapping[str, Any]) -> None:
-        """Set top-level keys (`window`, `ingest`, `evidence`, `server`, ...) for later stages."""
-        self.data.update(facts)
+        """Set top-level keys (`window`, `ingest`, `evidence`, `server`, ...) for later stages.
+
+        `changes`, what the run changed on the host, is added to: dicts with `what`, and `from`, `to`, `undo` where they
+        are known. Each gets its `stage` and its time `at`.
+        """
+        told = {"stage": (self.data.get("entered") or {}).get("stage"), "at": now()}
+        changes = [{**told, **change} for change in facts.get("changes", [])]
+        self.data.update({**facts, "changes": [*self.data.get("changes", []), *changes]})
 
     def judge(self) -> str:
         """The verdict on the stages that ran. Evidence must be proven only once an ingest is judged by it."""
@@ -245,7 +252,7 @@ def carry_out(arguments: Mapping[str, Any], *, check_mode: bool) -> dict[str, An
 _UNWRITTEN: dict[str, Any] = {"run_id": "check-mode", "dir": "", "ledger": {"stages": {}, "findings": []}}
 
 
-def _go_on(ledger: Ledger, arguments: Mapping[str, Any], own: Mapping[str, int] | None) -> None:
+def _go_on(ledger: Ledger, arguments: Mapping[str, Any], own: Mapping[str, Any] | None) -> None:
     state = arguments["state"]
     if state in ("last", "existing"):
         ledger.take_up(own)

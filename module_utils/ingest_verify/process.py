@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from .diagnosis.client_side import read_client_log
+from .guard import MARK
 from .masking import Masker, secret_values
 
 # What a program needs of its surroundings; the rest of the controller's environment would not be there in a container.
@@ -94,8 +95,9 @@ def run_process(
     timeout_seconds: float,
     grace_seconds: float = 10,
     secrets: Sequence[str] = (),
+    owner: str = "",
 ) -> ProcessResult:
-    """Run the command to its end or its time limit.
+    """Run the command to its end or its time limit. `owner` marks it as a run's own (`guard.Owner.text`).
 
     Its stdout and stderr go into `log_file` (mode 0600) line by line as they come, with secrets masked: values of
     secret-named variables, `secrets`, and what looks like one.
@@ -110,7 +112,7 @@ def run_process(
     masker = Masker([*secrets, *secret_values(given)])
     base = {key: os.environ[key] for key in _INHERITED if key in os.environ}
     # Without it Python keeps its last lines in a buffer, which dies with the process.
-    env = {**base, "PYTHONUNBUFFERED": "1", **given}
+    env = {**base, "PYTHONUNBUFFERED": "1", **given, **({MARK: owner} if owner else {})}
     try:
         log = _LogCopy(Path(log_file), masker)
     except OSError as error:

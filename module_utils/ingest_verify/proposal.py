@@ -68,11 +68,16 @@ def propose(client: Client, database: str, user: str) -> Proposal:
             f"No INSERT of user {user} into {database} is in query_log for the last {DAYS} days, so the targets are not"
             " known. Fill in qtickets_ingest_targets."
         )
-    chosen = found.targets or sorted(tables, key=lambda name: -tables[name]["total_rows"])
+    chosen = list(found.targets) or sorted(tables, key=lambda name: -tables[name]["total_rows"])
     if len(chosen) > MOST_TABLES:
         found.notes.append(f"{len(chosen)} tables; checks were proposed for {MOST_TABLES} of them.")
         chosen = chosen[:MOST_TABLES]
     columns = _columns(client, database, chosen)
+    # Ansible would read such a name in an inventory as a template.
+    for name in [name for name in chosen if _is_template(name, *(column["name"] for column in columns[name]))]:
+        found.notes.append(f"Left out, since its names hold braces that Ansible reads: {name}.")
+        chosen.remove(name)
+        found.targets = [target for target in found.targets if target != name]
     candidates = [
         proposed
         for name in chosen
@@ -83,6 +88,10 @@ def propose(client: Client, database: str, user: str) -> Proposal:
         client, database, candidates, found
     )
     return found
+
+
+def _is_template(*names: str) -> bool:
+    return any(mark in name for name in names for mark in ("{{", "{%", "{#"))
 
 
 def _tables(client: Client, database: str) -> dict[str, dict[str, Any]]:

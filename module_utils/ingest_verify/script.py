@@ -141,7 +141,7 @@ def file_finding(error: ScriptError, name: str, stage: str) -> Finding:
         expected="a readable UTF-8 file of SQL statements",
         actual=error.problem,
         next_step=error.next_step,
-        fix_side="schema file",
+        fix_side="schema",
         evidence={"location": where},
     )
 
@@ -306,7 +306,7 @@ class _Run:
                 actual="\n".join(shown[:20] + ([f"... and {len(shown) - 20} more"] if len(shown) > 20 else [])),
                 next_step="Write CREATE ... IF NOT EXISTS instead of DROP and CREATE, or let these rows go with"
                 " -e schema_apply_drop_rows=true.",
-                fix_side="schema file",
+                fix_side="schema",
                 evidence={"sql": printable(statement), "location": f"{name}:{statement.line}"},
             )
         )
@@ -328,7 +328,7 @@ class _Run:
                     object=target,
                     next_step="Write INSERT ... SELECT ... WHERE NOT EXISTS / NOT IN, or take ENGINE ="
                     f" ReplacingMergeTree for {target}.",
-                    fix_side="schema file",
+                    fix_side="schema",
                     evidence={"location": location},
                 )
             )

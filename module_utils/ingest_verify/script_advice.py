@@ -118,7 +118,7 @@ def advice(client: Client, error: ServerError, location: str, version: str, logi
     `client` is asked for the settings that the message names, and for the clusters that there are.
     """
     cause = cause_of(error)
-    side = "server" if cause in _SERVER_SIDE else "schema file"
+    side = "server" if cause in _SERVER_SIDE else "schema"
     values = {"at": location, "version": version, "login": login}
     if cause == "server_missing_grant" and (privilege := needed_privilege(error.message)):
         return _grant(client, error, privilege, login, location), side

@@ -6,9 +6,10 @@ import socket
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ingest_verify import compose_data
 from ansible.module_utils.ingest_verify.compose_project import ProjectError, problems, read_project
 from ansible.module_utils.ingest_verify.compose_reach import reach_problems, wait_until_listening
+from ansible.module_utils.ingest_verify.reset import stores
+from ansible.module_utils.ingest_verify.reset.compose import Compose
 
 from tests.docker.conftest import docker
 from tests.plays import free_port
@@ -201,7 +202,7 @@ def test_a_volume_that_docker_mounts_from_elsewhere_does_not_count_as_empty(proj
     project.write(store="state", volumes=f"volumes: {{state: {{driver_opts: {options}}}}}")
     project.compose("create")
     store = read_project(str(project.folder), "server").stores[TARGETS[0]]
-    assert compose_data.look_into(store.folder).tables == {"shop": 1}
+    assert stores.Volume(TARGETS[0], store.source, project.image).content().tables == [("shop", "one")]
     assert not any(Path(docker("volume", "inspect", "-f", "{{.Mountpoint}}", store.source).strip()).iterdir())
 
 
@@ -220,50 +221,70 @@ def test_a_missing_folder_is_named(engine_of_docker):
         read_project("/no/such/folder", "server")
 
 
-@pytest.mark.parametrize("kind", ["bind", "volume"])
-def test_data_goes_aside_and_comes_back(project, kind):
-    if kind == "volume":
+def place_of(project, kind):
+    """The data store of a project that was up and is stopped."""
+    if kind != "bind":
         project.write(store="state", volumes="volumes: {state: }")
-    running = up(project)
-    with pytest.raises(ProjectError, match="still runs"):
-        compose_data.move_aside(running, TARGETS, "2026-11-23T041500Z")
-    project.compose("down", "--timeout", "1")
-    stopped = read_project(str(project.folder), "server")
-    store = stopped.stores[TARGETS[0]]
-    before = compose_data.look_into(store.folder)
-    assert before.tables == {"shop": 1}
-
-    moves = compose_data.move_aside(stopped, TARGETS, "2026-11-23T041500Z")
-    assert [target for _, target in moves] == [f"{store.source}.2026-11-23T041500Z"]
-    assert compose_data.look_into(store.folder).tables == {}
-    assert compose_data.latest_stamp(stopped, TARGETS) == "2026-11-23T041500Z"
-
-    # What a failed reset leaves behind must not be lost by the restore either.
-    (store.folder / "metadata" / "later").mkdir(parents=True)
-    (store.folder / "metadata" / "later" / "two.sql").touch()
-    compose_data.restore(stopped, TARGETS, "2026-11-23T041500Z", "2026-11-23T050000Z")
-    assert compose_data.look_into(store.folder) == before
-    kept = compose_data.backups(stopped, TARGETS)
-    assert [(backup.stamp, backup.content.tables) for backup in kept] == [("2026-11-23T050000Z", {"later": 1})]
-    with pytest.raises(ProjectError, match="2026-11-23T050000Z"):
-        compose_data.restore(stopped, TARGETS, "2020-01-01T000000Z", "2026-11-23T060000Z")
-
-
-def test_an_interrupted_move_puts_everything_back(project):
-    project.write()
     up(project)
-    project.compose("down", "--timeout", "1")
-    (project.folder / "logs").mkdir()
-    (project.folder / "logs" / "a.log").touch()
-    compose = project.folder / "docker-compose.yml"
-    compose.write_text(compose.read_text().replace("volumes: [", 'volumes: ["./logs:/var/log/clickhouse-server", '))
-    stopped = read_project(str(project.folder), "server")
-    # In the way of the second rename only.
-    (project.folder / "logs.2026-11-23T041500Z").mkdir()
-    with pytest.raises(ProjectError, match="nothing was changed"):
-        compose_data.move_aside(stopped, TARGETS, "2026-11-23T041500Z")
-    assert compose_data.look_into(project.folder / "data").tables == {"shop": 1}
-    assert not (project.folder / "data.2026-11-23T041500Z").exists()
+    project.compose("stop", "--timeout", "1")
+    (store,) = Compose(
+        str(project.folder), [], "server", project.container, project.network, TARGETS, "127.0.0.1", 1, 2, "", 30
+    ).stores()
+    return store
+
+
+@pytest.mark.parametrize("kind", ["bind", "volume", "volume without rights"])
+def test_data_goes_aside_and_comes_back(project, kind, monkeypatch):
+    if kind == "volume without rights":
+        # A user of Docker who may not enter its folder: a container does the renames.
+        monkeypatch.setattr(stores.Volume, "_folder", lambda _: None)
+    store = place_of(project, kind)
+    stamp = "2026-11-23T041500Z"
+    whole = store.content()
+    assert whole.tables == [("shop", "one")] or kind == "volume without rights"
+    assert not store.empty()
+    assert not store.has_aside(stamp)
+    for _ in range(2):
+        # Again, as after an interruption.
+        store.put_aside(stamp)
+        assert store.empty()
+        assert store.has_aside(stamp)
+    monkeypatch.undo()
+    assert store.content(stamp).tables == [("shop", "one")]
+    if kind == "volume without rights":
+        monkeypatch.setattr(stores.Volume, "_folder", lambda _: None)
+    store.bring_back(stamp)
+    store.bring_back(stamp)
+    assert not store.empty()
+    assert not store.has_aside(stamp)
+    store.put_aside(stamp)
+    store.delete(stamp)
+    assert store.empty()
+    assert not store.has_aside(stamp)
+
+
+def test_a_volume_whose_move_was_cut_in_two_is_whole_again(project, monkeypatch):
+    store = place_of(project, "volume")
+    folder = store._folder()
+    for name in ("access", "store", "user_files"):
+        (folder / name).mkdir()
+    before = sorted(path.name for path in folder.iterdir())
+    real, calls = Path.rename, []
+
+    def rename(self, target):
+        calls.append(self)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(self, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", rename)
+        with pytest.raises(KeyboardInterrupt):
+            store.put_aside("2026-11-23T041500Z")
+    assert store.has_aside("2026-11-23T041500Z")
+    store.bring_back("2026-11-23T041500Z")
+    assert sorted(path.name for path in folder.iterdir()) == before
+    assert store.content().tables == [("shop", "one")]
 
 
 def reach(folder, **changes):
@@ -303,8 +324,8 @@ def test_a_wrong_published_port_and_a_wrong_network_are_named(project):
 
 def test_the_state_of_a_folder_is_told_without_a_server(tmp_path: Path):
     data = tmp_path / "data"
-    assert not compose_data.look_into(data).precious
+    assert not stores.look_into(data, TARGETS[0]).precious
     data.mkdir()
-    assert not compose_data.look_into(data).precious
+    assert not stores.look_into(data, TARGETS[0]).precious
     (data / "something").touch()
-    assert compose_data.look_into(data).precious
+    assert stores.look_into(data, TARGETS[0]).precious

@@ -57,7 +57,7 @@ def test_a_foreign_project_passes_by_variables_alone(shop, healthy):
 def test_a_loader_killed_in_the_middle_is_named(ready):
     ready.write_env(BATCHES=50, PAUSE_SECONDS=1)
     with ready.in_the_middle(lambda: docker("kill", ready.loader_container())):
-        played = ready.run(playbook="playbooks/ingest.yml")
+        played = ready.run("--tags", "qtickets_ingest")
     assert played.status != 0
     assert "137" in played.headline["headline"], played.headline
     assert "memory" not in played.headline["cause"]
@@ -67,14 +67,14 @@ def test_a_loader_killed_in_the_middle_is_named(ready):
 @pytest.mark.row(22)
 def test_a_loader_out_of_memory_is_told_from_a_kill(ready):
     ready.write_env(ROWS=3_000_000)
-    played = ready.run(playbook="playbooks/ingest.yml", qtickets_ingest_memory="48m")
+    played = ready.run("--tags", "qtickets_ingest", qtickets_ingest_memory="48m")
     assert played.status != 0
     assert played.headline["cause"] == "client_killed_memory", played.headline
 
 
 def test_a_loader_that_hangs_is_named_with_its_limit(ready):
     ready.write_env(PAUSE_SECONDS=300)
-    played = ready.run(playbook="playbooks/ingest.yml", qtickets_ingest_timeout_seconds=5)
+    played = ready.run("--tags", "qtickets_ingest", qtickets_ingest_timeout_seconds=5)
     assert played.status != 0
     assert played.headline["cause"] == "client_timed_out", played.headline
     assert "5 s" in played.headline["headline"]
@@ -84,7 +84,7 @@ def test_a_loader_that_hangs_is_named_with_its_limit(ready):
 def test_clickhouse_killed_in_the_middle_is_named(ready):
     ready.write_env(BATCHES=50, PAUSE_SECONDS=1)
     with ready.in_the_middle(lambda: docker("kill", ready.container)):
-        played = ready.run(playbook="playbooks/ingest.yml")
+        played = ready.run("--tags", "qtickets_ingest")
     assert played.status != 0
     assert played.report["verdict"] == "FAIL"
     assert any(ready.container in str(finding) or "server" in finding["cause"] for finding in played.errors), (
@@ -97,7 +97,7 @@ def test_a_broken_loader_image_is_named_with_the_failing_step(ready):
     good = dockerfile.read_text()
     try:
         dockerfile.write_text(good + "RUN echo unpacking && cat /no/such/file\n")
-        played = ready.run(playbook="playbooks/ingest.yml")
+        played = ready.run("--tags", "qtickets_ingest")
     finally:
         dockerfile.write_text(good)
     assert played.status != 0
@@ -113,7 +113,7 @@ def test_an_image_older_than_its_sources_is_a_warning(ready, healthy):
         os.utime(path, (0, 0))
     source = next((ready.folder / "loader").glob("*.py"))
     source.touch()
-    played = ready.run(playbook="playbooks/ingest.yml", qtickets_ingest_build=False)
+    played = ready.run("--tags", "qtickets_ingest", qtickets_ingest_build=False)
     assert played.status == 0, played.output[-4000:]
     (stale,) = [finding for finding in played.report["findings"] if finding["cause"] == "config_stale_image"]
     assert stale["severity"] == "warning"
@@ -124,7 +124,8 @@ def test_an_image_older_than_its_sources_is_a_warning(ready, healthy):
 
 def test_a_loader_without_sources_or_an_env_file_of_ours_runs_as_it_is(ready):
     played = ready.run(
-        playbook="playbooks/ingest.yml",
+        "--tags",
+        "qtickets_ingest",
         qtickets_ingest_build=False,
         qtickets_ingest_build_context=str(ROOT),
         qtickets_ingest_env_file="",
@@ -138,7 +139,7 @@ def test_a_loader_without_sources_or_an_env_file_of_ours_runs_as_it_is(ready):
 
 
 def test_a_command_that_the_image_does_not_have_is_named(ready):
-    played = ready.run(playbook="playbooks/ingest.yml", qtickets_ingest_container_command=["no-such-command"])
+    played = ready.run("--tags", "qtickets_ingest", qtickets_ingest_container_command=["no-such-command"])
     assert played.status != 0
     assert played.headline["cause"] == "client_no_such_command", played.headline
 
@@ -192,7 +193,7 @@ def test_after_a_failed_reset_the_documented_command_brings_the_data_back(ready,
 
 def test_a_column_the_foreign_loader_needs_is_named_when_it_is_gone(ready):
     ready.client().execute("ALTER TABLE shop.purchases DROP COLUMN sku")
-    played = ready.run(playbook="playbooks/ingest.yml")
+    played = ready.run("--tags", "qtickets_ingest")
     assert played.status != 0
     assert played.headline["cause"] == "server_missing_column", played.headline
     assert "sku" in played.headline["headline"]

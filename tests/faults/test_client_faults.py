@@ -33,7 +33,7 @@ def test_a_healthy_loader_gives_no_finding(loaders: Loaders, loader: str) -> Non
 )
 def test_a_key_error_is_named_however_it_is_logged(loaders: Loaders, fault: str, key: str, style: str) -> None:
     finding = loaders.run(HTTP, FOREIGN_FAULT=fault, FOREIGN_LOG=style).cause
-    assert (finding.cause, finding.object, finding.fix_side) == ("client_key_error", key, "the ingest")
+    assert (finding.cause, finding.object, finding.fix_side) == ("client_key_error", key, "loader")
     assert "KeyError" in finding.headline
     if style in ("swallow", "print"):
         assert "no ClickHouse error code" in finding.headline

@@ -123,3 +123,32 @@ def test_17_a_date_far_ahead_that_is_no_unit_is_told_as_the_future(shop: Loaded)
     shop.query(EVENTS)
     send(shop, "INSERT INTO events (id, happened_at, seen_at) SELECT 1, now() + INTERVAL 30 YEAR, now()")
     assert only(errors(shop.check(EVENT_CHECKS[:2])), "data_future", check="happened")
+
+
+# The contract, once more --------------------------------------------------------------------------------------------
+
+CONTRACT = {"orders": {"columns": {"id": "UInt64", "price": "Decimal(18, 2)"}}}
+
+
+@pytest.mark.parametrize(
+    ("statement", "cause", "said"),
+    [
+        ("ALTER TABLE orders MODIFY COLUMN price Float64", "server_type_mismatch", "is Float64, not Decimal(18, 2)"),
+        ("ALTER TABLE orders DROP COLUMN price", "server_missing_column", "price is missing"),
+    ],
+)
+def test_a_table_that_was_changed_after_the_schema_stage_is_named(
+    shop: Loaded, statement: str, cause: str, said: str
+) -> None:
+    shop.query("CREATE TABLE orders (id UInt64, price Decimal(18, 2)) ENGINE = MergeTree ORDER BY id")
+    checks = [{"name": "prices", "kind": "existence", "table": "orders", "columns": {"price": "Decimal(18, 2)"}}]
+    send(shop, "INSERT INTO orders VALUES (1, 2)".replace("VALUES", "FORMAT Values"))
+    assert problems(shop.check(checks, contract=CONTRACT, contract_held=True)) == []
+    send(shop, statement)
+    outcome = shop.check(checks, contract=CONTRACT, contract_held=True)
+    (finding,) = errors(outcome)
+    assert finding.cause == cause
+    assert said in finding.headline
+    assert "It was right when the schema stage of this run ended." in finding.headline
+    assert finding.evidence["sql"].startswith(f"{statement}  -- user {shop.user}")
+    assert finding.effects[0].startswith("check 'prices'")

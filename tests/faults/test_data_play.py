@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,8 +25,9 @@ def loaded(engine: Engine, simulator: Running) -> Iterator[Loaded]:
         yield target
 
 
-def play_on(engine: Engine, database: str, folder: Path, playbook: str, **variables: object) -> Played:
+def play_on(engine: Engine, database: str, folder: Path, playbook: str, *args: str, **variables: object) -> Played:
     return Site(folder).play(
+        *args,
         playbook=playbook,
         clickhouse_host=engine.host,
         clickhouse_port=engine.tcp_port,
@@ -39,7 +41,7 @@ def play_on(engine: Engine, database: str, folder: Path, playbook: str, **variab
 
 
 def play(loaded: Loaded, folder: Path, **variables: object) -> Played:
-    return play_on(loaded.engine, loaded.database, folder, "playbooks/data.yml", **variables)
+    return play_on(loaded.engine, loaded.database, folder, "verify.yml", "--tags", "verify_data", **variables)
 
 
 def test_the_stage_alone_looks_back_passes_and_then_names_what_was_changed(loaded: Loaded, tmp_path: Path) -> None:
@@ -111,3 +113,32 @@ def test_any_clickhouse_is_diagnosed_by_what_is_said_of_its_ingest(
 
 def now(engine: Engine) -> str:
     return str(engine.query("SELECT toString(now64(6, 'UTC'))")[0][0])
+
+
+# A loader of others: it tells no figures, and asks for half of the window.
+HALF = """import subprocess, sys
+command = [sys.executable, "-m", "qtickets_api", "--quiet", "--since-hours", "12"]
+sys.exit(subprocess.run(command, stdout=subprocess.DEVNULL).returncode)
+"""
+
+
+def test_a_loader_that_tells_nothing_is_audited_against_the_source(tmp_path: Path) -> None:
+    """Its healthy twin is played without a play, in test_data_audit.py."""
+    site = Site(tmp_path)
+    loader = tmp_path / "loader.py"
+    loader.write_text(HALF)
+    try:
+        played = site.play(qtickets_ingest_command=[sys.executable, str(loader)])
+        assert played.status != 0
+        assert played.headline["cause"] == "data_audit_missing"
+        tables = played.report["stages"]["verify_data"]["tables"]
+        (orders, events) = tables["Audit: what the source serves, and the tables"]
+        assert orders["missing"] > 10
+        assert events["unknown"] == 0
+        folder = next(iter(site.reports())).parent
+        assert not (folder / "audit.env").exists()
+        secrets_of_site = site.secrets()
+        answer = (folder / "audit.json").read_text()
+        assert not [secret for secret in secrets_of_site if secret in answer]
+    finally:
+        site.engine("stop")

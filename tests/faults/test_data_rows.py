@@ -4,6 +4,7 @@ that balance, and its healthy twin."""
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import time
 from pathlib import Path
@@ -373,3 +374,62 @@ def test_rows_that_stand_in_a_distributed_tables_queue(tmp_path: Path) -> None:
         send(shop, "INSERT INTO to_here SELECT number FROM numbers(7)", prefer_localhost_replica=0)
         finding = only(errors(judge(shop, "to_here", 7)[0]), "data_rows_taken")
         assert "sends are stopped" in finding.headline
+
+
+# Written, and empty --------------------------------------------------------------------------------------------------
+
+
+GOODS = "CREATE TABLE goods (id UInt64, name String, price Float64) ENGINE = MergeTree ORDER BY id"
+
+
+def json_rows(first: int, **fields: Any) -> str:
+    rows = "\n".join(json.dumps({"id": first + n, **fields}) for n in range(20))
+    return f"INSERT INTO goods FORMAT JSONEachRow {rows}"
+
+
+def test_a_column_that_was_renamed_in_the_table_alone_is_named(shop: Loaded) -> None:
+    shop.query(GOODS)
+    send(shop, json_rows(0, name="a", price=12.5))
+    shop.query("ALTER TABLE goods RENAME COLUMN price TO cost")
+    send(shop, json_rows(100, name="a", price=12.5), input_format_skip_unknown_fields=1)
+    outcome, account = judge(shop, "goods", 20)
+    assert errors(outcome) == []
+    finding = only(outcome.findings, "data_column_empty")
+    assert "cost in 100% of 20 row(s), before in 0%" in finding.headline
+    assert "input_format_skip_unknown_fields = 0" in str(finding.next_step)
+    assert account["emptied"] == ["cost"]
+
+
+def test_a_column_that_always_was_empty_or_has_values_is_no_matter(shop: Loaded) -> None:
+    shop.query(GOODS)
+    send(shop, json_rows(0, name="", price=12.5))
+    send(shop, json_rows(100, name="", price=14.5))
+    outcome, _ = judge(shop, "goods", 20)
+    assert problems(outcome) == []
+
+
+def test_without_rows_from_before_an_empty_column_is_said_and_not_judged(shop: Loaded) -> None:
+    shop.query(GOODS)
+    send(shop, json_rows(0, nmae="a", price=12.5), input_format_skip_unknown_fields=1)
+    finding = only(judge(shop, "goods", 20)[0].findings, "data_column_empty")
+    assert finding.severity == "info"
+    assert "in name. That may be right" in finding.headline
+
+
+def test_values_that_are_no_number_are_named(shop: Loaded) -> None:
+    shop.query(GOODS)
+    send(shop, "INSERT INTO goods SELECT number, 'a', if(number = 3, nan, 1.5) FROM numbers(20)")
+    assert "price in 1 of 20 row(s)" in only(judge(shop, "goods", 20)[0].findings, "data_not_a_number").headline
+
+
+def test_rows_that_went_into_another_database_are_found_there(shop: Loaded, engine: Engine) -> None:
+    shop.query(GOODS)
+    shop.query(f"CREATE DATABASE {shop.database}_other")
+    shop.query(f"CREATE TABLE {shop.database}_other.goods AS goods")
+    try:
+        send(shop, f"INSERT INTO {shop.database}_other.goods SELECT number, 'a', 1 FROM numbers(20)")
+        finding = only(errors(judge(shop, "goods")[0]), "data_other_database")
+        assert f"20 row(s) into {shop.database}_other.goods" in finding.headline
+        assert f"Name the database {shop.database} in" in str(finding.next_step)
+    finally:
+        engine.query(f"DROP DATABASE {shop.database}_other SYNC")

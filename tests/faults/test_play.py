@@ -39,11 +39,13 @@ def test_a_healthy_run_passes_and_says_where_the_report_is(healthy, site):
     assert healthy.errors == []
     assert [stage["status"] for stage in healthy.report["stages"].values()] == ["ok"] * 5
     summary = healthy.output.split("Show the summary")[-1]
-    assert "report.md" in summary
+    assert "report.html" in summary
     assert len(summary.split("PLAY RECAP")[0].strip().splitlines()) <= 24
     folder = next(iter(site.reports())).parent
-    assert f"report: {folder}/report.md" in healthy.output.split("PLAY RECAP")[1]
-    assert {"run.json", "report.md", "report.json", "ingest.log"} <= {path.name for path in folder.iterdir()}
+    assert f"report: {folder}/report.html" in healthy.output.split("PLAY RECAP")[1]
+    assert {"run.json", "report.md", "report.json", "report.html", "junit.xml", "MANIFEST.sha256", "ingest.log"} <= {
+        path.name for path in folder.iterdir()
+    }
 
 
 def test_no_secret_is_in_output_or_artifacts(healthy, site):
@@ -58,8 +60,26 @@ def test_no_secret_is_in_output_or_artifacts(healthy, site):
 
 
 def test_a_second_run_beside_the_first_ones_data_changes_no_schema_and_counts_its_own_rows(site, healthy):
+    client = site.client()
+    client.execute("CREATE DATABASE IF NOT EXISTS shop")
+    client.execute("CREATE OR REPLACE TABLE shop.sales (id UInt64) ENGINE = MergeTree ORDER BY id")
+    client.execute("INSERT INTO shop.sales SELECT number FROM numbers(1000)")
+    newest = client.execute(f"SELECT max(_ver) FROM zakaz.{ORDERS}")[0][0]
+    others = f"""
+        SELECT (SELECT sum(cityHash64(*)) FROM shop.sales),
+            (SELECT sum(cityHash64(*)) FROM zakaz.{ORDERS} WHERE _ver <= {newest}),
+            (SELECT groupArray((name, create_table_query)) FROM system.tables WHERE database IN ('shop', 'zakaz'))
+    """
+    client.execute(f"SYSTEM STOP MERGES zakaz.{ORDERS}")
+    before, pid = client.execute(others), site.engine("status")["pid"]
     again = site.play("-vvv", clickhouse_reset_mode="keep")
     assert again.report["verdict"] == "PASS", again.output[-6000:]
+    # Every row that is not this run's own, by its checksum.
+    assert client.execute(others) == before
+    assert site.engine("status")["pid"] == pid
+    assert not again.report.get("changes")
+    client.execute(f"SYSTEM START MERGES zakaz.{ORDERS}")
+    client.execute("DROP DATABASE shop SYNC")
     applied = again.output.split("TASK [schema_apply", 1)[1].split("TASK [query_logging")[0]
     assert "changed: [local]" not in applied
     assert "catalog unchanged" in again.report["stages"]["schema_apply"]["summary"]
@@ -87,7 +107,7 @@ def keyless(site, healthy) -> Iterator[Site]:
 
 
 def test_a_staging_table_without_its_key_column_is_named(keyless):
-    played = keyless.play(playbook="playbooks/ingest.yml")
+    played = keyless.play("--tags", "qtickets_ingest")
     assert played.status != 0
     assert played.headline["cause"] == "server_missing_column"
     assert "_dedup_key" in played.headline["headline"]
@@ -106,7 +126,7 @@ def test_an_ingest_user_without_insert_is_named_with_the_grant(site, healthy):
     )
     site.engine("restart")
     try:
-        played = site.play(playbook="playbooks/ingest.yml")
+        played = site.play("--tags", "qtickets_ingest")
     finally:
         drop_in.unlink()
         site.engine("restart")
@@ -118,17 +138,17 @@ def test_an_ingest_user_without_insert_is_named_with_the_grant(site, healthy):
 
 
 def test_an_api_that_answers_401_is_named_as_the_source(site, healthy):
-    played = site.play(playbook="playbooks/ingest.yml", qtickets_ingest_env={"QTICKETS_TOKEN": "expired-token-1234"})
+    played = site.play("--tags", "qtickets_ingest", qtickets_ingest_env={"QTICKETS_TOKEN": "expired-token-1234"})
     assert played.status != 0
     assert played.headline["cause"] == "source_unauthorized"
     assert "401" in played.headline["headline"] + str(played.headline.get("evidence"))
     assert "QTICKETS_TOKEN" in played.headline["next_step"]
-    assert "/report.md" in played.output.split("PLAY RECAP")[1]
+    assert "/report.html" in played.output.split("PLAY RECAP")[1]
 
 
 def test_an_api_that_is_down_is_named(site, healthy):
     few = {"qtickets_ingest_env": {"QTICKETS_ATTEMPTS": "2"}}
-    played = site.play(playbook="playbooks/ingest.yml", qtickets_ingest_simulator=False, **few)
+    played = site.play("--tags", "qtickets_ingest", qtickets_ingest_simulator=False, **few)
     assert played.status != 0
     assert played.headline["cause"] == "source_unavailable"
     assert str(site.variables["qtickets_ingest_simulator_port"]) in str(played.headline)
@@ -136,7 +156,7 @@ def test_an_api_that_is_down_is_named(site, healthy):
 
 
 def test_a_dry_run_left_on_is_refused_before_anything_runs(site, healthy):
-    played = site.play(playbook="playbooks/ingest.yml", qtickets_ingest_env={"DRY_RUN": "true"})
+    played = site.play("--tags", "qtickets_ingest", qtickets_ingest_env={"DRY_RUN": "true"})
     assert played.status != 0
     assert played.headline["cause"] == "config_dry_run"
     assert "DRY_RUN=false" in played.headline["next_step"]
@@ -159,12 +179,12 @@ def test_a_loader_that_dies_before_its_first_insert_is_named(site, healthy, tmp_
         "    print(f'ERROR Unexpected ClickHouse error: {error}', file=sys.stderr)\n"
         "    sys.exit(1)\n"
     )
-    played = site.play(playbook="playbooks/ingest.yml", qtickets_ingest_command=["python3", str(loader)])
+    played = site.play("--tags", "qtickets_ingest", qtickets_ingest_command=["python3", str(loader)])
     assert played.status != 0
     assert played.headline["cause"] == "client_key_error"
     assert "KeyError" in played.headline["headline"]
     assert "Unexpected ClickHouse error: 1" in str(played.headline["evidence"])
-    assert played.headline["fix_side"] == "the ingest"
+    assert played.headline["fix_side"] == "loader"
 
 
 def test_logging_that_is_off_is_turned_on_proven_and_turned_off_again(site, healthy):
@@ -177,10 +197,25 @@ def test_logging_that_is_off_is_turned_on_proven_and_turned_off_again(site, heal
         rows = site.client().execute(f"SELECT count() FROM zakaz.{ORDERS}")
         # A run of its own, which no earlier ingest of this file has a part in. Data that stays needs no confirmation.
         keep = {"clickhouse_reset_mode": "keep", "clickhouse_reset_throwaway": False}
-        kept = site.play(playbook="playbooks/reset.yml", **keep)
+        kept = site.play("--tags", "clickhouse_reset", **keep)
         assert kept.status == 0, kept.output[-4000:]
-        played = site.play(playbook="playbooks/logging.yml")
+        # Beside live data nothing is restarted or configured unless that is asked for.
+        before = site.engine("status")["pid"]
+        asked = site.play("--tags", "query_logging")
+        assert not asked.report["evidence"]["proven"]
+        assert not ours.exists()
+        assert site.engine("status")["pid"] == before
+        (told,) = [finding for finding in asked.report["findings"] if finding["cause"] == "evidence_log_queries_off"]
+        assert str(ours) in told["next_step"]
+        assert "query_logging_may_restart=true" in told["next_step"]
+        assert not asked.report.get("changes")
+        played = site.play("--tags", "query_logging", query_logging_may_restart=True)
         assert played.status == 0, played.output[-4000:]
+        assert site.engine("status")["pid"] != before
+        written, restarted = played.report["changes"]
+        assert written["to"] == str(ours)
+        assert "--tags query_logging_off" in written["undo"]
+        assert restarted["what"] == "the embedded engine restarted"
         assert played.report["run_id"] == kept.report["run_id"]
         assert site.client().execute(f"SELECT count() FROM zakaz.{ORDERS}") == rows
         assert played.report["evidence"]["proven"]
@@ -271,7 +306,7 @@ def test_tables_are_never_moved_aside_without_a_confirmation(site, healthy):
     # A server that refuses the login lists nothing; that is not the same as holding nothing.
     locked = site.play("--tags", "clickhouse_reset", clickhouse_reset_throwaway=False, clickhouse_password="no-such")
     assert locked.status != 0
-    assert "database zakaz" in " ".join(locked.output.split())
+    assert f"zakaz.{ORDERS} (its rows are not known)" in " ".join(locked.output.split())
     assert "refused user" in " ".join(locked.output.split())
     assert site.client().execute(f"SELECT count() FROM zakaz.{ORDERS}")[0][0] == rows
     confirmed = site.play(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.ingest_verify.checks import Outcome, Run, read_request, run_checks
-from ansible.module_utils.ingest_verify.checks.run import _by_statement, _by_view, _inserts
+from ansible.module_utils.ingest_verify.rows import read_accounts, read_written
 from clickhouse_driver import errors
 
 from tests.data_checks import INVENTORY, LATEST, ORDERS, ROOT, SALES, only, problems, role_checks
@@ -109,22 +109,54 @@ LOGS = {
     # Columns of 24.8 that the queries use; in process that version keeps no logs.
     "system.query_log": "query_id String, type Enum8('QueryStart' = 1, 'QueryFinish' = 2, "
     "'ExceptionBeforeStart' = 3, 'ExceptionWhileProcessing' = 4), query String, current_database String, "
-    "written_rows UInt64, views Array(LowCardinality(String)), event_date Date, event_time DateTime, "
+    "written_rows UInt64, views Array(LowCardinality(String)), tables Array(LowCardinality(String)), "
+    "initial_query_id String, event_date Date, event_time DateTime, "
     "event_time_microseconds DateTime64(6), query_kind LowCardinality(String), is_initial_query UInt8, "
     "user String, log_comment String",
     "system.query_views_log": "event_date Date, initial_query_id String, view_name String, view_target String, "
     "written_rows UInt64",
     "system.asynchronous_insert_log": "event_date Date, query_id String, rows UInt64, flush_query_id String, "
     "status Enum8('Ok' = 0, 'ParsingError' = 1, 'FlushError' = 2)",
+    "system.part_log": "query_id String, event_type Enum8('NewPart' = 1, 'MergeParts' = 2, 'DownloadPart' = 3, "
+    "'RemovePart' = 4, 'MutatePart' = 5, 'MovePart' = 6), merge_reason Enum8('NotAMerge' = 1, 'RegularMerge' = 2, "
+    "'TTLDeleteMerge' = 3, 'TTLRecompressMerge' = 4), event_date Date, event_time_microseconds DateTime64(6), "
+    "database String, table String, table_uuid UUID, part_name String, partition_id String, rows UInt64, "
+    "merged_from Array(String), read_rows UInt64, error UInt16",
 }
 
 
-def test_the_queries_to_the_logs_run_on_24_8(oldest: OldestEngine) -> None:
+LACKING = [set(), {"asynchronous_insert_log"}, {"asynchronous_insert_log", "query_views_log"}]
+SWAP = {"at": "2026-11-23 04:30:00.000000", "statement": "EXCHANGE TABLES a AND b", "current_database": "accounted"}
+TABLES = (
+    "CREATE DATABASE IF NOT EXISTS accounted",
+    "CREATE TABLE IF NOT EXISTS accounted.plain (id UInt64) ENGINE = MergeTree ORDER BY id",
+    "CREATE TABLE IF NOT EXISTS accounted.fed (id UInt64, a String) ENGINE = MergeTree ORDER BY id",
+    "CREATE MATERIALIZED VIEW IF NOT EXISTS accounted.feed TO accounted.fed AS SELECT id FROM accounted.plain",
+)
+
+
+@pytest.mark.parametrize("missing", LACKING)
+def test_the_queries_to_the_logs_run_on_24_8(oldest: OldestEngine, missing: set[str]) -> None:
+    for statement in TABLES:
+        oldest.query(statement)
     run = Run.read({"user": "it's", "window": {"from": "2026-11-23 04:00:00", "to": "2026-11-23 05:00:00"}})
-    chosen = _inserts(run, "user = 'it\\'s'")
-    for known in ({"query_views_log", "asynchronous_insert_log"}, {"query_views_log"}, set[str]()):
-        for sql in (_by_statement(chosen, run, known), _by_view(chosen, run, known)):
-            for name, columns in LOGS.items():
-                quoted = columns.replace("'", "\\'")
-                sql = sql.replace(f"FROM {name}", f"FROM null('{quoted}') AS {name.rpartition('.')[2]}")
-            assert oldest.query(sql) == []
+    asked: list[str] = []
+
+    def read(sql: str) -> list[dict[str, Any]]:
+        if "FROM system.tables WHERE database = 'system'" in sql:
+            return [{"name": name.partition(".")[2]} for name in LOGS if name.partition(".")[2] not in missing]
+        asked.append(sql)
+        for name, columns in LOGS.items():
+            quoted = columns.replace("'", "\\'")
+            sql = sql.replace(f"FROM {name} AS log", f"FROM null('{quoted}') AS log")
+            sql = sql.replace(f"FROM {name}", f"FROM null('{quoted}') AS {name.rpartition('.')[2]}")
+        found: list[dict[str, Any]] = oldest.query(sql)
+        return [{**SWAP, "written_rows": 0}] if "query_kind IN ('Rename'" in sql else found
+
+    written = read_written(read, run, "accounted", ())
+    assert written.notes == []
+    accounts = read_accounts(read, written, ["accounted.plain", "accounted.feed"], {}, ())
+    assert set(accounts) == {"accounted.plain", "accounted.feed", "accounted.fed"}
+    assert accounts["accounted.feed"] is accounts["accounted.fed"]
+    for name in ("query_log", "part_log", "system.parts", "asynchronous_inserts"):
+        assert any(name in sql for sql in asked), name

@@ -1,4 +1,4 @@
-"""Role schema_apply as people run it, `playbooks/schema.yml`, against a real engine."""
+"""Role schema_apply as people run it, `verify.yml --tags schema_apply`, against a real engine."""
 
 from __future__ import annotations
 
@@ -57,9 +57,11 @@ def play(engine: Engine, login: dict[str, object], database: str, tmp_path: Path
             "-m",
             "ansible",
             "playbook",
-            str(ROOT / "playbooks/schema.yml"),
+            str(ROOT / "verify.yml"),
             "-i",
             str(inventory),
+            "--tags",
+            "schema_apply",
         ]
         done = subprocess.run(
             [*command, "-e", json.dumps(extra), *arguments],

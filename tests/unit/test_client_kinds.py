@@ -67,7 +67,7 @@ SHARED_SESSION = (
 @pytest.mark.parametrize("text", [SHARED_TEXT, SHARED_TRACE, SHARED_SESSION])
 def test_a_client_that_threads_share_is_named(tmp_path: Path, text: str) -> None:
     finding = cause(tmp_path, text)
-    assert (finding.cause, finding.fix_side) == ("client_shared_connection", "the ingest")
+    assert (finding.cause, finding.fix_side) == ("client_shared_connection", "loader")
     assert "one client" in said(finding).lower()
     assert finding.effects
 
@@ -427,7 +427,7 @@ def test_the_endpoint_is_taken_from_the_log(tmp_path: Path, line: str) -> None:
 def test_a_method_that_is_not_allowed_is_no_outage(tmp_path: Path) -> None:
     line = "ERROR 405 Client Error: Method Not Allowed for url: http://feed.example:7000/v1/orders"
     finding = cause(tmp_path, line + "\n", env=FEED)
-    assert (finding.cause, finding.fix_side) == ("source_bad_request", "the ingest")
+    assert (finding.cause, finding.fix_side) == ("source_bad_request", "loader")
     post = "ERROR POST http://feed.example:7000/v1/orders: status 503"
     finding = cause(tmp_path, "INFO GET http://feed.example:7000/v1/shows: status 200\n" + post + "\n", env=FEED)
     assert "POST" in finding.headline
@@ -495,3 +495,46 @@ def test_figures_of_a_foreign_record_are_read(tmp_path: Path, record: str) -> No
     path = tmp_path / "ingest.log"
     path.write_text(f"INFO start\n{record}\n")
     assert read_client_log(path).figures["orders"] == 0
+
+
+# Tools that wrap the reason
+
+WRAPPED = "dlt.pipeline.exceptions.PipelineStepFailed: Pipeline execution failed at `step={step}` with exception:\n\n"
+DLT = (
+    trace("clickhouse_connect", "client.insert_file(x)", "clickhouse_connect.driver.exceptions.OperationalError: Error "
+          "HTTPConnectionPool(host='wh', port=8123): Read timed out. (read timeout=300)")
+    + trace("dlt", "pipeline.run(orders())", WRAPPED.format(step="load") + "<class 'dlt.load.LoadClientJobRetry'>\n"
+            "Job for `job_id=orders.a1` had 5 retries\n")
+)  # fmt: skip
+INGESTR = trace("dlt", "pipeline.run(x)", WRAPPED.format(step="extract") + "<class 'dlt.extract.ExtractionError'>\n"
+                "In processing pipe csv_file: failed: [Errno 2] No such file or directory: 'orders.csv'\n")  # fmt: skip
+DBT = (
+    "05:00:00  Running with dbt=1.8.7\n05:00:02  Encountered an error:\nCompilation Error\n"
+    "  Model 'model.shop.daily' (models/daily.sql) depends on a node named 'orderz' which was not found\n"
+)
+SLING = (
+    "5:00AM INF connecting\nfatal:\n--- proc.go:283 main ---\n~ failure running task\n--- w.go:235 WriteToDb ---\n"
+    'strconv.ParseFloat: parsing "12,50": invalid syntax\n'
+)
+PANDAS = (
+    'Traceback (most recent call last):\n  File "/app/l.py", line 20, in <module>\n    df = pd.read_csv("in.csv")\n'
+    '  File "pandas/_libs/parsers.pyx", line 2061, in pandas._libs.parsers.raise_parser_error\n'
+    "pandas.errors.ParserError: Error tokenizing data. C error: Expected 5 fields in line 17, saw 6\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "command", "expected", "told"),
+    [
+        (DLT, "python l.py", "client_socket_timeout", "ClickHouse's answer"),
+        (INGESTR, "ingestr ingest", "client_file_missing", "orders.csv"),
+        (DBT, "dbt run", "client_exception", "node named 'orderz'"),
+        (SLING, "sling run", "client_exception", "12,50"),
+        (PANDAS, "python l.py", "client_exception", "The library pandas"),
+    ],
+)
+def test_the_reason_within_a_wrapper_is_told(tmp_path: Path, text: str, command: str, expected: str, told: str) -> None:
+    finding = cause(tmp_path, text, command=command, env={"CH_HOST": "wh", "CH_PORT": "8123"})
+    assert finding.cause == expected
+    assert told in finding.headline
+    assert "own code" not in finding.headline

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
+from ansible.module_utils.ingest_verify.clickhouse.error_codes import is_recoverable
 from ansible.module_utils.ingest_verify.diagnosis.attribution import attribute
 from ansible.module_utils.ingest_verify.diagnosis.catalog import Catalog, nearest
 from ansible.module_utils.ingest_verify.diagnosis.evidence import (
@@ -22,7 +23,6 @@ from ansible.module_utils.ingest_verify.diagnosis.log_only import diagnose_log
 from ansible.module_utils.ingest_verify.diagnosis.proof import hiding
 from ansible.module_utils.ingest_verify.diagnosis.request import Request
 from ansible.module_utils.ingest_verify.diagnosis.server_side.classify import classify
-from ansible.module_utils.ingest_verify.diagnosis.server_side.codes import is_recoverable
 from ansible.module_utils.ingest_verify.diagnosis.server_side.refusal import Refusal
 from ansible.module_utils.ingest_verify.diagnosis.server_side.schema_statements import view_in
 from ansible.module_utils.ingest_verify.diagnosis.server_side.unlogged import full_disk
@@ -185,7 +185,7 @@ WORDINGS = [
         "Code: 46. DB::Exception: Function with name `sumx` does not exist. In scope SELECT sumx(n). "
         "(UNKNOWN_FUNCTION)",
     ]),
-    (16, "CREATE TABLE zakaz.t (a Int8) ENGINE = ReplacingMergeTree(v)", "server_unsupported_ddl", "zakaz.t", [
+    (16, "CREATE TABLE zakaz.t (a Int8) ENGINE = ReplacingMergeTree(v)", "server_refused_statement", "zakaz.t", [
         "Code: 16. DB::Exception: Version column v does not exist in table declaration. (NO_SUCH_COLUMN_IN_TABLE)",
     ]),
     (47, "INSERT INTO zakaz.orders (order_id) VALUES", "server_type_mismatch", "zakaz.orders", [
@@ -218,7 +218,7 @@ WORDINGS = [
     (60, "OPTIMIZE TABLE zakaz.order FINAL", "server_missing_table", "zakaz.order", [
         "Code: 60. DB::Exception: Table zakaz.order does not exist. Maybe you meant zakaz.orders?. (UNKNOWN_TABLE)",
     ]),
-    (122, "ALTER TABLE zakaz.orders REPLACE PARTITION 1 FROM s", "server_unsupported_ddl", "zakaz.orders", [
+    (122, "ALTER TABLE zakaz.orders REPLACE PARTITION 1 FROM s", "server_refused_statement", "zakaz.orders", [
         "Code: 122. DB::Exception: Tables have different structure. (INCOMPATIBLE_COLUMNS)",
     ]),
     (158, "SELECT * FROM zakaz.orders", "server_limit", "max_rows_to_read", [

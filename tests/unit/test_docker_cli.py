@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ingest_verify import compose_data, docker_cli
-from ansible.module_utils.ingest_verify.compose_project import Project, ProjectError, Store, listening_sockets
+from ansible.module_utils.ingest_verify import docker_cli
+from ansible.module_utils.ingest_verify.compose_project import listening_sockets
 from ansible.module_utils.ingest_verify.container_run import explain_exit
+from ansible.module_utils.ingest_verify.reset.stores import look_into
 
 DATA = "/var/lib/clickhouse"
 
@@ -95,51 +96,14 @@ def data_folder(folder: Path, *tables: str) -> Path:
 
 
 def test_tables_are_counted_through_links_of_the_containers_file_system(tmp_path):
-    content = compose_data.look_into(data_folder(tmp_path / "data", "orders", "events"))
-    assert content.tables == {"shop": 2}
+    content = look_into(data_folder(tmp_path / "data", "orders", "events"), DATA)
+    assert content.tables == [("shop", "events"), ("shop", "orders")]
     assert content.lines("data") == ["database shop, 2 tables"]
-    assert not compose_data.look_into(data_folder(tmp_path / "empty")).precious
+    assert not look_into(data_folder(tmp_path / "empty"), DATA).precious
 
 
 def test_what_cannot_be_judged_counts_as_precious(tmp_path):
-    assert not compose_data.look_into(tmp_path / "absent").precious
+    assert not look_into(tmp_path / "absent", DATA).precious
     (tmp_path / "other").mkdir()
     (tmp_path / "other/file").touch()
-    assert compose_data.look_into(tmp_path / "other").precious
-    assert compose_data.look_into(None).precious
-
-
-def test_a_copy_of_a_volume_that_broke_off_is_no_backup(monkeypatch, tmp_path):
-    """An engine whose disk is full, as a command that notes what it is asked for."""
-    asked = tmp_path / "asked"
-    command = tmp_path / "docker"
-    command.write_text(
-        f'#!/bin/sh\necho "$@" >> {asked}\ncase "$*" in\n'
-        '\'volume inspect state\') echo \'[{"Options": null, "Mountpoint": "/"}]\' ;;\n'
-        "*inspect*) echo 'Error: no such object' >&2; exit 1 ;;\n"
-        "run*) echo 'cp: error writing: No space left on device' >&2; exit 1 ;;\nesac\n"
-    )
-    command.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    project = Project(tmp_path, "p", "s", "c", "i", False, [], [], [], {DATA: Store(DATA, "volume", "state")})
-    with pytest.raises(ProjectError, match=r"could not be moved aside .* No space left on device"):
-        compose_data.move_aside(project, [DATA], "2026-11-01T000000Z")
-    calls = asked.read_text().splitlines()
-    assert calls[-1] == "volume rm state.2026-11-01T000000Z"
-    assert not [call for call in calls if "rm -rf" in call]
-
-
-def test_leftovers_of_failed_resets_never_push_real_data_out(tmp_path):
-    store = Store(DATA, "bind", str(tmp_path / "data"))
-    project = Project(tmp_path, "p", "s", "c", "i", False, [], [], [], {DATA: store})
-    for day in (1, 2, 3):
-        data_folder(tmp_path / f"data.2026-11-0{day}T000000Z", "orders")
-    for day in (4, 5, 6, 7):
-        data_folder(tmp_path / f"data.2026-11-0{day}T000000Z")
-    (tmp_path / "data.old").mkdir()
-    assert compose_data.latest_stamp(project, [DATA]) == "2026-11-03T000000Z"
-    deleted, refused = compose_data.prune(project, [DATA], 2)
-    assert refused == []
-    assert len(deleted) == 5
-    left = sorted(path.name for path in tmp_path.iterdir())
-    assert left == ["data.2026-11-02T000000Z", "data.2026-11-03T000000Z", "data.old"]
+    assert look_into(tmp_path / "other", DATA).precious

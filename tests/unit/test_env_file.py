@@ -7,7 +7,13 @@ import stat
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ingest_verify.env_file import EnvFileReport, ensure_env_file, is_placeholder, parse_env
+from ansible.module_utils.ingest_verify.env_file import (
+    EnvFileReport,
+    ensure_env_file,
+    is_placeholder,
+    parse_env,
+    public_env,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "deploy" / "env.qtickets_api.sample"
@@ -261,3 +267,17 @@ def test_a_secret_alone_on_a_line_is_not_shown(tmp_path: Path, line: str) -> Non
     assert "4711" not in said
     assert "c2Vj" not in said
     assert report.findings, "the line is refused by its number"
+
+
+@pytest.mark.parametrize(
+    ("dsn", "shown"),
+    [
+        ("clickhouse://loader:p@ss@wh:9000/shop?secure=1&password=x", "clickhouse://wh:9000/shop"),
+        ("clickhouse+native://loader:secret@wh-1:9440", "clickhouse+native://wh-1:9440"),
+        ("https://0123456789abcdef@sentry.example/17", "https://sentry.example/17"),
+        ("tcp://a:9000,b:9000/d", "tcp://a:9000,b:9000/d"),
+        ("host=wh password=secret", None),
+    ],
+)
+def test_of_a_dsn_its_address_is_shown_and_nothing_else(dsn: str, shown: str | None) -> None:
+    assert public_env({"SINK_DSN": dsn}) == ({"SINK_DSN": shown} if shown else {})

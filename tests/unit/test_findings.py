@@ -32,7 +32,7 @@ def test_the_text_leads_with_the_headline_and_ends_with_the_next_step():
     assert "    INSERT INTO t" in lines
     assert "  exception (code 16): No such column c" in lines
     assert "  seen: 3 time(s)" in lines
-    assert lines[-1] == "  next step (fix on the side of: server): ALTER TABLE t ADD COLUMN c String"
+    assert lines[-1] == "  fix (server): ALTER TABLE t ADD COLUMN c String"
 
 
 def test_only_so_many_errors_are_shown_and_the_rest_is_counted():

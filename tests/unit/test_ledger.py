@@ -96,6 +96,21 @@ def test_what_was_saved_is_read_back(tmp_path):
     assert [path.name for path in ledger.folder.iterdir()] == ["run.json"]
 
 
+def test_changes_of_the_host_add_up_with_their_stage_and_time(tmp_path):
+    ledger = Ledger.create(tmp_path, "target", {})
+    ledger.enter("clickhouse_reset")
+    ledger.merge({"changes": [{"what": "data moved aside", "from": "/data", "to": "/data.1", "undo": "mv"}]})
+    ledger.enter("query_logging")
+    ledger.merge({"changes": [{"what": "restart"}], "evidence": {}})
+    ledger.merge({"changes": []})
+    assert [(change["stage"], change["what"]) for change in ledger.data["changes"]] == [
+        ("clickhouse_reset", "data moved aside"),
+        ("query_logging", "restart"),
+    ]
+    assert all(change["at"] for change in ledger.data["changes"])
+    assert ledger.data["evidence"] == {}
+
+
 def test_an_unknown_stage_and_an_absent_run_are_refused(tmp_path):
     ledger = Ledger.create(tmp_path, "target", {})
     with pytest.raises(LedgerError, match="not a stage"):

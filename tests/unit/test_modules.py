@@ -42,7 +42,7 @@ def test_env_file_refuses_in_lines_and_shows_no_secret(tmp_path: Path, modules: 
     assert answer["failed"]
     assert answer["changed"]
     assert "ERROR [config_placeholder] QTICKETS_TOKEN" in answer["msg"]
-    assert "\n  next step" in answer["msg"]
+    assert "\n  fix (configuration)" in answer["msg"]
     assert "4711" not in json.dumps(answer)
     assert answer["env"]["CLICKHOUSE_DB"] == "zakaz"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import statistics
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -232,14 +232,14 @@ def trend_needs(check: Check, context: Context) -> list[Need]:
 
 
 def trend(check: Check, context: Context, values: Values, figures: dict[str, Any], now: datetime) -> Judged:
-    """This run's figure against the median of earlier runs on the same weekday."""
+    """This run's figure against the median of earlier days of the same weekday; a day counts by its last run."""
     table = context.table(check)
     figure = f"{table.name}.{check.options['figure']}"
     current = figures.get(figure)
     factor, wanted = float(check.limits["max_factor"]), int(check.limits["min_runs"])
     weekday = now.strftime("%A")
-    same_day = [entry for entry in context.history if entry.get("ok") and _weekday(entry.get("at")) == weekday]
-    told = [entry["figures"].get(figure) for entry in same_day]
+    days = {_day(entry.get("at")): entry["figures"].get(figure) for entry in context.history if entry.get("ok")}
+    told = [value for day, value in days.items() if day and day < now.date() and day.strftime("%A") == weekday]
     past = [float(number) for value in told if (number := decimal(value)) is not None]
     expected = f"{figure} within a factor of {factor:g} of the median of earlier {weekday}s"
     if current is None:
@@ -253,7 +253,7 @@ def trend(check: Check, context: Context, values: Values, figures: dict[str, Any
             expected, f"{current}", skipped=f"{len(past)} earlier {weekday}(s) in the history, {wanted} are needed"
         )
     median = statistics.median(past)
-    judged = Judged(f"{expected}, which is {median:g} over {len(past)} run(s)", f"{current}")
+    judged = Judged(f"{expected}, which is {median:g} over {len(past)} day(s)", f"{current}")
     value = float(Decimal(str(current)))
     if value > median * factor or value * factor < median:
         judged.problems.append(
@@ -269,8 +269,8 @@ def trend(check: Check, context: Context, values: Values, figures: dict[str, Any
     return judged
 
 
-def _weekday(at: Any) -> str | None:
+def _day(at: Any) -> date | None:
     try:
-        return datetime.fromisoformat(str(at)).strftime("%A")
+        return datetime.fromisoformat(str(at)).date()
     except ValueError:
         return None

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from ..findings import Finding
 from .declarations import Check
 
-_NOTHING = frozenset({"data_empty", "data_not_from_this_run", "data_rows_taken"})
+_NOTHING = frozenset({"data_empty", "data_not_from_this_run", "data_rows_taken", "data_other_database"})
 # Rows that an exception which nobody heard of may have kept away.
 _FEWER = _NOTHING | {"data_too_few", "data_stale", "data_count_mismatch"}
 _CHANGED = frozenset({"data_wrapped_integer", "data_money_rounding", "data_sum_mismatch"})

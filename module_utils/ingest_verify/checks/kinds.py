@@ -217,8 +217,11 @@ def volume(check: Check, context: Context, values: Values) -> Judged:
             return judged
         found = found_or_none
         judged = Judged(expected, f"{found} row(s) of this run ({how}), {rows} in all", found)
-    if of_run and found < low and (problem := _taken(check, context, judged)):
-        judged.problems.append(problem)
+    told = None
+    if of_run and found < low:
+        told = (None if found else _elsewhere(check, context, judged)) or _taken(check, context, judged)
+    if told:
+        judged.problems.append(told)
     elif rows == 0 and low > 0:
         said, actual = _nothing(check, table)
         # What a condition leaves out may lie there all the same.
@@ -287,6 +290,27 @@ def rows_of_run(check: Check, context: Context, values: Values) -> tuple[int | N
     gone = sum(entry["of_run"][0] for entry in account.lost()) if account else 0
     how = f"by query_log, {gone} taken since" if gone else "by query_log"
     return max(0, rows - gone), ", since ".join([how, *unknown])
+
+
+def _elsewhere(check: Check, context: Context, judged: Judged) -> Problem | None:
+    """The run wrote a table of this name in another database: its connection names none, or another one."""
+    here = f"{check.database or context.database}.{check.table}"
+    others = {
+        name: rows
+        for name, rows in context.written.rows.items()
+        if rows and name != here and name.partition(".")[2] == check.table
+    }
+    if not others or context.written.rows.get(here):
+        return None
+    said = " and ".join(f"{rows} row(s) into {name}" for name, rows in others.items())
+    return Problem(
+        "data_other_database",
+        f"{here}: this run wrote nothing here. It wrote {said}.",
+        judged.expected,
+        judged.actual,
+        f"Name the database {here.partition('.')[0]} in the loader's connection (its DSN, database or schema setting),"
+        " or name the table that it is meant to write as the ingest's target.",
+    )
 
 
 def _put_together(check: Check, context: Context) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from typing import Any
 
 from ..client import identifier, quote_string
+from ..rows.log import sends_by_name
 from ..sql_text import statement_target
 from .declarations import Check
 from .kinds import Context, Judged, Problem, require
@@ -16,8 +16,6 @@ from .session import ScanError, Table
 _COLUMNS = ("run_id", "job", "started_at", "finished_at", "status", "rows_processed", "metrics", "message")
 _SHOWN = ("run_id", "job", "started_at", "finished_at", "status", "rows_processed")
 _RECORDS = 100
-# Formats whose rows name their fields: what they leave out gets the column's default.
-_BY_NAME = re.compile(r"\bFORMAT\s+(?:JSON|BSON|TSKV|Avro|Parquet|Arrow|ORC|Protobuf|CapnProto|\w+WithNames)", re.I)
 
 
 def columns_of(check: Check, table: Table) -> dict[str, str]:
@@ -119,7 +117,7 @@ def _inserts_into(table: Table, check: Check, context: Context) -> list[tuple[st
 
 
 def _writes(column: str, statement: str, columns: tuple[str, ...] | None) -> bool:
-    return column in columns if columns is not None else not _BY_NAME.search(statement)
+    return column in columns if columns is not None else not sends_by_name(statement, columns)
 
 
 def adopt(records: list[dict[str, Any]], context: Context) -> None:

@@ -24,13 +24,21 @@ def to_result(outcome: Outcome) -> dict[str, Any]:
         "findings": [finding.to_dict() for finding in outcome.findings],
         "reconciliation": outcome.reconciliation,
         "accounts": [account.to_dict() for account in outcome.accounts],
+        "audit": outcome.audit,
         "overview": outcome.overview,
         "figures": outcome.figures,
         "history_entry": outcome.history_entry,
         "run": outcome.run,
         "notes": outcome.notes,
         "scans": outcome.scans,
-        "ledger_data": {"summary": summary(outcome), "tables": tables(outcome), "figures": outcome.figures},
+        "ledger_data": {
+            "summary": summary(outcome),
+            "tables": tables(outcome),
+            "figures": outcome.figures,
+            "checks": outcome.checks,
+            "accounts": [account.to_dict() for account in outcome.accounts],
+            "history": recent_runs(outcome.history, outcome.history_entry) if outcome.history else [],
+        },
     }
 
 
@@ -56,6 +64,8 @@ def tables(outcome: Outcome) -> dict[str, list[dict[str, Any]]]:
         shown["Rows: told, acknowledged, written, in new parts, taken, held"] = [
             _account(account) for account in outcome.accounts
         ]
+    if outcome.audit:
+        shown |= _audit(outcome.audit)
     shown["Data checks"] = [
         {key: check.get(key) for key in ("name", "table", "status", "expected", "actual")}
         | ({"actual": f"{check['actual']}; {check['reason']}"} if check.get("reason") else {})
@@ -94,6 +104,16 @@ def _account(account: Account) -> dict[str, Any]:
     line |= {name: "not known" if figure is None else figure for name, figure in figures.items()}
     line["taken"] = "; ".join(f"{entry['rows']} {entry['reason']}" for entry in account.taken) or 0
     return line | {"not known": "; ".join(account.unknown)}
+
+
+def _audit(audit: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    figures = [{"entity": name, **counted} for name, counted in audit["entities"].items()]
+    shown = {"Audit: what the source serves, and the tables": figures} if figures else {}
+    if audit["differences"]:
+        shown["Audit: sums that differ"] = audit["differences"]
+    if audit["notes"]:
+        shown["Audit: what was not compared"] = [{"note": note} for note in audit["notes"]]
+    return shown
 
 
 def recent_runs(history: Sequence[Mapping[str, Any]], current: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -6,8 +6,11 @@ import contextlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from ..audit import AuditError, Entity, read_mapping
+from ..contract import ContractError, parse_contract
 from .declarations import DEFAULT_SECONDS, Check, DeclarationError, parse_checks
 from .run import Run
 
@@ -24,8 +27,17 @@ class Limits:
 
 
 @dataclass
+class AuditRequest:
+    """What the source was asked again: `answer` is what the program printed, `wanted` whether somebody asked for it."""
+
+    entities: list[Entity]
+    answer: str | None = None
+    wanted: bool = False
+
+
+@dataclass
 class Request:
-    """What is to be checked.
+    """What is to be checked. `contract_held` says that the contract was right when the schema stage of this run ended.
 
     `overview` are queries whose rows are only shown (`name`, `query`). `expected_tables` must have rows of this run as
     the server's query_log tells them, unless a volume check looks at them already.
@@ -38,6 +50,9 @@ class Request:
     history: list[dict[str, Any]] = field(default_factory=list)
     overview: list[dict[str, str]] = field(default_factory=list)
     expected_tables: list[str] = field(default_factory=list)
+    audit: AuditRequest | None = None
+    contract: dict[str, dict[str, Any]] = field(default_factory=dict)
+    contract_held: bool = False
 
 
 def read_request(params: Mapping[str, Any]) -> Request:
@@ -66,7 +81,33 @@ def read_request(params: Mapping[str, Any]) -> Request:
         history=history,
         overview=overview,
         expected_tables=expected,
+        audit=_read_audit(params.get("audit") or {}),
+        contract=_read_contract(params.get("contract") or {}),
+        contract_held=bool(params.get("contract_held")),
     )
+
+
+def _read_audit(data: Mapping[str, Any]) -> AuditRequest | None:
+    if not data:
+        return None
+    try:
+        entities = read_mapping(data.get("entities") or {})
+    except AuditError as error:
+        raise DeclarationError("audit", str(error)) from error
+    answer = None
+    if file := data.get("answer_file"):
+        try:
+            answer = Path(file).read_text(errors="replace")
+        except OSError as error:
+            raise DeclarationError("audit.answer_file", f"cannot be read: {error.strerror}") from error
+    return AuditRequest(entities, answer, str(data.get("wanted")).lower() == "true")
+
+
+def _read_contract(data: Any) -> dict[str, dict[str, Any]]:
+    try:
+        return parse_contract(data)
+    except ContractError as error:
+        raise DeclarationError("contract", str(error)) from error
 
 
 def parse_history(lines: Iterable[str]) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from clickhouse_driver import Client
 
 from ..findings import Finding, shorten
 from ..rows import Account, Written, read_accounts, read_written
+from .beside import audit, errors_first, hold_contract
 from .compare import consistency, existence, trend, trend_needs, user_sql
 from .declarations import Check
 from .effects import fold, suspect
@@ -61,6 +62,7 @@ class Outcome:
     history_entry: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
     accounts: list[Account] = field(default_factory=list)
+    audit: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -121,6 +123,9 @@ def run_checks(client: Client, request: Request) -> Outcome:
     suspect(outcome.findings, run.suspects)
     outcome.accounts = list({id(account): account for account in context.accounts.values()}.values())
     outcome.findings += account_findings(outcome.accounts, outcome.findings)
+    broken = hold_contract(client, session, request, outcome.findings)
+    outcome.audit, differing = audit(session, request)
+    outcome.findings = errors_first([*broken, *differing, *outcome.findings])
 
     outcome.notes = list(dict.fromkeys([*run.notes, *context.written.notes]))
     outcome.scans = session.scans.to_dict()

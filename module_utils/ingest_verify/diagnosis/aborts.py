@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..clickhouse.error_codes import code_in, kind_of
 from ..client import clean_exception
 from ..findings import Finding
 from . import STAGE
@@ -11,7 +12,6 @@ from .attribution import target_of
 from .case import Case
 from .evidence import StatementGroup
 from .result import collapse, one_line
-from .server_side.codes import UNLOGGED_ABORT_CODES, code_in
 
 
 def aborted_statements(case: Case, aborted: Sequence[StatementGroup], causes: list[Finding]) -> list[Finding]:
@@ -39,7 +39,7 @@ def aborted_statements(case: Case, aborted: Sequence[StatementGroup], causes: li
             actual=f"the stream ended early ({names.get(group.code, group.code)}); what was sent so far may be written",
             next_step="Look in the ingest's own log and exit code for why it stopped (exception, kill, time "
             "limit); the server is not at fault.",
-            fix_side="the ingest",
+            fix_side="loader",
             evidence={
                 "sql": group.query.strip(),
                 "exception": group.exception.partition("Stack trace")[0].strip(),
@@ -63,7 +63,7 @@ def unlogged_aborts(case: Case, causes: Sequence[Finding]) -> list[Finding]:
     handlers = [
         row
         for row in case.evidence.text_errors(case.window)
-        if row["logger_name"].endswith("Handler") and code_in(row["text"]) in UNLOGGED_ABORT_CODES
+        if row["logger_name"].endswith("Handler") and kind_of(code_in(row["text"])) in ("client_gone", "cut_request")
     ]
     if not handlers:
         return []
@@ -85,7 +85,7 @@ def unlogged_aborts(case: Case, causes: Sequence[Finding]) -> list[Finding]:
             actual=line,
             next_step="Look in the ingest's own log and exit code for why it stopped (exception, kill, time limit);"
             " the server is not at fault.",
-            fix_side="the ingest",
+            fix_side="loader",
             evidence={
                 "exception": clean_exception(line),
                 "code": code,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from ..facts.recorded import Recorded
 from .attribution import Attribution, target_of
 from .catalog import Catalog
 from .client_side import ClientError, ClientLog
@@ -58,6 +59,11 @@ class Case:
         if any(row["in_run"] for row in rows):
             return [row for row in rows if row["in_run"]]
         return [] if self.request.marks and self.run_ids else rows
+
+    @cached_property
+    def recorded(self) -> Recorded | None:
+        """What the recorder saw inside the ingest, None where it was not asked to."""
+        return self.request.read_recorded()
 
     @property
     def client_errors(self) -> Sequence[ClientError]:

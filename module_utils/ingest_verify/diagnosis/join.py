@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from ..facts.recorded import Raised, Recorded
 from ..findings import Finding
 from .aborts import aborted_statements, unlogged_aborts
 from .attribution import target_of
 from .case import Case
 from .client_side import ClientLog, client_findings
 from .client_side.code_rules import OWN_CODE
+from .recorded_cause import REPORTED_WEIGHT, cause_by_record, locate, silent_recorder, weight
 from .result import one_line
 from .server_side.refusal import Refusal
 from .server_side.refused import Refused
@@ -26,6 +28,8 @@ def join(case: Case, refused: Refused) -> None:
     server = refused.errors
     client = client_findings(case.log or ClientLog(), case.ingest) if case.log or case.judged else []
     _locate(case, [*server, *refused.warnings])
+    if case.recorded is not None:
+        client = _by_record(case, case.recorded, client, server)
     wordless = [finding for finding in client if _is_wordless(finding)]
     causes = list(server)
     for finding in client:
@@ -50,6 +54,44 @@ def join(case: Case, refused: Refused) -> None:
     case.result.findings = [*causes, *refused.warnings, *case.result.findings]
     order = {"error": 0, "warning": 1, "info": 2}
     case.result.findings.sort(key=lambda finding: order[finding.severity])
+
+
+def _by_record(case: Case, recorded: Recorded, client: list[Finding], server: Sequence[Finding]) -> list[Finding]:
+    """The client's findings, where the recorder saw the cause: log lines explain only what no record does."""
+    locate(server, recorded)
+    case.result.findings += silent_recorder(recorded)
+    written = any(entry["insert_finished"] or entry["filled_by"] for entry in case.result.statements_by_target.values())
+    errors = [finding for finding in client if finding.severity == "error"]
+    bad = case.ingest_failed or bool(errors) or (not written and case.result.proven)
+    if not case.judged or not bad or case.ingest.get("timed_out") or case.ingest.get("oom_killed"):
+        return client
+    found = cause_by_record(case, recorded)
+    if found is None:
+        return client
+    finding, raised = found
+    if server and (weight(raised) < REPORTED_WEIGHT or finding.evidence.get("code") or _reports(raised, server)):
+        # The server's own record of the refusal is the cause, and what the loader raised for it an echo.
+        return client
+    told = [e for e in errors if e.cause not in _REPORTING_CAUSES and not _is_wordless(e)]
+    if any(e.cause != finding.cause for e in told) and (
+        finding.cause in _REPORTING_CAUSES or weight(raised) < REPORTED_WEIGHT
+    ):
+        # The log names a cause of its own; the record gives the place.
+        told[0].evidence.setdefault("location", finding.evidence.get("location"))
+        return client
+    for error in errors:
+        finding.effects += error.effects
+        if not any(said in error.headline for said in (raised.origin.text, raised.chain[0].text) if said):
+            finding.effects.append(f"the client's log: {error.headline}")
+    return [finding, *(other for other in client if other not in errors)]
+
+
+def _reports(raised: Raised, server: Sequence[Finding]) -> bool:
+    """Whether an exception passes a refusal of the server on."""
+    texts = "\n".join(str(link) for link in raised.chain)
+    names = [str(f.evidence.get("code_name") or "?") for f in server]
+    codes = {f.evidence.get("code") for f in server} - {None}
+    return any(name in texts for name in names) or any(link.code in codes for link in raised.chain)
 
 
 def _locate(case: Case, server: Sequence[Finding]) -> None:

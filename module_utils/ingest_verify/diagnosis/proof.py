@@ -91,7 +91,7 @@ def evidence_finding(cause: str, headline: str, step: str) -> Finding:
     # A setting keeps its own spelling.
     if "_" not in headline.split(" ")[0]:
         headline = headline[0].upper() + headline[1:]
-    return Finding(STAGE, "warning", cause, headline, next_step=step, fix_side="server: logging")
+    return Finding(STAGE, "warning", cause, headline, next_step=step, fix_side="server")
 
 
 def hiding(settings: Mapping[str, str]) -> list[tuple[str, str, str]]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..facts.recorded import Recorded, read_recorded
 from .client_side import ClientLog, read_client_log
 
 
@@ -30,6 +31,7 @@ class Request:
     cluster: str | None = None
     targets: Sequence[str] = ()
     client_log: str | None = None
+    recorder_file: str | None = None
     ingest: Mapping[str, Any] | None = None
     window_before: Mapping[str, Any] | None = None
     window_after: Mapping[str, Any] | None = None
@@ -58,6 +60,10 @@ class Request:
         Raises LogFileError.
         """
         return read_client_log(self.client_log, captured=self.ingest is not None) if self.client_log else None
+
+    def read_recorded(self) -> Recorded | None:
+        """What the recorder saw inside the ingest, None where it was not asked to."""
+        return read_recorded(self.recorder_file) if self.recorder_file else None
 
     @property
     def first_user(self) -> str:

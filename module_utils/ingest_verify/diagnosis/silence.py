@@ -33,7 +33,7 @@ def silence(case: Case, causes: Sequence[Finding]) -> list[Finding]:
                 expected="exit code 0, or a log that says why not",
                 actual=f"exit code {exit_code}",
                 next_step="Read the ingest's log in the run's folder; run it once with LOG_LEVEL=DEBUG.",
-                fix_side="the ingest",
+                fix_side="loader",
             )
         ]
     wrote = any(entry["insert_finished"] or entry["filled_by"] for entry in case.result.statements_by_target.values())
@@ -51,7 +51,7 @@ def silence(case: Case, causes: Sequence[Finding]) -> list[Finding]:
                 expected="an INSERT into each of them",
                 actual=f"{case.result.counts['statements']} statement(s), the last one {one_line(last.query)[:160]}",
                 next_step="Check DRY_RUN, the time window asked of the source, and errors that the ingest swallows.",
-                fix_side="the ingest",
+                fix_side="loader",
             )
         ]
     return []

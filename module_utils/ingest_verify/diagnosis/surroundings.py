@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..causes import Decision
 from ..findings import Finding
 from . import STAGE
 from .case import Case
 from .evidence import parse_time
 from .result import one_line
-from .server_side.refusal import Cause, Refusal, to_finding
+from .server_side.refusal import Refusal, to_finding
 
 _EXTRACT_ROWS = 500
 
@@ -62,7 +63,7 @@ def background(case: Case) -> None:
             "",
         )
         finding = to_finding(
-            Cause(
+            Decision(
                 "server_part_failed",
                 f"{row['event']} failed in {row['database']}.{row['table']}: {refusal.text[:200]}",
             ),

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..client import quote_string, quote_table
 from .catalog import Place, read_places
+from .columns import Emptied, read_emptied
 from .lineage import Event, Lineage, Taken, follow
 from .log import Read, Statements, Written
 
@@ -24,7 +25,8 @@ class Account:
     `written_rows` = those taken within the insert + `new_part_rows`;
     `before` + `others` + `new_part_rows` - those taken afterwards = `held`; `remainder` is what is missing from that.
     Rows of the run that are left lie between `left[0]` and `left[1]`. `taken` has `by`, `rows`, `reason`, `of_run`.
-    `gaps` are columns that a view into the table does not give, by view.
+    `gaps` are columns that a view into the table does not give, by view; `emptied` those that the run left without
+    values; `by_name` says that its INSERTs name their fields row by row.
     """
 
     target: str
@@ -41,6 +43,8 @@ class Account:
     left: tuple[int, int] | None = None
     unknown: list[str] = field(default_factory=list)
     gaps: dict[str, list[str]] = field(default_factory=dict)
+    emptied: list[Emptied] = field(default_factory=list)
+    by_name: bool = False
 
     def take(
         self, by: str, rows: int, reason: str, bounds: tuple[int, int] | None = None, *, own: bool = False
@@ -61,7 +65,11 @@ class Account:
 
     def to_dict(self) -> dict[str, Any]:
         """The account as JSON takes it."""
-        return {**self.__dict__, "left": list(self.left) if self.left else None}
+        return {
+            **self.__dict__,
+            "left": list(self.left) if self.left else None,
+            "emptied": [column.name for column in self.emptied],
+        }
 
 
 def read_accounts(
@@ -179,7 +187,10 @@ def _follow(read: Read, written: Written, places: Mapping[str, Place], accounts:
             account.written_rows = None
         if place.key in buffered and any(event.owner == "run" for event in own):
             account.unknown.append("rows that others wrote past the Buffer: they are counted as the run's")
-        _settle(account, place, follow(own, active, inactive), sum(active.values()), statements)
+        line = follow(own, active, inactive)
+        _settle(account, place, line, sum(active.values()), statements)
+        account.by_name = name in written.by_name
+        account.emptied = read_emptied(read, place.database, place.name, line.own)
 
 
 def _buffered(places: Mapping[str, Place]) -> set[str]:

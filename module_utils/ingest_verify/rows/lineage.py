@@ -46,7 +46,8 @@ class Taken:
 
 @dataclass
 class Lineage:
-    """The movements of one table since the window began. Rows of the run that are left lie between `low` and `high`."""
+    """The movements of one table since the window began. Rows of the run that are left lie between `low` and `high`;
+    `own` are parts that hold no others."""
 
     before: int = 0
     new: int = 0
@@ -56,6 +57,7 @@ class Lineage:
     taken: list[Taken] = field(default_factory=list)
     low: int = 0
     high: int = 0
+    own: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
 
     @property
@@ -161,6 +163,7 @@ class _Book:
             else:
                 del self.live[name]
         self.line.before += sum(rows for name, rows in self.active.items() if name not in self.live)
+        self.line.own = [name for name, part in self.live.items() if part.rows and part.low == part.rows]
         self.line.low = sum(part.low for part in self.live.values())
         self.line.high = sum(part.high for part in self.live.values())
 

@@ -15,8 +15,12 @@ Read = Callable[[str], list[dict[str, Any]]]
 
 # What this project sends itself.
 TOOL = "clickhouse-ingest-verify"
+# Seconds after which the server has written its log to disk, whatever happens then (7.5 by default).
+_FLUSHED = 30
 # Different INSERT texts of one run; a loader has a handful.
 _STATEMENTS = 1000
+# Formats whose rows name their fields: what they leave out gets the column's default, what is no column is dropped.
+_BY_NAME = re.compile(r"\bFORMAT\s+(?:JSON|BSON|TSKV|Avro|Parquet|Arrow|ORC|Protobuf|CapnProto|\w+WithNames)", re.I)
 _MOVING_KINDS = "('Rename', 'Create', 'Drop', 'Alter', 'Truncate', 'Undrop')"
 
 
@@ -27,6 +31,7 @@ class Told(Protocol):
     log_comment: str | None
     user: str | None
     start: datetime | None
+    end: datetime | None
 
     def window_sql(self, column: str, column_type: str = "") -> str: ...
 
@@ -77,13 +82,15 @@ class Written:
 
     `by` says how the statements were found, `condition` is that as SQL; None when query_log cannot answer, with the
     reason in `notes`. `waiting` are rows of asynchronous inserts whose flush failed, `lost` is why the log may
-    lack some of the run's statements. A table that was exchanged or renamed is counted under its name of today.
+    lack some of the run's statements, `by_name` are tables whose rows named their fields. A table that was exchanged or
+    renamed is counted under its name of today.
     """
 
     rows: dict[str, int] = field(default_factory=dict)
     failed: dict[str, int] = field(default_factory=dict)
     waiting: dict[str, int] = field(default_factory=dict)
     unclear: set[str] = field(default_factory=set)
+    by_name: set[str] = field(default_factory=set)
     by: str | None = None
     condition: str = ""
     lost: str | None = None
@@ -95,6 +102,11 @@ class Written:
         name = f"{database}.{table}"
         rows = self.rows.get(name, 0)
         return None if self.by is None or (not rows and (self.lost or name in self.unclear)) else rows
+
+
+def sends_by_name(statement: str, columns: tuple[str, ...] | None) -> bool:
+    """Whether an INSERT without a column list sends rows that name their fields."""
+    return columns is None and bool(_BY_NAME.search(statement))
 
 
 class LogError(Exception):
@@ -147,7 +159,11 @@ def read_written(read: Read, run: Told, database: str, failures: tuple[type[Exce
 
 def _restarted(read: Read, run: Told) -> str | None:
     """A server that was killed takes the log's last seconds with it: what is then missing there proves nothing."""
-    found = read(f"SELECT toString(now() - uptime()) AS since, now() - uptime() > {_utc(run.start)} + 1 AS within")[0]
+    began = "now() - uptime()"
+    found = read(
+        f"SELECT toString({began}) AS since, "
+        f"{began} BETWEEN {_utc(run.start)} + 2 AND {_utc(run.end)} + {_FLUSHED} AS within"
+    )[0]
     if not int(found["within"]):
         return None
     return f"the server started anew at {found['since']}, within the run: its log may lack statements from before that"
@@ -283,6 +299,8 @@ def _count_insert(written: Written, row: dict[str, Any], database: str) -> None:
     if target.verb != "INSERT" or target.kind != "TABLE" or not target.table:
         return
     name = f"{target.database}.{target.table}"
+    if sends_by_name(row["statement"], target.columns):
+        written.by_name.add(name)
     if row["with_views"] and written.statements and "query_views_log" not in written.statements.tables:
         written.notes.append(f"{name}: without system.query_views_log the rows include those pushed into views")
     counts = written.rows if row["type"] == "QueryFinish" else written.failed

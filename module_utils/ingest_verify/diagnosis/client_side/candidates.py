@@ -15,13 +15,10 @@ from .errors import ClientError
 from .log_reader import ClientLog
 
 _RETRY = re.compile(
-    r"\bretry|\bretries\b|\bretrying|attempt \d+ ?(?:/|of) ?\d+|try(?:ing)? again|back(?:ing)? ?off|\bповтор"
-    r"|next try|sleeping",
+    r"\bretry|\bretries\b|\bretrying|attempt \d+ ?(?:/|of) ?\d+|try(?:ing)? again|back(?:ing)? ?off|\bповтор",
     re.IGNORECASE,
 )
-_GAVE_UP = re.compile(
-    r"giv(?:e|es|ing) up|gave up|exhausted|after \d+ (?:attempts|tries|retries)|max(?:imum)? retries", re.I
-)
+_GAVE_UP = re.compile(r"giv(?:e|es|ing) up|exhausted|after \d+ (?:attempts|tries|retries)|max(?:imum)? retries", re.I)
 
 
 @dataclass
@@ -80,6 +77,19 @@ def last_lines(log: ClientLog) -> dict[str, Any]:
     """The end of the log as evidence, where no error of it is."""
     lines = log.tail[-5:]
     return {"exception": "\n".join(brief(line) for line in lines), "log_table": "the ingest's log"} if lines else {}
+
+
+def around(log: ClientLog, error: ClientError) -> list[str]:
+    """What the log says right before an error that nothing explains, and what it ends with, as effects of it."""
+    told = {line.strip() for line in error.text.splitlines()}
+    lines = [(number, text.strip()) for number, text in log.ending if text.strip() not in told]
+    before = [brief(text) for number, text in lines if number < error.line][-2:]
+    after = [brief(text) for number, text in lines if number > error.line][-3:]
+    return [
+        f"{words}: {' / '.join(texts)}"
+        for words, texts in (("the log before it", before), ("the log ends with", after))
+        if texts
+    ]
 
 
 def same_error(error: ClientError, other: ClientError) -> bool:

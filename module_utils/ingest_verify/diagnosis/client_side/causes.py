@@ -9,12 +9,12 @@ from typing import Any
 from ...findings import Finding
 from . import code_rules, program_rules
 from . import context as about
-from .candidates import Candidate, finding_of, last_lines, one_line, same_error
+from .candidates import Candidate, around, finding_of, last_lines, one_line, same_error
 from .context import Context
 from .endings import cause_by_end, silent_end
 from .errors import DEFECTS, ClientError, http_status, typed_message
 from .good_run import findings_of_a_good_run
-from .log_line import COUNTERS, EPILOGUE, ERROR_WORDS, is_record, message_of
+from .log_line import COUNTERS, EPILOGUE, ERROR_WORDS, is_record, message_of, strip_carriers
 from .log_reader import ClientLog
 from .outcome import cause_in_outcome, metric
 from .rules import judge
@@ -78,12 +78,15 @@ def _last_words(log: ClientLog, known: Sequence[Candidate], context: Context) ->
     """Causes in the last lines of a failed run whose log calls nothing an error: `log.Fatal`, `sys.exit(text)`."""
     found: list[Candidate] = []
     for line in reversed(log.tail):
-        text = line.strip()
+        text = strip_carriers(line).text.strip()
         if EPILOGUE.match(text) or text.startswith(("{", "File ", "at ")):
             continue
-        if any(text in candidate.error.text for candidate in known) or len(found) == 3:
-            break
         message = message_of(text)
+        same = [candidate for candidate in known if message in candidate.error.text]
+        if any(not candidate.error.weak for candidate in same) or len(found) == 3:
+            break
+        if same:
+            continue
         kind, _ = typed_message(message)
         error = ClientError(kind, message, text=text, http_status=http_status(text), weak=True)
         found.append(Candidate(error, judge(error, context)))
@@ -145,6 +148,8 @@ def _cause(
             finding.evidence.update(last_lines(log))
         elif chosen is not None:
             finding, others = finding_of(chosen.judged, chosen.error), [c for c in candidates if c is not chosen]
+            if chosen.judged.generic and not chosen.error.traceback:
+                finding.effects += around(log, chosen.error)
         elif served or code is None:
             return None
         else:
@@ -169,6 +174,15 @@ def _cause(
     return finding
 
 
+def _first_at_the_end(candidates: Sequence[Candidate]) -> Candidate | None:
+    """What the program went on after did not end it: the last counts, with what stands right above it."""
+    if not candidates:
+        return None
+    end = max(candidates, key=lambda c: c.error.line).error
+    together = [c for c in candidates if c.error.stream == end.stream and c.error.followed == end.followed]
+    return min(together, key=lambda c: c.error.line)
+
+
 def _elect(candidates: Sequence[Candidate], served: Sequence[ClientError], context: Context) -> Candidate | None:
     """The candidate that the others follow from, None when the server's own answers explain the run."""
     if decisive := [c for c in candidates if c.judged.decisive]:
@@ -186,16 +200,15 @@ def _elect(candidates: Sequence[Candidate], served: Sequence[ClientError], conte
         reported = [c for c in strong if c is not last and text and text in c.error.message]
         if not last.judged.generic or (defect and not reported):
             chosen = last
-    if chosen is None and strong:
-        # What the program went on after did not end it: the last counts, with what stands right above it.
-        end = max(strong, key=lambda c: c.error.line).error
-        together = [c for c in strong if c.error.stream == end.stream and c.error.followed == end.followed]
-        chosen = min(together, key=lambda c: c.error.line)
+    if chosen is None:
+        chosen = _first_at_the_end(strong)
     if chosen is None and not served:
-        tracebacks = [c for c in final if c.error.traceback]
+        tracebacks = sorted((c for c in final if c.error.traceback), key=lambda c: -c.error.line)
         loud = [c for c in final if not c.error.weak]
-        pool = sorted(tracebacks, key=lambda c: -c.error.line) or loud or final
-        chosen = pool[0] if pool else None
+        chosen = next(iter(tracebacks), None) or _first_at_the_end(loud or final)
+        # A wrapper says less than what stands right above it.
+        above = [c for c in tracebacks if chosen and c.error.followed == chosen.error.followed]
+        chosen = next((c for c in above if c.judged.cause != "client_exception"), chosen)
     if chosen is None:
         return None
     # One error is often logged twice, once with its traceback: that one has the place.

@@ -10,8 +10,7 @@ from .errors import ClientError
 # What a headline says where the cause is an exception of the ingest, and not just a word of failure.
 OWN_CODE = "The ingest's own code failed"
 _POOL = re.compile(
-    r"acquire conn timeout|QueuePool limit|connection pool (?:is )?(?:exhausted|full)|request timed out after \d+ ?ms"
-    r"|Connection is not available|Timeout acquiring a connection|pool timed out",
+    r"acquire conn timeout|QueuePool limit|connection pool exhausted|Connection is not available",
     re.IGNORECASE,
 )
 
@@ -35,9 +34,7 @@ _BARE_KEY = re.compile(
     r"^(?:(?P<lead>.*?\S)\s*(?::\s+(?=.*$)|(?:=|-|–)\s+(?=['\"])))?(?P<key>-?\d{1,9}|'[^'\n]{1,80}'|\"[^\"\n]{1,80}\")$",
     re.DOTALL,
 )
-_LEAD_WORDS = re.compile(
-    r"err|exc|fail|unexpected|problem|cannot|could|ошибк|сбой|не удалось|исключен|fehler|błąd", re.I
-)
+_LEAD_WORDS = re.compile(r"\berr(?:or)?s?\b|\w(?:Error|Exception)\b|\bfail|\bunexpected\b|ошибк", re.I)
 
 
 def bare_key(error: ClientError) -> str | None:
@@ -45,7 +42,13 @@ def bare_key(error: ClientError) -> str | None:
     if error.type is not None or error.traceback:
         return None
     match = _BARE_KEY.match(error.message.strip())
-    if not match or error.http_status or error.server_code:
+    if (
+        not match
+        or error.http_status
+        or error.server_code
+        or "[Errno " in error.text
+        or any(known[0].search(error.message) for known in _TEXTS)
+    ):
         return None
     lead = match["lead"]
     if lead is not None and not _LEAD_WORDS.search(lead):
@@ -179,10 +182,9 @@ _TEXTS: tuple[tuple[re.Pattern[str], str, str], ...] = (
                 r"|'\w+' object is not (?:subscriptable|iterable|callable)"),
      "TypeError", "a value has another type than the code takes it for: an error text where a record was expected"),
     (re.compile(r"invalid literal for int\(\)|could not convert string to|Invalid isoformat string"
-                r"|does not match format"
-                r"|unconverted data remains|day is out of range|month must be in"), "ValueError",
+                r"|does not match format|unconverted data remains|day is out of range|month must be in"), "ValueError",
      "a text of the source does not have the form that the code reads"),
-    (re.compile(r"ConversionSyntax|decimal\.\w+"), "decimal.InvalidOperation",
+    (re.compile(r"ConversionSyntax"), "decimal.InvalidOperation",
      "a text of the source is no number"),
     (re.compile(r"unsupported operand type|can only concatenate|must be str, not|not all arguments converted"
                 r"|unexpected keyword argument|missing \d+ required positional|cannot unpack|object is not iterable"),
@@ -192,7 +194,7 @@ _TEXTS: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (re.compile(r"(?:division|modulo) by zero"), "ZeroDivisionError", "a count that the code divides by is 0"),
     (re.compile(r"maximum recursion depth"), "RecursionError", "the code calls itself without end"),
     (re.compile(r"codec can't (?:de|en)code"), "UnicodeError", "a text has another encoding than the code reads"),
-    (re.compile(r"Cannot read propert(?:y|ies) (?:'\w+' )?of (?:undefined|null)|(?:undefined|null) is not an object"),
+    (re.compile(r"Cannot read propert(?:y|ies) (?:'\w+' )?of (?:undefined|null)"),
      "TypeError", "a record lacks the field that the code reads"),
     (re.compile(r"\b[\w.]+ is not (?:a function|iterable|defined)\b"), "TypeError",
      "a value has another type than the code takes it for"),
@@ -216,6 +218,15 @@ def text_alone(error: ClientError, context: Context) -> Judged | None:
     found = next((item for item in _TEXTS if item[0].search(error.message)), None)
     if found is None:
         return None
+    if not context.editable(error.text):
+        return Judged(
+            "client_exception",
+            f"The ingest reports: {first_line(error.message)}",
+            f"Look at the record that it was reading: {found[2]}.",
+            INGEST,
+            actual=first_line(error.message),
+            generic=True,
+        )
     return Judged(
         "client_exception",
         f"{OWN_CODE}, and its log says only {first_line(error.message)!r}: that is the text of "

@@ -30,6 +30,9 @@ from .context import CLICKHOUSE, CONFIGURATION, INGEST, URL, Context, Judged, fi
 from .errors import ClientError
 from .source_rules import api_slow, api_status, api_unreachable
 
+Rule = Callable[[ClientError, Context], Judged | None]
+OTHER_PORT = re.compile(r"Port \d+ is for clickhouse-client")
+
 
 def proxy_in_between(error: ClientError, _: Context) -> Judged | None:
     """A proxy does not let the requests pass."""
@@ -46,43 +49,49 @@ def proxy_in_between(error: ClientError, _: Context) -> Judged | None:
     )
 
 
-def connection_failed(error: ClientError, context: Context) -> Judged | None:
-    """A connection that could not be made, or broke, on either side."""
-    text = error.text
-    if error.http_status and not re.search(r"Port \d+ is for clickhouse-client", text):
+def hosts_unreachable(error: ClientError, context: Context) -> Judged | None:
+    """A driver tried each of its hosts, and tells no more than that."""
+    hosts = UNREACHABLE.search(error.text)
+    if not hosts or side_of(error, context) != CLICKHOUSE:
         return None
-    if (hosts := UNREACHABLE.search(text)) and side_of(error, context) == CLICKHOUSE:
-        return Judged(
-            "client_unreachable",
-            f"The ingest reached none of ClickHouse's hosts: {hosts[1]}{place(error)}.",
-            f"Check CLICKHOUSE_HOST and CLICKHOUSE_PORT, and that ClickHouse answers at {hosts[1]}.",
-            CONFIGURATION,
-            object=hosts[1],
-        )
-    for pattern, to_clickhouse, to_api in _CONNECTION_RULES:
-        if pattern.search(text):
-            side = side_of(error, context)
-            if pattern is WRONG_PROTOCOL and re.search(r"(?i)\bpacket\b|expected Hello|clickhouse-client", text):
-                side = CLICKHOUSE
-            if third_party(error, context):
-                return api_unreachable(error, context, None)
-            return to_clickhouse(error, context) if side == CLICKHOUSE else to_api(error, context, side)
-    return None
+    return Judged(
+        "client_unreachable",
+        f"The ingest reached none of ClickHouse's hosts: {hosts[1]}{place(error)}.",
+        f"Check CLICKHOUSE_HOST and CLICKHOUSE_PORT, and that ClickHouse answers at {hosts[1]}.",
+        CONFIGURATION,
+        object=hosts[1],
+    )
 
 
-_CONNECTION_RULES: tuple[
-    tuple[
-        re.Pattern[str], Callable[[ClientError, Context], Judged], Callable[[ClientError, Context, str | None], Judged]
-    ],
-    ...,
-] = (
-    (WRONG_PROTOCOL, wrong_protocol, api_unreachable),
-    (TLS, tls_mismatch, api_unreachable),
-    (UNKNOWN_HOST, unknown_host, api_unreachable),
-    (REFUSED, connection_refused, api_unreachable),
-    (CONNECT_TIMEOUT, connect_timeout, api_unreachable),
-    (LOST, connection_lost, api_unreachable),
-    (READ_TIMEOUT, read_timeout, api_slow),
+ToClickHouse = Callable[[ClientError, Context], Judged]
+ToSource = Callable[[ClientError, Context, str | None], Judged]
+
+
+def _connection_failed(words: re.Pattern[str], to_clickhouse: ToClickHouse, to_source: ToSource) -> Rule:
+    """A rule for one way in which a connection fails, on either side."""
+
+    def connection_failed(error: ClientError, context: Context) -> Judged | None:
+        if not words.search(error.text) or (error.http_status and not OTHER_PORT.search(error.text)):
+            return None
+        side = side_of(error, context)
+        if words is WRONG_PROTOCOL and re.search(r"(?i)\bpacket\b|expected Hello|clickhouse-client", error.text):
+            side = CLICKHOUSE
+        if third_party(error, context):
+            return api_unreachable(error, context, None)
+        return to_clickhouse(error, context) if side == CLICKHOUSE else to_source(error, context, side)
+
+    return connection_failed
+
+
+CONNECTION_RULES: tuple[Rule, ...] = (
+    hosts_unreachable,
+    _connection_failed(WRONG_PROTOCOL, wrong_protocol, api_unreachable),
+    _connection_failed(TLS, tls_mismatch, api_unreachable),
+    _connection_failed(UNKNOWN_HOST, unknown_host, api_unreachable),
+    _connection_failed(REFUSED, connection_refused, api_unreachable),
+    _connection_failed(CONNECT_TIMEOUT, connect_timeout, api_unreachable),
+    _connection_failed(LOST, connection_lost, api_unreachable),
+    _connection_failed(READ_TIMEOUT, read_timeout, api_slow),
 )
 
 

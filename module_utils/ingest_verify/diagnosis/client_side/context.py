@@ -5,33 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import urlsplit
 
+from ... import causes
 from .errors import ClientError, is_library
 
-CONFIGURATION, INGEST, SOURCE, SERVER, HOST = "configuration", "the ingest", "the source", "server", "host"
-SCHEMA = "schema"
+CONFIGURATION, INGEST, SOURCE = causes.CONFIGURATION, causes.LOADER, causes.SOURCE
+SERVER, HOST, SCHEMA = causes.SERVER, causes.HOST, causes.SCHEMA
+Judged = causes.Decision
 CLICKHOUSE, API = "clickhouse", "source"
 
 LOOPBACK = re.compile(r"^(?:localhost|127\.\d+\.\d+\.\d+|::1|\[::1\]|0\.0\.0\.0)$")
 HTTP_PORTS, NATIVE_PORTS = (8123, 8443), (9000, 9440)
-
-
-@dataclass
-class Judged:
-    """The parts of a Finding that one error decides. `generic` causes give way to specific ones; the others of a run
-    follow from a `decisive` one, whatever they are."""
-
-    cause: str
-    headline: str
-    next_step: str
-    fix_side: str
-    object: str | None = None
-    expected: str | None = None
-    actual: str | None = None
-    generic: bool = False
-    decisive: bool = False
 
 
 _SINK = r"(?:CLICKHOUSE|CH|DB|DATABASE|DBT|WAREHOUSE|DWH|OLAP|SINK|TARGET|DEST(?:INATION)?)"
@@ -76,10 +61,13 @@ class Context:
     """What is known of the run's surroundings: where the source and ClickHouse are, by the ingest's own variables,
     whatever their names."""
 
-    env: Mapping[str, Any] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
     container: bool = False
     command: str = ""
     database: str = ""
+
+    def __post_init__(self) -> None:
+        self.env = {name: str(value) for name, value in self.env.items()}
 
     @property
     def ours(self) -> bool:
@@ -161,7 +149,7 @@ class Context:
     @property
     def addresses(self) -> list[tuple[str, int | None]]:
         """Every (host, port) of ClickHouse that the ingest was told, the likeliest first."""
-        ports = [str(self.env[name]) for name in self._candidates("CLICKHOUSE_PORT")]
+        ports = [self.env[name] for name in self._candidates("CLICKHOUSE_PORT")]
         if "CLICKHOUSE_PORT" in self.env:
             ports.insert(0, str(self.env["CLICKHOUSE_PORT"]))
         names = ["CLICKHOUSE_HOST"] if "CLICKHOUSE_HOST" in self.env else self._candidates("CLICKHOUSE_HOST")
@@ -264,7 +252,10 @@ def endpoints(text: str) -> list[tuple[str, int | None]]:
 
 
 def side_of(error: ClientError, context: Context) -> str | None:
-    """Whether an error is about ClickHouse or about the source: by address first, then by library, then by words."""
+    """Whether an error is about ClickHouse or about the source: by the recorded peer, by address, by library, then by
+    words."""
+    if error.peer:
+        return error.peer
     if side := side_by_address(error, context):
         return side
     if any(library.startswith(("clickhouse", "asynch", "aiochclient", "chdb")) for library in error.libraries):
@@ -363,4 +354,6 @@ _QUERY_STRING = re.compile(r"(https?://[^\s?'\"<>]+)\?[^\s'\"<>:,;)]+")
 def first_line(text: str) -> str:
     """A text's first line for a headline, 300 characters at most, without the query strings of its addresses."""
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
-    return _QUERY_STRING.sub(r"\1?...", lines[0])[:300] if lines else ""
+    # What only announces is told with what it announces: `... failed with exception:`, dbt's `Compilation Error`.
+    told = " ".join(lines[:4]) if lines and re.search(r":$|(?:^|: )[A-Z]\w+ Error$", lines[0]) else "".join(lines[:1])
+    return _QUERY_STRING.sub(r"\1?...", told)[:300]

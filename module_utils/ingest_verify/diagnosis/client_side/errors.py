@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass, field
 
 from .stack_words import TYPE_TAIL
@@ -29,7 +30,8 @@ class ClientError:
     `level` is that of its record, or of the record right above a traceback without one (as in LEVELS; None without).
     `stream` names the service or unit that a collector wrote before its lines. `line` counts its last line in the log
     from 1, `followed` the lines of its own stream after it that are no error. `raised_in` is the library whose code
-    raised the exception that began it, empty for the program's own.
+    raised the exception that began it, empty for the program's own. `peer` is the side (`clickhouse`, `source`) of the
+    exchange that failed before it, where the recorder saw it.
     """
 
     type: str | None
@@ -50,6 +52,7 @@ class ClientError:
     line: int = 0
     followed: int = 0
     raised_in: str = ""
+    peer: str | None = None
 
 
 @dataclass
@@ -66,9 +69,6 @@ _SERVER_CODE = (
     # clickhouse-driver repeats the class that the server's packet names; its own failures have none.
     re.compile(r"\bCode:\s*(\d+)\.\s*(DB::\w+)\. \2: "),
     re.compile(r"\bCode:\s*(\d+)\.\s*(?:Nested:.*)?\s*DB::(?!NetException:(?! Received from))\w*Exception", re.DOTALL),
-    re.compile(r"\bCode:\s*(\d+),\s*e\.displayText\(\)"),
-    re.compile(r"received ClickHouse error code (\d+)"),
-    re.compile(r"x-clickhouse-exception-code[\"']?\s*[:=,]\s*[\"']?(\d+)", re.IGNORECASE),
     re.compile(r"\bcode: (\d+), message: "),
     re.compile(r"\bcode: ['\"](\d+)['\"],\s*type: ['\"][A-Z_]+['\"]"),
 )
@@ -117,7 +117,7 @@ def http_status(text: str) -> int | None:
 
 
 _LIBRARY = re.compile(
-    r"(?:^|/)(?:site|dist)-packages/|(?:^|[/\\])lib/python\d[\d.]*/|(?:^|[/\\])Lib[/\\](?!.*[/\\]src[/\\])"
+    r"(?:^|/)(?:site|dist)-packages/|(?:^|[/\\])lib/python\d[\d.]*/"
     r"|\.px[id]$|\.pyx$|^<|^frozen |/node_modules/|^node:|^internal/|/go/pkg/mod/|/usr/(?:local/)?go/src/"
     r"|^(?:Native|Unknown) |^/rustc/|/\.cargo/registry/|(?:^|/)vendor/",
 )
@@ -163,7 +163,12 @@ def raised_in(parts: list[Raised]) -> str:
     if match := PACKAGE.search(last.file):
         return match[1] or match[2]
     if match := re.search(r"/node_modules/((?:@[^/]+/)?[^/]+)|/go/pkg/mod/((?:[^/@]+/)*[^/@]+)", last.file):
-        return match[1] or match[2]
+        # Go writes a capital in a module's path as `!` and the small letter.
+        return re.sub(r"!(\w)", lambda capital: capital[1].upper(), match[1] or match[2])
+    root = (next(part.type or "" for part in parts if part.frames)).partition(".")
+    if is_library(last.file) and root[1] and root[0] not in sys.stdlib_module_names:
+        # Compiled modules name no package in their frames; the exception's own name does.
+        return root[0]
     if (match := _JVM_LIBRARY.match(last.function)) and not match[0].startswith(("java", "jdk", "sun", "app/java")):
         return ".".join(last.function.split(".")[:3])
     return ""

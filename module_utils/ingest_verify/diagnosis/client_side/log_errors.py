@@ -26,6 +26,7 @@ from .log_line import (
     ERROR_WORDS,
     LEVEL_SET,
     NOTHING,
+    RECORD_BEFORE,
     RECORD_HEAD,
     REQUEST_LINE,
     ROW_SHOWN,
@@ -185,7 +186,7 @@ class ErrorParser:
             self._feed_line(text, when)
 
     def _feed_line(self, text: str, when: str | None) -> None:
-        if text.startswith("{") and self._feed_json(text, when):
+        if (begin := RECORD_BEFORE.match(text)) and self._feed_json(text[begin.end() :], when):
             return
         if when is None and (match := TIME_STAMP.search(text, 0, 80)):
             when = match[0]
@@ -240,7 +241,7 @@ class ErrorParser:
         level, message = level_of(text)
         if LEVEL_SET.search(text):
             return
-        if text.startswith("Exception ignored "):
+        if RECORD_HEAD.sub("", text, count=1).startswith("Exception ignored "):
             # Raised while an object was cleared away: it ends nothing.
             level = WARNING
         if level is None:

@@ -29,14 +29,17 @@ _CARRIERS = (
 )
 # A record's own head, which some loggers repeat on each line of a traceback.
 RECORD_HEAD = re.compile(
-    rf"^\[?(?P<time>{TIME})\]?[\s|:,-]*(?:\[?(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|CRITICAL|FATAL)\b\]?)?"
+    rf"^\[?(?P<time>{TIME}|\d\d?:\d\d(?::\d\d)?(?:[.,]\d+)?(?: ?[AP]M)?(?=\s))\]?"
+    r"[\s|:,-]*(?:\[?(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|CRITICAL|FATAL)\b\]?)?"
     r"(?:\s*(?:\[[^\]]*\]|[\w.:-]+(?=\s[-|:]\s)))?[\s|:-]{0,3}",
     re.IGNORECASE,
 )
+# A JSON record, with the time that a collector put before it.
+RECORD_BEFORE = re.compile(rf"^(?:\[?{TIME}\]? +)?(?=\{{)")
 _LEVEL_NAMES = "|".join(sorted(LEVELS, key=len, reverse=True))
 # Upper case anywhere near the start, lower case only where a level stands: `level=error`, `[error]`, `error:`.
 _LEVEL = re.compile(
-    rf"(?:(?<![\w.=/'\"-])(?P<upper>(?-i:{_LEVEL_NAMES.upper()}))(?![\w=/'\"])(?!\s*=)"
+    rf"(?:(?<![\w.=/'\"-])(?P<upper>(?-i:(?!FAIL|FINE\b|OK\b|SUCCESS){_LEVEL_NAMES.upper()}))(?![\w=/'\"])(?!\s*=)"
     rf"|\b(?:level|lvl|severity)=\"?(?P<key>{_LEVEL_NAMES})\b\"?"
     rf"|[\[<|]\s*(?P<box>{_LEVEL_NAMES})\s*[\]>|]"
     rf"|^(?:{TIME}\s+)?(?P<lead>{_LEVEL_NAMES})\s*:"
@@ -52,18 +55,17 @@ ERROR_WORDS = re.compile(
     r"|\bcode: \d+, message: |\bdeadline exceeded\b|: line \d+: |\bunbound variable\b"
     r"|\bcould ?n[o']t\b|\bunable to\b|\brefused\b|\bdenied\b|\btimed out\b|\bnot found\b|\bno such\b|\bunauthorized\b"
     r"|\bKilled\b|\bSegmentation fault\b|\bout of memory\b|\baborted\b|\bcore dumped\b"
-    r"|ошибк|исключени|не удалось|сбой|аварийн|отказано|помилк|не вдалося|błąd|wyjątek|fehler|ausnahme|erreur"
-    r"|échou|\bechec\b|échec|\berrore\b|\bfallo\b|\bfalló\b|\bexcepción\b|\berro\b|falha|hata|错误|錯誤|失败|异常|エラー|失敗|例外"
-    r"|오류",
+    r"|ошибк|исключени|не удалось|сбой|отказано|помилк|błąd|fehler|ausnahme|erreur|échec|\berrore\b|\bfallo\b|falha"
+    r"|\bhata|错误|失败|エラー|失敗|오류",
     re.IGNORECASE,
 )
 # Of a line without a level: that something was not as the program expects it.
 WARNING_WORDS = re.compile(
-    r"\bunexpected\b|\bmalformed\b|\binvalid\b|\bunrecogni[sz]ed\b|\bskipp(?:ing|ed)\b|неожиданн|пропус", re.IGNORECASE
+    r"\bunexpected\b|\bmalformed\b|\binvalid\b|\bunrecogni[sz]ed\b|\bskipp(?:ing|ed)\b", re.IGNORECASE
 )
 COUNTERS = re.compile(
     r"\b(?:no|0|without|zero|без|нет) (?:\w+ )?(?:errors?|failures?|failed|ошибок)"
-    r"|\b(?:errors|failures|failed|fails)[\"']?\s*[:=]\s*0\b|(?:\b|_)error_?(?:s|_?count|_?rate)?[\"']?=0\b|\bошибок:?\s*0\b"
+    r"|\b(?:errors|failures|failed|fails)[\"']?\s*[:=]\s*0\b|(?:\b|_)error_?(?:s|_?count|_?rate)?[\"']?=0\b"
     r"|(?:\b|_)(?:errors?|exceptions?)[\"']?\s*[:=]\s*(?:None|null|nil|false|no|\[\]|\{\}|\"\"|'')(?=\s*(?:$|[,;)}\]|]))"
     r"|error=$"
     r"|\b(?:errors|failures|exceptions|timed out|refused|denied|(?:error|failure) (?:rate|count|ratio))\b[\w |]{0,20}"

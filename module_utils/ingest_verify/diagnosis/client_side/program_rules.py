@@ -116,7 +116,7 @@ _FILE = re.compile(
 )
 _FILE_NAME = re.compile(
     r"(?:: |file |'|\"|\b(?:open|stat|lstat|mkdir|read|unlink|chdir|fork/exec) )((?:/|\./|[A-Za-z]:\\)[^'\":\s,)]+)"
-    r"|\b(?:open|stat|lstat) ([\w./-]+\.\w+):"
+    r"|\b(?:open|stat|lstat) ([\w./-]+\.\w+):|(?:directory|denied|system): '([^']+)'"
 )
 
 
@@ -127,7 +127,7 @@ def missing_file(error: ClientError, context: Context) -> Judged | None:
     if not _FILE.search(told) or "://" in told:
         return None
     found = _FILE_NAME.search(text or error.message)
-    name = (found[1] or found[2]) if found else None
+    name = next(filter(None, found.groups())) if found else None
     shown = name or "<file>"
     look = context.where(f"docker run --rm --entrypoint ls <image> -la {shown}", f"ls -la {shown}, as its user")
     denied = re.search(r"(?i)permission|denied|EACCES|Errno (?:13|30)|read-only|EROFS", told) is not None
@@ -152,7 +152,7 @@ def missing_file(error: ClientError, context: Context) -> Judged | None:
 _ARGUMENTS = re.compile(
     r"the following arguments are required: (?P<a>.+)|unrecognized arguments: (?P<b>.+)|[Nn]o such option:? (?P<c>\S+)"
     r"|[Mm]issing (?:option|argument) (?P<d>\S+)|flag provided but not defined: (?P<e>\S+)|unknown (?:flag|option"
-    r"|shorthand flag|command):? (?P<f>.+)|invalid choice: (?P<g>\S+)|argument (?P<h>\S+): (?:invalid|expected)"
+    r"|shorthand flag|command):? (?P<f>.+)|argument (?P<h>\S+): (?:invalid|expected)"
     r"|(?:unexpected|required) argument[s:]* (?P<i>'[^']+'|.+)"
 )
 

@@ -13,19 +13,16 @@ _SERIALIZATION = (
         r"\((?P<column>\w+) (?P<type>[A-Z][\w]*(?:\([^()]*(?:\([^()]*\))*[^()]*\))?)\)[: ]+"
         r"(?P<why>converting (?P<got>\S+) to [^\"\n]*)"
     ),
+    # clickhouse-go by column, which names no column.
+    re.compile(r"clickhouse \[\w+\]: (?P<why>converting (?P<got>\S+) to (?P<type>[A-Z]\w*)[^\"\n]*)"),
     re.compile(
         r"Error serializing column [`'\"](?P<column>[^`'\"]+)[`'\"] into data type "
         r"(?P<quote>[`'\"])(?P<type>.+?)(?P=quote)(?!\w)"
-    ),
-    re.compile(
-        r"Expected (?P<type>\S+) got <class '(?P<got>[^']+)'>: (?P<value>.*?) for column \"(?P<column>[^\"]+)\"",
-        re.DOTALL,
     ),
     re.compile(r"Type mismatch in VALUES section.*?Column (?P<column>[\w.]+): (?P<why>.*)"),
     re.compile(
         r"Unable to create (?:native|Python) array(?: for(?: source)? column [`'\"](?P<column>[^`'\"]+)[`'\"])?"
     ),
-    re.compile(r"Failed to write column [`'\"](?P<column>[^`'\"]+)[`'\"]: ?(?P<why>.*)"),
     re.compile(r"Invalid None value in non-Nullable column(?:, column name: `(?P<column>[^`]+)`)?"),
     re.compile(
         r"(?P<why>argument out of range|required argument is not an integer|'[bBhHiIlLqQfd]' format requires [^\n]*"
@@ -68,12 +65,12 @@ def unknown_element(error: ClientError, _: Context) -> Judged | None:
 def unwritable_value(error: ClientError, context: Context) -> Judged | None:
     """A value that the driver could not write into its column."""
     text = "\n".join([error.text, *(f"{kind}: {message}" for kind, message in error.chain)])
-    found: dict[str, str] = {}
-    for pattern in _SERIALIZATION:
-        if match := pattern.search(text):
-            found = {**{key: value for key, value in match.groupdict().items() if value}, **found}
-    if not found and not _WRITES_A_COLUMN.search(text) and not any(p.search(text) for p in _SERIALIZATION[3:6]):
+    matches = [match for pattern in _SERIALIZATION if (match := pattern.search(text))]
+    if not matches and not _WRITES_A_COLUMN.search(text):
         return None
+    found: dict[str, str] = {}
+    for match in matches:
+        found = {**{key: value for key, value in match.groupdict().items() if value}, **found}
     if not found.get("column") and side_of(error, context) == API:
         return None
     kind, message = origin(error)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from ...causes import is_narrower
 from . import clickhouse_rules, code_rules, connection_rules, program_rules, row_rules, source_rules
 from .context import Context, Judged, endpoints
 from .errors import ClientError
 
-Rule = Callable[[ClientError, Context], Judged | None]
-
-# The more specific first.
-_RULES: tuple[Rule, ...] = (
+# Each on its own: of those that hold the narrowest decides, as the catalogue says, and not the order.
+_RULES: tuple[connection_rules.Rule, ...] = (
     clickhouse_rules.shared_client,
     clickhouse_rules.address_syntax,
     program_rules.missing_variable,
@@ -26,7 +23,7 @@ _RULES: tuple[Rule, ...] = (
     code_rules.pool_exhausted,
     source_rules.other_shape,
     connection_rules.proxy_in_between,
-    connection_rules.connection_failed,
+    *connection_rules.CONNECTION_RULES,
     connection_rules.http_error,
     source_rules.unreadable_answer,
     source_rules.source_words,
@@ -38,8 +35,9 @@ _RULES: tuple[Rule, ...] = (
 
 def judge(error: ClientError, context: Context) -> Judged:
     """The cause of one error. Never fails: what no rule knows is `client_exception` with the text as it is."""
-    judged = next(filter(None, (rule(error, context) for rule in _RULES)), None)
-    judged = judged or code_rules.unexplained(error, context)
+    held = [judged for rule in _RULES if (judged := rule(error, context))]
+    held = [judged for judged in held if not any(is_narrower(other.cause, judged.cause) for other in held)]
+    judged = held[0] if held else code_rules.unexplained(error, context)
     named = [endpoint for endpoint in endpoints(error.text) if endpoint != context.api]
     near = next(iter(named), context.clickhouse)
     for name in ("headline", "next_step", "object", "expected", "actual"):

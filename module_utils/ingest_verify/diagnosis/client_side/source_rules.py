@@ -188,9 +188,9 @@ _JSON = re.compile(
     r"JSONDecodeError|Expecting value: line|Expecting property name|Extra data: line|Unterminated string starting"
     r"|Unexpected token .* JSON|is not valid JSON|(?:in|broken|invalid|malformed|not|unreadable) JSON\b"
     r"|looking for beginning of value"
-    r"|unexpected end of JSON|Unexpected end of JSON|text/html|<!DOCTYPE|<html|JsonParse|JsonSyntax"
+    r"|unexpected end of JSON|text/html|<!DOCTYPE|<html|JsonParse|JsonSyntax"
     r"|HTML (?:page )?instead"
-    r"|simplejson|orjson\.|msgspec\.(?:Decode|Validation)Error|^jq: error|parse error: Invalid (?:numeric )?literal",
+    r"|msgspec\.(?:Decode|Validation)Error|\bjq: error|parse error: Invalid (?:numeric )?literal",
     re.IGNORECASE | re.MULTILINE,
 )
 # Libraries that hold a record against a model, and name the field that does not fit.

@@ -78,7 +78,7 @@ def _continue_frames(block: Block, text: str) -> bool:
     else:
         # Not an exception's line: the traceback was cut here (a log limit, a crash while writing it).
         return False
-    block.lines.append(text)
+    block.lines.append(content)
     return True
 
 
@@ -89,14 +89,15 @@ def _continue_after(block: Block, text: str) -> bool:
         block.state = "chained"
     elif not stripped or GUTTER_RULE.match(stripped):
         block.blanks += 1
-        block.gap = True
+        # An exception that only announces another (`... with exception:`) leaves a blank before it.
+        block.gap = not (block.parts[-1].message and block.parts[-1].message[-1].endswith(":"))
         if block.blanks > 12:
             return False
     elif block.state == "after" and not block.gap and _is_message_tail(block, content):
         block.parts[-1].message.append(stripped)
     else:
         return False
-    block.lines.append(text)
+    block.lines.append(content)
     return True
 
 
@@ -104,6 +105,8 @@ def _is_message_tail(block: Block, content: str) -> bool:
     part = block.parts[-1]
     if len(part.message) >= MAX_MESSAGE_LINES or is_record(content):
         return False
+    if part.message[-1].endswith(":") or part.message[-1].startswith("<class '"):
+        return True
     # Validation errors name a field per line, unindented.
     return content[0].isspace() or is_tail(content) or (part.type or "").endswith(("ValidationError", "Group"))
 

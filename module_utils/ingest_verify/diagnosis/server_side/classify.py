@@ -1,14 +1,17 @@
 """From a statement that the server refused to its cause, the object by name and a next step ready to paste.
 
-Decided by error code first, then by what the live catalog says, and only then by the exception's wording, which differs
-between versions: 24.8 says `Unknown expression identifier 'x' in scope`, 26.9 `... identifier `x`. In scope`.
+Decided by the kind of the error code first, then by what the live catalog says, and only then by the exception's
+wording, which differs between versions: 24.8 says `Unknown expression identifier 'x' in scope`, 26.9 `... identifier
+`x`. In scope`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+from ...causes import CATALOGUE, Cause, Decision, Form
+from ...clickhouse.error_codes import LOGIN_KINDS, name_of
 from ..catalog import Catalog
 from .access import (
     host_not_allowed,
@@ -19,31 +22,26 @@ from .access import (
     remote_login,
     setting_refused,
 )
-from .codes import (
-    COLUMN_COUNT,
-    MISSING_COLUMN,
-    MISSING_DATABASE,
-    MISSING_TABLE,
-    NOT_THE_VIEWS,
-    TYPE_CODES,
-    TYPE_NAMES,
-)
 from .columns import column_count, missing_column
 from .input_text import bare_word, other_format, values_syntax
 from .missing_objects import missing_database, missing_table, view_behind
-from .refusal import Cause, Refusal, what_of
+from .network import socket_failed
+from .refusal import Refusal, what_of
 from .resources import memory_limit, no_space, replication, time_limit, too_many_parts, too_many_queries
-from .rules import RULES
 from .schema_statements import refusal_within, unsupported_ddl, view_failed, view_in
 from .values import cut_off, type_mismatch
 
+# A right or a limit is the user's or the server's wherever it is met: no correction of a view helps against these.
+_NOT_THE_VIEWS = frozenset({"time", "speed", "read_only", "quota", "busy", "socket", "memory", "disk", "grant"})
+_VALUES = frozenset({"value", "null_value", "input", "computed_column", "array_sizes"})
 
-def classify(refusal: Refusal, catalog: Catalog) -> Cause:
-    """The cause of one refused statement. Never fails: a code that is not known gives a general cause with the text."""
+
+def classify(refusal: Refusal, catalog: Catalog) -> Decision:
+    """The cause of one refused statement. Never fails: a code that is not known is told with the server's own text."""
     view = refusal.view or view_in(refusal.exception) or view_behind(refusal, catalog)
     if not view:
         return _classify_plain(refusal, catalog)
-    if refusal.code in NOT_THE_VIEWS:
+    if refusal.kind in _NOT_THE_VIEWS:
         cause = _classify_plain(refusal, catalog)
         cause.headline = f"{cause.headline.rstrip('.')}, while it pushed rows to view {view}."
         return cause
@@ -51,52 +49,67 @@ def classify(refusal: Refusal, catalog: Catalog) -> Cause:
     return view_failed(refusal, catalog, view, _classify_plain(within, catalog) if within else None)
 
 
-def _classify_plain(refusal: Refusal, catalog: Catalog) -> Cause:
-    handlers: list[_Handler] = [_special, *filter(None, [_HANDLERS.get(refusal.code)])]
-    if refusal.code in TYPE_CODES or TYPE_NAMES.search(refusal.code_name):
+def _classify_plain(refusal: Refusal, catalog: Catalog) -> Decision:
+    handlers: list[_Handler] = [_special, *filter(None, [_HANDLERS.get(refusal.kind)])]
+    if refusal.kind in _VALUES:
         handlers.append(type_mismatch)
     # A schema statement is wrong in itself; a value or a column that it names is nothing to convert or to add.
-    in_itself = refusal.code in TYPE_CODES or (refusal.code == 16 and refusal.target.verb == "CREATE")
-    handlers.insert(1 if in_itself else len(handlers), unsupported_ddl)
+    verb = refusal.target.verb
+    if (verb in ("CREATE", "ALTER") and refusal.kind in _VALUES) or (
+        verb == "CREATE" and refusal.kind == "missing_column"
+    ):
+        handlers = [_special]
+    handlers.append(unsupported_ddl)
     for handler in handlers:
         if cause := handler(refusal, catalog):
             return cause
-    return _generic(refusal)
+    return _as_told(refusal)
 
 
-def _special(refusal: Refusal, catalog: Catalog) -> Cause | None:
+def forms_of(kind: str, text: str) -> Iterator[tuple[Cause, Form, re.Match[str]]]:
+    """The catalogue's forms that hold for a text of this kind, but for those of which a narrower cause holds too."""
+    held = [
+        (cause, form, found)
+        for cause in CATALOGUE.values()
+        for form in cause.forms
+        if kind in form.kinds and (found := re.search(form.pattern, text))
+    ]
+    wider = {other for cause, _, _ in held for other in cause.narrower_than}
+    return (one for one in held if one[0].id not in wider)
+
+
+def _special(refusal: Refusal, catalog: Catalog) -> Decision | None:
     """A cause that the code and the text tell by themselves."""
     target = refusal.target
-    for rule in RULES:
-        if refusal.code in rule.codes and (found := re.search(rule.pattern, refusal.text)):
-            break
-    else:
+    cause, form, found = next(forms_of(refusal.kind, refusal.text), (None, None, None))
+    if refusal.kind == "socket":
+        return socket_failed(refusal, catalog)
+    if cause is None or form is None or found is None:
         return remote_login(refusal) or bare_word(refusal, catalog) or other_format(refusal)
-    guess = re.search(r"[Mm]aybe you meant:? \[?'?([\w.]+)", refusal.text)
     words = {
         "name": next(filter(None, found.groups()), None) or target.name or "",
         "what": what_of(target),
         "target": target.name or "the target",
         "user": refusal.user,
         "brief": refusal.brief,
-        "maybe": f" Is {guess[1]} meant?" if guess else "",
+        "maybe": refusal.hint,
     }
-    return Cause(
-        rule.cause,
-        rule.headline.format(**words),
-        object=rule.object.format(**words) or None,
-        expected=rule.expected.format(**words) if rule.expected else None,
+    return Decision(
+        cause.id,
+        form.says.format(**words),
+        form.fix.format(**words),
+        form.side,
+        object=form.object.format(**words) or None,
+        expected=form.expected.format(**words) if form.expected else None,
         actual=refusal.brief,
-        next_step=rule.next_step.format(**words),
-        fix_side=rule.fix_side,
     )
 
 
-def async_insert_failed(database: str, table: str, rows: int, refusal: Refusal, catalog: Catalog) -> Cause:
+def async_insert_failed(database: str, table: str, rows: int, refusal: Refusal, catalog: Catalog) -> Decision:
     """An asynchronous insert that was accepted and failed at its flush; the reason is classified as an INSERT's is."""
     inner = classify(refusal, catalog)
     amount = f"{rows} row(s)" if rows else "the rows"
-    return Cause(
+    return Decision(
         "server_async_insert_failed",
         f"An asynchronous INSERT into {database}.{table} was accepted and failed later, {amount} lost: "
         f"{inner.headline}",
@@ -110,37 +123,45 @@ def async_insert_failed(database: str, table: str, rows: int, refusal: Refusal, 
     )
 
 
-def _generic(refusal: Refusal) -> Cause:
-    return Cause(
+def _as_told(refusal: Refusal) -> Decision:
+    """What no cause explains: the statement and the server's own sentence, without a guess of ours."""
+    name = refusal.code_name or name_of(refusal.code) or f"code {refusal.code}"
+    ddl = refusal.target.verb in ("ALTER", "DROP", "RENAME", "EXCHANGE", "TRUNCATE", "OPTIMIZE", "DETACH")
+    look = f" What is there: SHOW CREATE {refusal.target.kind} {refusal.target.name};" if ddl else ""
+    return Decision(
         "server_refused_statement",
-        f"The server refused {what_of(refusal.target)} with {refusal.code_name or 'code ' + str(refusal.code)}: "
-        f"{refusal.brief}",
+        f"The server refused {what_of(refusal.target)} with {name}: {refusal.brief}.{refusal.hint}",
+        f"Run the statement alone as user {refusal.user or 'of the loader'} and correct what the exception names."
+        + look,
+        "schema" if ddl or refusal.target.verb == "CREATE" else "loader",
         object=refusal.target.name,
         actual=refusal.brief,
-        next_step=f"Run the statement alone as user {refusal.user} and correct what the exception names.",
-        fix_side="the ingest, unless the exception names the server",
     )
 
 
-_Handler = Callable[[Refusal, Catalog], "Cause | None"]
-_HANDLERS: dict[int, _Handler] = {
-    **dict.fromkeys(MISSING_TABLE, missing_table),
-    **dict.fromkeys(MISSING_DATABASE, missing_database),
-    **dict.fromkeys(MISSING_COLUMN, missing_column),
-    **dict.fromkeys(COLUMN_COUNT, column_count),
-    # Only where the client stayed and read the answer; else they are the effect of its end (ABORT_CODES).
-    **dict.fromkeys((32, 33), cut_off),
-    **dict.fromkeys((192, 193, 194, 516), login_refused),
-    **dict.fromkeys((225, 285, 286, 319, 999), replication),
-    **dict.fromkeys((115, 452, 472), setting_refused),
-    **dict.fromkeys((159, 160), time_limit),
-    **dict.fromkeys((164, 242), read_only),
-    **dict.fromkeys((173, 241), memory_limit),
-    62: values_syntax,
-    195: host_not_allowed,
-    201: quota_used_up,
-    **dict.fromkeys((202, 700, 745, 749, 762), too_many_queries),
-    243: no_space,
-    **dict.fromkeys((252, 565), too_many_parts),
-    **dict.fromkeys((291, 497), missing_grant),
+_Handler = Callable[[Refusal, Catalog], "Decision | None"]
+_HANDLERS: dict[str, _Handler] = {
+    "missing_table": missing_table,
+    "missing_database": missing_database,
+    "missing_column": missing_column,
+    "missing_setting": setting_refused,
+    "column_count": column_count,
+    # Only where the client stayed and read the answer; else they are the effect of its end.
+    "client_gone": cut_off,
+    **dict.fromkeys(LOGIN_KINDS, login_refused),
+    "login_address": host_not_allowed,
+    "grant": missing_grant,
+    "keeper": replication,
+    "no_keeper": replication,
+    "time": time_limit,
+    "speed": time_limit,
+    "read_only": read_only,
+    "read_only_table": read_only,
+    "memory": memory_limit,
+    "syntax": values_syntax,
+    "quota": quota_used_up,
+    "busy": too_many_queries,
+    "disk": no_space,
+    "parts": too_many_parts,
+    "partitions": too_many_parts,
 }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+from ...causes import Decision
+from ...clickhouse.error_codes import name_of
 from ...client import quote_identifier, quote_table
 from ...sql_text import source_tables
 from ..catalog import Catalog, nearest
-from .refusal import QUOTED, Cause, Refusal, what_of
+from .refusal import QUOTED, Refusal, what_of
 
 
 def _tables_of(refusal: Refusal) -> list[tuple[str | None, str]]:
@@ -30,7 +32,7 @@ _RESOLVED_FROM = re.compile(r"cannot be resolved from table with name ([\w.`]+)(
 
 def _looked_up_in(refusal: Refusal, catalog: Catalog) -> list[tuple[str | None, str]]:
     """The tables that a name was looked up in, the likeliest first; the statement's target where it only reads."""
-    if refusal.code not in (10, 47):
+    if name_of(refusal.code) not in ("NOT_FOUND_COLUMN_IN_BLOCK", "UNKNOWN_IDENTIFIER"):
         return _tables_of(refusal)
     if found := _RESOLVED_FROM.search(refusal.text):
         database, _, table = (found[2] or found[1]).replace("`", "").rstrip(".").rpartition(".")
@@ -43,7 +45,7 @@ def _looked_up_in(refusal: Refusal, catalog: Catalog) -> list[tuple[str | None, 
     return source_tables(refusal.sql, refusal.current_database)
 
 
-def missing_column(refusal: Refusal, catalog: Catalog) -> Cause | None:
+def missing_column(refusal: Refusal, catalog: Catalog) -> Decision | None:
     """A name that is no column where the server looked for it; None when the text names none."""
     tables = _looked_up_in(refusal, catalog)
     target = refusal.target
@@ -83,14 +85,14 @@ def missing_column(refusal: Refusal, catalog: Catalog) -> Cause | None:
     if near:
         step += f"\nIf the ingest is wrong: it should send {quote_identifier(near)}."
     if (
-        refusal.code == 47
+        name_of(refusal.code) == "UNKNOWN_IDENTIFIER"
         and target.verb in ("INSERT", "SELECT")
         and table not in source_tables(refusal.sql, refusal.current_database)
     ):
         step += "\nThe statement does not name that table: a view that it reads does, and may have to be made anew."
     if re.search(r"(?i)\bto (?:drop|clear|rename|modify|comment)\b", refusal.text):
         step = f"Write COLUMN IF EXISTS {quote_identifier(column)} in the ingest's ALTER."
-    return Cause(
+    return Decision(
         "server_missing_column",
         f"Column {column} is missing in {where}: the server refused {what_of(target)}."
         + (f" Is {near} meant?" if near else ""),
@@ -98,13 +100,13 @@ def missing_column(refusal: Refusal, catalog: Catalog) -> Cause | None:
         expected=f"column {column} in {where}",
         actual=actual,
         next_step=step,
-        fix_side="schema, when the table is older than the ingest; else the ingest",
+        fix_side="schema",
     )
 
 
-def _computed_column(refusal: Refusal, column: str, kind: str) -> Cause:
+def _computed_column(refusal: Refusal, column: str, kind: str) -> Decision:
     name = refusal.target.name
-    return Cause(
+    return Decision(
         "server_computed_column",
         f"Column {column} of {name} is {kind}: the server computes it and takes no value for it.",
         object=f"{name}.{column}",
@@ -112,7 +114,7 @@ def _computed_column(refusal: Refusal, column: str, kind: str) -> Cause:
         actual=f"{column} among the columns of the INSERT",
         next_step=f"Leave {quote_identifier(column)} out of the INSERT's columns and values. If the ingest has to fill "
         f"it: ALTER TABLE {name} MODIFY COLUMN {quote_identifier(column)} <type> DEFAULT <expression>;",
-        fix_side="the ingest",
+        fix_side="loader",
     )
 
 
@@ -132,7 +134,7 @@ def _column_names_in(text: str) -> list[str]:
     return [name.strip("`'\" .:") for name in names]
 
 
-def column_count(refusal: Refusal, catalog: Catalog) -> Cause | None:
+def column_count(refusal: Refusal, catalog: Catalog) -> Decision | None:
     """Rows with more or fewer values than the INSERT has columns."""
     target = refusal.target
     if target.verb != "INSERT":
@@ -144,7 +146,7 @@ def column_count(refusal: Refusal, catalog: Catalog) -> Cause | None:
     actual = f"{counts.group(1)} values per row" if counts else refusal.brief
     names = ", ".join(f"{name} {columns.get(name, '')}".strip() for name in listed)
     separated = not counts and re.search(r"(?i)\bFORMAT\s+C(?:SV|ustom)", refusal.sql)
-    return Cause(
+    return Decision(
         "server_column_count",
         f"Number or order of columns does not match {target.name}: "
         + (f"{counts.group(1)} sent, {counts.group(2)} expected." if counts else "the server refused the rows."),
@@ -158,5 +160,5 @@ def column_count(refusal: Refusal, catalog: Catalog) -> Cause | None:
             if separated
             else ""
         ),
-        fix_side="the ingest: a column list that is written out survives changes of the table",
+        fix_side="loader",
     )

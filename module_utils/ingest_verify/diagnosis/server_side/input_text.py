@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 
+from ...causes import Decision
 from ..catalog import Catalog
 from .columns import column_count
-from .refusal import Cause, Refusal, what_of
+from .refusal import Refusal, what_of
 from .schema_statements import unsupported_ddl
 from .values import type_mismatch
 
 
-def values_syntax(refusal: Refusal, catalog: Catalog) -> Cause | None:
+def values_syntax(refusal: Refusal, catalog: Catalog) -> Decision | None:
     """A syntax error: of the statement, or of the rows that stand in its VALUES."""
     # In VALUES a row of another length or a stray literal surfaces as a syntax error within the data.
     target = refusal.target
@@ -24,7 +25,7 @@ def values_syntax(refusal: Refusal, catalog: Catalog) -> Cause | None:
         unescaped = re.search(r"()(?:here: |\(|, )('[^',()]*'\w[^',()]*')", refusal.text)
         unescaped = re.search(r"column `?([^`\s]+)`?[^\n]* here: ('[^',]*'[^\s,')][^,)]*)", refusal.text) or unescaped
         if unescaped:
-            return Cause(
+            return Decision(
                 "server_syntax_error",
                 f"A quote inside {f'a value of {unescaped[1]}' if unescaped[1] else 'a value'} is not escaped: "
                 f"INSERT {target.name} breaks off at {unescaped[2][:80]}.",
@@ -33,7 +34,7 @@ def values_syntax(refusal: Refusal, catalog: Catalog) -> Cause | None:
                 actual=unescaped[2][:80],
                 next_step="Do not build the values into the SQL text: hand the rows to the driver (insert, execute "
                 "with parameters), or send them as FORMAT JSONEachRow.",
-                fix_side="the ingest",
+                fix_side="loader",
             )
         stopped = re.search(
             r"(?:after the value of column \S+ of type .+?|Cannot parse expression of type .+?) here: "
@@ -49,7 +50,7 @@ def values_syntax(refusal: Refusal, catalog: Catalog) -> Cause | None:
     if target.verb in ("CREATE", "ALTER", "DROP"):
         return unsupported_ddl(refusal, catalog)
     position = re.search(r"failed at position (\d+)(?: \(([^)]*)\))?(?: \(line (\d+), col (\d+)\))?", refusal.text)
-    return Cause(
+    return Decision(
         "server_syntax_error",
         f"The server could not parse {what_of(target)}: {refusal.brief}",
         object=target.name,
@@ -58,22 +59,22 @@ def values_syntax(refusal: Refusal, catalog: Catalog) -> Cause | None:
         if position
         else refusal.text[:300],
         next_step="Correct the statement where the ingest builds it; try it alone in clickhouse-client.",
-        fix_side="the ingest",
+        fix_side="loader",
     )
 
 
-def bare_word(refusal: Refusal, catalog: Catalog) -> Cause | None:
+def bare_word(refusal: Refusal, catalog: Catalog) -> Decision | None:
     """A value that stands in VALUES without quotes is read as the name of a column."""
-    if refusal.code != 47 or not re.search(r"[Ww]hile executing \w*Values", refusal.text):
+    if refusal.kind != "missing_column" or not re.search(r"[Ww]hile executing \w*Values", refusal.text):
         return None
     found = re.search(r"(?:identifier|columns):? [`']?(\w+)", refusal.text)
     word = found[1] if found else "that is no literal"
     return _without_quotes(refusal, word)
 
 
-def _without_quotes(refusal: Refusal, word: str) -> Cause:
+def _without_quotes(refusal: Refusal, word: str) -> Decision:
     python = word in ("None", "nan", "NaN", "NaT", "inf", "undefined", "True", "False")
-    return Cause(
+    return Decision(
         "server_type_mismatch",
         f"The value {word} stands without quotes in the VALUES of {what_of(refusal.target)}: the server takes it for a "
         "name.",
@@ -83,23 +84,23 @@ def _without_quotes(refusal: Refusal, word: str) -> Cause:
         next_step="Do not build the values into the SQL text: hand the rows to the driver (insert, execute with "
         "parameters), or send them as FORMAT JSONEachRow"
         + ("; in SQL text it would be NULL." if python else "; in SQL text it would be quoted."),
-        fix_side="the ingest",
+        fix_side="loader",
     )
 
 
-def other_format(refusal: Refusal) -> Cause | None:
+def other_format(refusal: Refusal) -> Decision | None:
     """What was sent is not in the format that the INSERT announces, from its first byte on."""
     target = refusal.target
     named = re.search(r"(?i)\bFORMAT\s+(\w+)\s*$|\bFORMAT\s+(\w+)", refusal.sql)
     begins = re.search(r"expected '[{\[]' before: '(\s*[^{\[\s'][^\n]{0,80})", refusal.text)
     unquoted = re.search(r"JSON string: expected opening quote", refusal.text)
-    if target.verb != "INSERT" or refusal.code not in (26, 27, 117) or "reading the value of key" in refusal.text:
+    if target.verb != "INSERT" or refusal.kind != "input" or "reading the value of key" in refusal.text:
         return None
     if not (begins or unquoted or re.search(r"[Nn]ot an? \w+ file|wrong magic|[Ii]nvalid \w+ file", refusal.text)):
         return None
     kind = next((name for name in (named.groups() if named else ()) if name), "the format that it announces")
     seen = begins[1].partition("': ")[0] if begins else refusal.brief
-    return Cause(
+    return Decision(
         "server_bad_input",
         f"What the ingest sent as rows of {what_of(target)} is not {kind}: {'it begins with ' if begins else ''}{seen}",
         object=target.name,
@@ -109,5 +110,5 @@ def other_format(refusal: Refusal) -> Cause | None:
         "passed on unread, begins with < or with words: check the source's answer (status, content type) before it is "
         "inserted."
         + (" A key without double quotes is how str() of a dictionary prints: json.dumps it." if unquoted else ""),
-        fix_side="the ingest",
+        fix_side="loader",
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
+from ...causes import Decision
 from ...client import quote_identifier
 from ...sql_text import source_tables
 from ..catalog import Catalog, nearest
-from .codes import MISSING_TABLE
-from .refusal import Cause, Refusal, what_of
+from .refusal import Refusal, what_of
 
 _NAME = r"`(?:[^`\\]|\\.)+`|\"[^\"]+\"|[^\s`'\",().]+"
 
@@ -47,7 +47,7 @@ def _names_itself(refusal: Refusal) -> set[str | None]:
 
 def view_behind(refusal: Refusal, catalog: Catalog) -> str | None:
     """The view that reads or writes a missing table which the INSERT itself does not name, None where there is none."""
-    if refusal.code not in MISSING_TABLE or refusal.target.verb != "INSERT":
+    if refusal.kind != "missing_table" or refusal.target.verb != "INSERT":
         return None
     database, table = _table_missing_to(refusal, catalog)
     if _is_missing_database(database, catalog) or table in _names_itself(refusal):
@@ -55,7 +55,7 @@ def view_behind(refusal: Refusal, catalog: Catalog) -> str | None:
     return catalog.view_using(table, refusal.target)
 
 
-def missing_table(refusal: Refusal, catalog: Catalog) -> Cause:
+def missing_table(refusal: Refusal, catalog: Catalog) -> Decision:
     """A table that does not exist, or did not when the statement was sent."""
     database, table = _table_missing_to(refusal, catalog)
     name = f"{database}.{table}" if database else table
@@ -86,15 +86,15 @@ def missing_table(refusal: Refusal, catalog: Catalog) -> Cause:
             "Send both statements in one session: the same connection over the native protocol, the same session_id "
             "over HTTP; or use a plain table and drop it afterwards."
         )
-        near, side = None, "the ingest"
+        near, side = None, "loader"
     elif refusal.target.verb == "DROP":
-        action, side = f"Write DROP {refusal.target.kind} IF EXISTS in the ingest. To look: {step}", "the ingest"
+        action, side = f"Write DROP {refusal.target.kind} IF EXISTS in the ingest. To look: {step}", "loader"
     else:
         action = (
             "Create it by applying the schema (ansible-playbook verify.yml --tags schema_apply), then run the "
             f"ingest again. To look: {step}"
         )
-    return Cause(
+    return Decision(
         "server_missing_table",
         f"Table {name} does not exist: the server refused {what_of(refusal.target)}."
         + (f" Is {near} meant?" if near and not exists_now else ""),
@@ -108,7 +108,7 @@ def missing_table(refusal: Refusal, catalog: Catalog) -> Cause:
     )
 
 
-def missing_database(refusal: Refusal, catalog: Catalog) -> Cause:
+def missing_database(refusal: Refusal, catalog: Catalog) -> Decision:
     """A database that does not exist: named by the statement, or the one that the connection is to."""
     known = set(catalog.databases)
     target = refusal.target
@@ -125,7 +125,7 @@ def missing_database(refusal: Refusal, catalog: Catalog) -> Cause:
     return _database_cause(refusal, catalog, database)
 
 
-def _database_cause(refusal: Refusal, catalog: Catalog, database: str) -> Cause:
+def _database_cause(refusal: Refusal, catalog: Catalog, database: str) -> Decision:
     table = refusal.target.table
     with_table = sorted({owner for owner, name in catalog.tables if name == table}) if table else []
     near = nearest(database, catalog.databases) or (with_table[0] if with_table else None)
@@ -134,7 +134,7 @@ def _database_cause(refusal: Refusal, catalog: Catalog, database: str) -> Cause:
         actual += f"; a table {table} exists in {', '.join(with_table)}"
     elif near:
         actual += f"; the nearest existing name is {near}"
-    return Cause(
+    return Decision(
         "server_missing_database",
         f"Database {database} does not exist: the server refused {what_of(refusal.target)}."
         + (f" Is {near} meant?" if near else ""),

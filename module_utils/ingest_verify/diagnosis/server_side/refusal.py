@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from ...causes import Decision
+from ...clickhouse.error_codes import kind_of
 from ...client import clean_exception
 from ...findings import Finding
 from ...sql_text import Target, statement_target
@@ -18,6 +20,7 @@ ASIDE = re.compile(
     r"| \(version |\n?: \nRow \d|\n\nRow \d"
     r"|\.? Maybe you meant|, maybe you meant|\.? Log: \n"
 )
+_HINT = re.compile(r"[Mm]aybe you meant:? \[?['`]?([\w.]+)")
 _UUID = re.compile(r"\s*\([0-9a-f]{8}-[0-9a-f-]{27}\)")
 QUOTED = re.compile(r"[`'\"]([^`'\"]{1,200})[`'\"]")
 
@@ -37,6 +40,17 @@ class Refusal:
     view: str | None = None
     # Names of the temporary tables that the same run made.
     temporary: frozenset[str] = frozenset()
+
+    @property
+    def kind(self) -> str:
+        """The kind of its error code, empty where it has none."""
+        return kind_of(self.code)
+
+    @property
+    def hint(self) -> str:
+        """The server's own guess at what was meant, as a sentence; empty where it makes none."""
+        found = _HINT.search(self.exception)
+        return f" Is {found[1]} meant?" if found else ""
 
     @property
     def target(self) -> Target:
@@ -66,20 +80,7 @@ class Refusal:
         return " ".join(ASIDE.split(self.text, maxsplit=1)[0].split()).strip(" .:")[:300]
 
 
-@dataclass
-class Cause:
-    """What a refusal comes down to; the parts of a Finding that classification decides."""
-
-    cause: str
-    headline: str
-    object: str | None = None
-    expected: str | None = None
-    actual: str | None = None
-    next_step: str | None = None
-    fix_side: str | None = None
-
-
-def to_finding(cause: Cause, refusal: Refusal, severity: str = "error") -> Finding:
+def to_finding(cause: Decision, refusal: Refusal, severity: str = "error") -> Finding:
     """The finding of a classified refusal, without count and times."""
     return Finding(
         stage=STAGE,
@@ -89,7 +90,7 @@ def to_finding(cause: Cause, refusal: Refusal, severity: str = "error") -> Findi
         object=cause.object,
         expected=cause.expected,
         actual=cause.actual,
-        next_step=cause.next_step,
+        next_step=cause.next_step or None,
         fix_side=cause.fix_side,
         evidence={
             key: value

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...clickhouse.error_codes import code_in, is_recoverable, kind_of
 from ...findings import Finding
 from ...sql_text import has_select, statement_target
 from ..attribution import target_of, touches
@@ -13,9 +14,14 @@ from ..case import Case
 from ..evidence import StatementGroup
 from ..result import collapse
 from .classify import async_insert_failed, classify
-from .codes import ABORT_CODES, EXISTS_CODES, MISSING_CODES, code_in, is_recoverable
 from .refusal import Refusal, to_finding
 from .schema_statements import view_in
+
+# What a statement would make is there already; what it names is not.
+_EXISTS = ("exists", "duplicate_column")
+_MISSING = ("missing_table", "missing_database")
+# The server noticed that its client went away, or was told to stop: the cause lies before it.
+_ENDED = ("client_gone", "killed")
 
 
 @dataclass
@@ -43,7 +49,7 @@ def refused_statements(case: Case) -> Refused:
     refused = Refused()
     for group in sorted(failed, key=lambda group: group.first):
         # A client that reads the server's answer did not break off: then the code is about its data.
-        if group.code in ABORT_CODES and group.code not in server_codes:
+        if kind_of(group.code) in _ENDED and group.code not in server_codes:
             refused.aborted.append(group)
             continue
         refusal = _refusal(case, group, names, views)
@@ -95,13 +101,13 @@ def _recovered(case: Case, group: StatementGroup) -> str | None:
             if other.hash == group.hash or (target.name and target_of(other) == target):
                 return "succeeded on retry"
     used = [target_of(other) for other in later if target.name and target_of(other).name == target.name]
-    if group.code in EXISTS_CODES and target.verb in ("CREATE", "ALTER"):
+    if kind_of(group.code) in _EXISTS and target.verb in ("CREATE", "ALTER"):
         # A CREATE TABLE ... AS SELECT would have brought rows.
         done = used if target.kind == "TABLE" and not has_select(group.query) else target.kind != "TABLE" and later
         return "the run went on with what was there" if done else None
-    if group.code in MISSING_CODES and target.verb == "DROP":
+    if kind_of(group.code) in _MISSING and target.verb == "DROP":
         return "there was nothing to drop" if later else None
-    if group.code in MISSING_CODES and target.verb in ("SELECT", "DESCRIBE", "SHOW", "CHECK"):
+    if kind_of(group.code) in _MISSING and target.verb in ("SELECT", "DESCRIBE", "SHOW", "CHECK"):
         made = any(other.verb in ("CREATE", "INSERT") for other in used)
         return "the run then made what it had looked for" if made else None
     return None

@@ -4,32 +4,31 @@ from __future__ import annotations
 
 import re
 
+from ...causes import Decision
 from ...client import clean_exception
 from ..catalog import Catalog
-from .refusal import ASIDE, Cause, Refusal, what_of
+from .refusal import ASIDE, Refusal, what_of
 
-# Codes that mean: this version does not know it. 48 NOT_IMPLEMENTED, 50 UNKNOWN_TYPE, 56 UNKNOWN_STORAGE,
-# 62 SYNTAX_ERROR, 115 UNKNOWN_SETTING, 344 SUPPORT_IS_DISABLED
-_OTHER_VERSION = (48, 50, 56, 62, 115, 344)
+# What another version may take.
+_OTHER_VERSION = ("not_implemented", "other_version", "syntax", "missing_setting")
 
 
-def unsupported_ddl(refusal: Refusal, catalog: Catalog) -> Cause | None:
-    """A schema statement that this server does not accept; None for any other statement."""
+def unsupported_ddl(refusal: Refusal, catalog: Catalog) -> Decision | None:
+    """A schema statement that this server does not accept; None for any other statement, or a code that says no such
+    thing."""
     target = refusal.target
     if target.verb not in ("CREATE", "ALTER", "DROP", "RENAME", "EXCHANGE", "TRUNCATE", "OPTIMIZE", "DETACH"):
         return None
-    version = refusal.code in _OTHER_VERSION
-    return Cause(
+    if refusal.kind not in _OTHER_VERSION:
+        return None
+    return Decision(
         "server_unsupported_ddl",
-        f"This server does not accept {what_of(target)}: {refusal.brief}",
+        f"This server does not accept {what_of(target)}: {refusal.brief}.{refusal.hint}",
         object=target.name,
-        expected="DDL that this server version knows" if version else f"{target.verb} that fits what is there",
+        expected="DDL that this server version knows",
         actual=refusal.brief,
-        next_step="Write the statement for this server's version (SELECT version()), or upgrade the server."
-        if version
-        else "Correct the statement as the exception says"
-        + (f"; what is there: SHOW CREATE {target.kind} {target.name};" if target.verb != "CREATE" else ".")
-        + " If it works elsewhere, compare the versions (SELECT version()).",
+        next_step="Correct what the server's sentence names. If it is right for another version (SELECT version()), "
+        "write it for this one, or upgrade the server.",
         fix_side="schema",
     )
 
@@ -64,7 +63,7 @@ def refusal_within(refusal: Refusal, catalog: Catalog, view: str) -> Refusal | N
     )
 
 
-def view_failed(refusal: Refusal, catalog: Catalog, view: str, inner: Cause | None) -> Cause:
+def view_failed(refusal: Refusal, catalog: Catalog, view: str, inner: Decision | None) -> Decision:
     """A materialized view that did not take the rows pushed to it; `inner` is the cause within its SELECT."""
     target = refusal.target
     source = target.name or "the source table"
@@ -83,12 +82,12 @@ def view_failed(refusal: Refusal, catalog: Catalog, view: str, inner: Cause | No
         f"\nBefore a retry look for the rows of this INSERT in {source}: they may have stayed, and a retry then "
         "doubles them" + (" (a ReplacingMergeTree merges them by key later, other engines do not)." if kept else ".")
     )
-    return Cause(
+    return Decision(
         "server_view_failed",
         f"Materialized view {view} failed while INSERT pushed rows from {source} to it: {reason[:200]}",
         object=view,
         expected=f"view {view} takes every row that {source} takes",
         actual=reason,
         next_step=step,
-        fix_side="schema: the view, not the ingest",
+        fix_side="schema",
     )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...clickhouse.error_codes import LOGIN_KINDS, code_in, kind_of
 from ...findings import Finding
 from .. import STAGE
 from ..case import Case
@@ -15,12 +16,12 @@ from ..client_side.context import Context
 from ..request import Request
 from ..result import collapse
 from .classify import classify
-from .codes import ABORT_CODES, UNLOGGED_ABORT_CODES, code_in
 from .refusal import Refusal, to_finding
 
 # The server reserves a MiB for the smallest part.
 _LEAST_FREE_BYTES = 16 * 2**20
-_AUTHENTICATION_CODES = {192, 193, 194, 195, 516}
+# A request that broke off, or that somebody ended: no refusal.
+_NO_REFUSAL = ("client_gone", "cut_request", "socket", "killed", "aborted")
 # How clients put the statement into their own message: clickhouse-client, SQLAlchemy, Spring.
 _SQL_TOLD = re.compile(
     r"\(in query: (.+?)\)\.? \(?[A-Z]|\[SQL: (.+?)\](?:\n|$)|for SQL \[(.+?)\]; SQL state", re.DOTALL
@@ -38,13 +39,19 @@ def unlogged_refusals(case: Case, known: Sequence[Finding]) -> list[Finding]:
         if code is None or code in known_codes:
             continue
         known_codes.add(code)
-        if code in _AUTHENTICATION_CODES:
+        if kind_of(code) in LOGIN_KINDS:
             found.append(_login_finding(case, refused_logins, error))
         else:
             found.append(_reported_finding(case, error))
     nothing_sent = not case.run
     failed = case.ingest_failed
-    if refused_logins and nothing_sent and failed and users and not known_codes & _AUTHENTICATION_CODES:
+    if (
+        refused_logins
+        and nothing_sent
+        and failed
+        and users
+        and not any(kind_of(code) in LOGIN_KINDS for code in known_codes if code)
+    ):
         found.append(_login_finding(case, refused_logins, None))
     if nothing_sent and failed and not found and not known_codes:
         found += _told_by_text_log(case)
@@ -56,7 +63,7 @@ def _told_by_text_log(case: Case) -> list[Finding]:
     found: list[Finding] = []
     for row in case.evidence.text_errors(case.window):
         code = code_in(row["text"])
-        if not code or code in ABORT_CODES | UNLOGGED_ABORT_CODES or not row["logger_name"].endswith("Handler"):
+        if not code or kind_of(code) in _NO_REFUSAL or not row["logger_name"].endswith("Handler"):
             continue
         name = case.code_name(code)
         user = case.request.first_user
@@ -93,7 +100,7 @@ def _login_finding(case: Case, refused: Sequence[Mapping[str, Any]], error: Clie
 def _login_code(case: Case) -> int | None:
     """192, 193 or 195, which the server keeps to itself: the one whose counter rose within the window."""
     for row in _risen(case):
-        if row["code"] in (192, 193, 194, 195):
+        if kind_of(row["code"]) in LOGIN_KINDS and kind_of(row["code"]) != "login":
             return int(row["code"])
     return None
 
@@ -172,7 +179,7 @@ def full_disk(case: Case) -> list[Finding]:
             next_step="Free space on the server's host (df -h; the largest tables: SELECT database, table, "
             "formatReadableSize(sum(bytes_on_disk)) FROM system.parts GROUP BY 1, 2 ORDER BY sum(bytes_on_disk) DESC "
             "LIMIT 10;), then run the ingest again.",
-            fix_side="server: disk",
+            fix_side="server",
         )
         for row in full
     ]

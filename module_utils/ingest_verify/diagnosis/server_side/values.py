@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 
+from ...causes import Decision
+from ...clickhouse.error_codes import name_of
 from ...client import quote_identifier, quote_table
 from ...sql_text import has_select
 from ..catalog import Catalog
 from ..enumeration import with_element
 from .columns import column_count, missing_column
-from .refusal import Cause, Refusal, what_of
+from .refusal import Refusal, what_of
 
 # A row of another length, as the text formats put it.
 _OTHER_LENGTH = re.compile(
@@ -19,7 +21,7 @@ _OTHER_LENGTH = re.compile(
 _CUT_OFF = re.compile(r"at end of stream|JSON string: expected closing quote")
 
 
-def type_mismatch(refusal: Refusal, catalog: Catalog) -> Cause | None:
+def type_mismatch(refusal: Refusal, catalog: Catalog) -> Decision | None:
     """A value that does not fit its column: the column by name, its type, the value; None without a target table."""
     text = refusal.text
     if re.search(r"[Uu]nknown field found", text):
@@ -46,14 +48,14 @@ def type_mismatch(refusal: Refusal, catalog: Catalog) -> Cause | None:
     if column is None and has_select(refusal.sql):
         return _conversion_in_select(refusal)
     if column is None:
-        kind = _type_in(text) or _TYPE_BY_CODE.get(refusal.code)
+        kind = _type_in(text) or _TYPE_BY_NAME.get(name_of(refusal.code))
         wanted = [name for name in listed if kind and kind in (types[name], _plain_type(types[name]))]
         wanted = wanted or [name for name in listed if kind and _base_type(types[name]) == _base_type(kind)]
         if len(wanted) == 1:
             column, expected = wanted[0], types[wanted[0]]
         elif kind:
             expected = f"{kind} (columns of that type: {', '.join(wanted)})" if wanted else kind
-    is_null = refusal.code == 349 or bool(re.search(r"NULL value into|convert NULL", text))
+    is_null = refusal.kind == "null_value" or bool(re.search(r"NULL value into|convert NULL", text))
     value = "NULL" if is_null else _value_in(text)
     seen = f"the value {value}" if value else "the value sent"
     where = f"{target.name}.{column}" if column else target.name
@@ -92,20 +94,20 @@ def type_mismatch(refusal: Refusal, catalog: Catalog) -> Cause | None:
         )
     elif not value and not is_null:
         said = f"{said[:-1]} ({refusal.brief})."
-    return Cause(
+    return Decision(
         "server_type_mismatch",
         said,
         object=where,
         expected=f"{column or 'a value'} of type {expected}" if expected else None,
         actual=f"{seen if value else refusal.brief}{'' if is_null else _kind_of(value)}{also}",
         next_step=step,
-        fix_side="the ingest, when the value is wrong; the schema, when the column's type is",
+        fix_side="loader",
     )
 
 
-def _conversion_in_select(refusal: Refusal) -> Cause:
+def _conversion_in_select(refusal: Refusal) -> Decision:
     """A conversion or comparison that the statement itself asks for: no column of the target has a part in it."""
-    return Cause(
+    return Decision(
         "server_type_mismatch",
         f"A value that {what_of(refusal.target)} itself converts or compares does not fit: {refusal.brief}.",
         object=refusal.target.name,
@@ -113,7 +115,7 @@ def _conversion_in_select(refusal: Refusal) -> Cause:
         actual=refusal.brief,
         next_step="Correct the literal or the expression that the exception names; where single rows of the source may "
         "not fit, use the function's OrNull form (toUInt32OrNull, parseDateTimeBestEffortOrNull).",
-        fix_side="the ingest: the statement that it builds, or the source's rows",
+        fix_side="loader",
     )
 
 
@@ -139,7 +141,15 @@ def _column_in(text: str, types: dict[str, str]) -> str | None:
 
 
 # Where the text names no type, the code does.
-_TYPE_BY_CODE = {38: "Date", 41: "DateTime", 130: "Array", 376: "UUID", 467: "Bool", 675: "IPv4", 676: "IPv6"}
+_TYPE_BY_NAME = {
+    "CANNOT_PARSE_DATE": "Date",
+    "CANNOT_PARSE_DATETIME": "DateTime",
+    "CANNOT_READ_ARRAY_FROM_TEXT": "Array",
+    "CANNOT_PARSE_UUID": "UUID",
+    "CANNOT_PARSE_BOOL": "Bool",
+    "CANNOT_PARSE_IPV4": "IPv4",
+    "CANNOT_PARSE_IPV6": "IPv6",
+}
 _FORMS = {
     "date": " (to 2026-11-23)",
     "datetime": " (to 2026-11-23 04:00:00, or set date_time_input_format = 'best_effort' for the INSERT)",
@@ -169,12 +179,12 @@ def _type_in(text: str) -> str | None:
     return None
 
 
-def cut_off(refusal: Refusal, _: Catalog) -> Cause | None:
+def cut_off(refusal: Refusal, _: Catalog) -> Decision | None:
     """Data whose last value has no end: no type is wrong, something is missing."""
     if refusal.target.verb != "INSERT":
         return None
     row = re.search(r"\(at row (\d+)\)", refusal.text)
-    return Cause(
+    return Decision(
         "server_bad_input",
         f"The data of {what_of(refusal.target)} ends in the middle of {f'row {row[1]}' if row else 'a row'}: what the "
         "ingest sent was cut off.",
@@ -183,7 +193,7 @@ def cut_off(refusal: Refusal, _: Catalog) -> Cause | None:
         actual=refusal.brief,
         next_step="Ask the source for the same page and compare its length with Content-Length; let the ingest refuse "
         "a page that is not whole (length, or its last line parses) before it sends it, and fetch it again.",
-        fix_side="the ingest, and the source where it cuts its answers",
+        fix_side="source",
     )
 
 

@@ -1,0 +1,92 @@
+"""What the catalogue is made of: a cause, and the sentences in which a rule decides for one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from string import Formatter
+
+LOADER, SOURCE, SCHEMA = "loader", "source", "schema"
+SERVER, CONFIGURATION, HOST = "server", "configuration", "host"
+SIDES = (LOADER, SOURCE, SCHEMA, SERVER, CONFIGURATION, HOST)
+"""On whose side something has to be done."""
+
+PROVEN, LIKELY = "proven", "likely"
+"""A fact says it; or facts make it likely, and it is told with what would confirm it."""
+
+WORDS = frozenset({"name", "what", "target", "user", "brief", "maybe"})
+"""What a sentence may ask for: the object, verb and target of the statement, its target, the user, the server's own
+sentence, and the server's own guess at a name."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """One way in which the server says a cause: kinds of its error codes, and what its text holds.
+
+    `kinds` are classes of `clickhouse.error_codes`. The pattern's first group is the object; without one the
+    statement's target is. `example` is a text of a real server that the form answers.
+    """
+
+    kinds: tuple[str, ...]
+    pattern: str
+    says: str
+    fix: str
+    side: str
+    expected: str | None = None
+    object: str = "{name}"
+    example: str = ""
+
+    def __post_init__(self) -> None:
+        if self.side not in SIDES:
+            raise ValueError(f"side is one of {', '.join(SIDES)}, not {self.side!r}")
+        for template in (self.says, self.fix, self.expected or "", self.object):
+            if unknown := fields_of(template) - WORDS:
+                raise ValueError(f"no such field: {', '.join(sorted(unknown))} in {template!r}")
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One thing that is known to go wrong.
+
+    `holds` says in terms of facts when it may be named, `never` when not. `row` is its row of the failure catalogue.
+    `narrower_than` names causes that hold for the same facts and say less. `side` is None where nobody has to act.
+    """
+
+    id: str
+    title: str
+    side: str | None
+    holds: str
+    never: str = ""
+    confirm: str = ""
+    row: int | None = None
+    certainty: str = PROVEN
+    narrower_than: tuple[str, ...] = ()
+    forms: tuple[Form, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if self.side is not None and self.side not in SIDES:
+            raise ValueError(f"{self.id}: side is one of {', '.join(SIDES)}, not {self.side!r}")
+        if self.certainty not in (PROVEN, LIKELY):
+            raise ValueError(f"{self.id}: certainty is {PROVEN} or {LIKELY}, not {self.certainty!r}")
+
+
+@dataclass
+class Decision:
+    """What a rule decides about one failure: the cause, and the parts of a finding that say it.
+
+    `generic` decisions give way to specific ones; the others of a run follow from a `decisive` one.
+    """
+
+    cause: str
+    headline: str
+    next_step: str = ""
+    fix_side: str | None = None
+    object: str | None = None
+    expected: str | None = None
+    actual: str | None = None
+    generic: bool = False
+    decisive: bool = False
+
+
+def fields_of(template: str) -> set[str]:
+    """The names of a template's fields."""
+    return {name for _, name, _, _ in Formatter().parse(template) if name is not None}

@@ -1,0 +1,697 @@
+"""The server refused a statement, or something on it failed behind the statements' back."""
+
+from __future__ import annotations
+
+from .model import CONFIGURATION, LIKELY, LOADER, SCHEMA, SERVER, Cause, Form
+
+_REMOTE_ADDRESS = r"(?:([\w-]+(?:\.[\w-]+)*:\d{1,5})\b|address of host: ([\w.-]+))"
+
+SERVERS = (
+    Cause(
+        "server_refused_statement",
+        "The server refused a statement, and its own sentence says why",
+        LOADER,
+        "A statement failed with a code for which no narrower cause holds. It is told with the server's own sentence.",
+        forms=(
+            Form(
+                ("missing_function",),
+                r"[Ff]unction (?:with name )?[`']?(\w+)",
+                "The server refused {what} with UNKNOWN_FUNCTION: it knows no function {name}.{maybe}",
+                "Correct the function's name in the statement, or use one that this server has (SELECT version()). "
+                "Functions of a similar name: SELECT name FROM system.functions WHERE name ILIKE '%{name}%';",
+                LOADER,
+                "a function that this server has",
+                example="Function with name `toUInt46` does not exist. In scope SELECT toUInt46(1)",
+            ),
+            Form(
+                ("statement",),
+                r"[Cc]olumn [`']?([\w.]+)|[`'\"]([\w.]+)[`'\"]|",
+                "The server refused {what}: {brief}.",
+                "Correct the statement as the exception says, and run it alone as user {user}.",
+                LOADER,
+                example="JOIN  INNER JOIN ... ambiguous identifier 'id'",
+            ),
+        ),
+    ),
+    Cause(
+        "server_missing_table",
+        "A table does not exist",
+        SCHEMA,
+        "UNKNOWN_TABLE, and the catalog has no table of the name that the statement or the text gives.",
+        never="The statement was the client's own question, and the run then made what it had looked for.",
+        row=1,
+        narrower_than=("server_refused_statement",),
+    ),
+    Cause(
+        "server_missing_database",
+        "A database does not exist",
+        SCHEMA,
+        "UNKNOWN_DATABASE, or UNKNOWN_TABLE in a database that the catalog does not have.",
+        row=1,
+        narrower_than=("server_missing_table", "server_refused_statement"),
+    ),
+    Cause(
+        "server_missing_column",
+        "A column does not exist",
+        SCHEMA,
+        "The text or the INSERT's list names a column that the catalog's table does not have.",
+        row=2,
+        narrower_than=("server_refused_statement", "server_type_mismatch"),
+        forms=(
+            Form(
+                ("arguments",),
+                r"No such attribute [`'](\w+)",
+                "The dictionary has no attribute {name}: the server refused {what}.",
+                "Correct the attribute's name, or add it to the dictionary: SELECT name, attribute.names FROM "
+                "system.dictionaries;",
+                SCHEMA,
+                example="No such attribute 'nam'",
+            ),
+        ),
+    ),
+    Cause(
+        "server_computed_column",
+        "A value for a column that the server computes",
+        LOADER,
+        "The text says MATERIALIZED or ALIAS, or the catalog does of a column in the INSERT's list.",
+        row=4,
+        narrower_than=("server_missing_column", "server_type_mismatch", "server_unsupported_ddl"),
+        forms=(
+            Form(
+                ("computed_column",),
+                r"Cannot insert column (\S+?),? because it is (?:MATERIALIZED|ALIAS)",
+                "Column {name} of {target} is computed by the server, which takes no value for it.",
+                "Leave {name} out of the INSERT's columns and values. If the loader has to fill it, make it a DEFAULT "
+                "column.",
+                LOADER,
+                object="{target}.{name}",
+                example="Cannot insert column total, because it is MATERIALIZED column",
+            ),
+        ),
+    ),
+    Cause(
+        "server_duplicate_column",
+        "A column is listed twice",
+        LOADER,
+        "DUPLICATE_COLUMN.",
+        narrower_than=("server_object_exists",),
+        forms=(
+            Form(
+                ("duplicate_column",),
+                r"[Cc]olumn [`']?(\w+)",
+                "Column {name} is listed twice: the server refused {what}: {brief}.",
+                "Name each column once. In an ALTER write ADD COLUMN IF NOT EXISTS {name}.",
+                LOADER,
+                object="{target}.{name}",
+                example="Column a specified more than once",
+            ),
+        ),
+    ),
+    Cause(
+        "server_type_mismatch",
+        "A value does not fit its column",
+        LOADER,
+        "A code of kind value, null_value or input, for an INSERT; the column by the text or by its only type.",
+        row=3,
+        narrower_than=("server_refused_statement",),
+    ),
+    Cause(
+        "server_column_count",
+        "Rows with another number of values than columns",
+        LOADER,
+        "A code of kind column_count, or a text format that met a row of another length.",
+        row=4,
+        narrower_than=("server_type_mismatch",),
+    ),
+    Cause(
+        "server_bad_input",
+        "The rows' text is cut off, or in another format than announced",
+        LOADER,
+        "The parser stopped at the first byte, or at the end of the data inside a value.",
+        row=3,
+        narrower_than=("server_type_mismatch",),
+    ),
+    Cause(
+        "server_array_sizes",
+        "Arrays of one row have different lengths",
+        LOADER,
+        "SIZES_OF_ARRAYS_DONT_MATCH with both names.",
+        narrower_than=("server_type_mismatch",),
+        forms=(
+            Form(
+                ("array_sizes",),
+                r"Elements ('[^']+' and '[^']+')",
+                "The arrays {name} of one row have different lengths: the server refused {what}.",
+                "Send arrays of the same length for all columns of one Nested structure.",
+                LOADER,
+                "arrays of one length within a row",
+                example="Elements 'a.x' and 'a.y' of Nested data structure 'a' (Array columns) have different array "
+                "sizes",
+            ),
+        ),
+    ),
+    Cause(
+        "server_constraint_violated",
+        "A row violates a constraint",
+        LOADER,
+        "VIOLATED_CONSTRAINT with its name.",
+        forms=(
+            Form(
+                ("constraint",),
+                r"Constraint [`'](\w+)",
+                "A row of {what} violates the constraint {name}: {brief}.",
+                "Correct or set aside such rows in the loader. If the rule is wrong: ALTER TABLE {target} DROP "
+                "CONSTRAINT `{name}`;",
+                LOADER,
+                "rows that satisfy {name}",
+                example="Constraint `positive` for table t is violated at row 1",
+            ),
+        ),
+    ),
+    Cause(
+        "server_check_failed",
+        "A throwIf in the statement was met",
+        LOADER,
+        "FUNCTION_THROW_IF_VALUE_IS_NON_ZERO.",
+        forms=(
+            Form(
+                ("throw_if",),
+                "",
+                "A check in {what} failed (throwIf): {brief}.",
+                "Find the rows that the check names. Correct them at their source, or correct the check in the "
+                "statement.",
+                LOADER,
+                example="Value passed to 'throwIf' function is non-zero",
+            ),
+        ),
+    ),
+    Cause(
+        "server_object_exists",
+        "What is to be made exists already",
+        LOADER,
+        "A code of kind exists.",
+        forms=(
+            Form(
+                ("exists",),
+                r"(?:[Tt]able|[Dd]atabase|[Vv]iew|[Dd]ictionary) (\S+) already exists",
+                "{name} exists already: the server refused {what}.",
+                "Write IF NOT EXISTS, CREATE OR REPLACE, or DROP ... IF EXISTS before it. To put one table in "
+                "another's place, use EXCHANGE TABLES. What an earlier, broken run left has to be dropped once.",
+                LOADER,
+                "no {name} yet",
+                example="Table shop.orders already exists",
+            ),
+        ),
+    ),
+    Cause(
+        "server_not_writable",
+        "A table that takes no rows",
+        LOADER,
+        "NOT_IMPLEMENTED: write is not supported by the storage.",
+        narrower_than=("server_unsupported_ddl",),
+        forms=(
+            Form(
+                ("not_implemented",),
+                r"write is not supported by storage (\w+)",
+                "{target} is a {name}, which takes no rows: the server refused {what}.",
+                "Insert into the table that it reads from: SHOW CREATE TABLE {target};",
+                LOADER,
+                "a table that rows can be inserted into",
+                "{target}",
+                example="Method write is not supported by storage View",
+            ),
+        ),
+    ),
+    Cause(
+        "server_syntax_error",
+        "The server cannot parse the statement",
+        LOADER,
+        "SYNTAX_ERROR, or something after the rows of VALUES.",
+        narrower_than=("server_type_mismatch",),
+        forms=(
+            Form(
+                ("input",),
+                r"expected '\(' before: '([A-Z]{2,}[\w ]*)[^\n]*Values",
+                "{what} has {name} after its VALUES. ClickHouse does not support that.",
+                "Leave it out: ClickHouse has no ON CONFLICT, ON DUPLICATE KEY or RETURNING. A ReplacingMergeTree "
+                "replaces rows by its key.",
+                LOADER,
+                "rows in parentheses and nothing after them",
+                "{target}",
+                example="Cannot parse input: expected '(' before: 'ON CONFLICT (id) DO NOTHING': While executing "
+                "ValuesBlockInputFormat",
+            ),
+        ),
+    ),
+    Cause(
+        "server_missing_parameter",
+        "A placeholder was sent without its value",
+        LOADER,
+        "UNKNOWN_QUERY_PARAMETER, or the parser stopped at a driver's or template's placeholder.",
+        narrower_than=("server_syntax_error", "server_missing_column"),
+        forms=(
+            Form(
+                ("missing_parameter",),
+                r"Substitution [`'](\w+)",
+                "The statement's parameter {name} has no value: the server refused {what}.",
+                "Send param_{name}=... with the request (in a driver: parameters={{'{name}': ...}}).",
+                LOADER,
+                "a value for {{{name}}}",
+                example="Substitution `id` is not set",
+            ),
+            Form(
+                ("missing_column", "syntax"),
+                r"(?:\bhere: |failed at position \d+ \([^)]{1,3}\)(?: \(line \d+, col \d+\))?: |expression identifier "
+                r"[`'])(%s|%\(\w+\)s|\?|:[A-Za-z_]\w*|\$\d+|@\w+|\$?\{{1,2}\s*[A-Za-z_][\w.]*\s*\}{1,2})",
+                "The placeholder {name} was sent unfilled: the server refused {what}.",
+                "Hand the values over in the call that sends the statement, in the way of its driver "
+                "(clickhouse-driver: %(name)s and a dictionary; clickhouse-connect: parameters=...; JDBC: a prepared "
+                "statement). Send rows through the driver's insert. Render a template first.",
+                LOADER,
+                "a value in place of {name}",
+                example="Syntax error: failed at position 34 (?): ?, ?). Expected one of: expression",
+            ),
+        ),
+    ),
+    Cause(
+        "server_bad_argument",
+        "A function does not take its arguments",
+        LOADER,
+        "A code of kind function_arguments, or BAD_ARGUMENTS that names a function.",
+        forms=(
+            Form(
+                ("arguments", "function_arguments"),
+                r"function (?:with name )?[`']?(\w+)",
+                "The server refused {what}: function {name} does not take what it is given: {brief}.",
+                "Correct the arguments of {name} in the statement, with a conversion where the type is wrong "
+                "(toUInt64OrNull(x), toDateTime(x), toString(x)). What it takes: SELECT syntax, arguments FROM "
+                "system.functions WHERE name = '{name}';",
+                LOADER,
+                example="Illegal type String of argument of function plus",
+            ),
+        ),
+    ),
+    Cause(
+        "server_missing_dictionary",
+        "A dictionary does not exist",
+        SCHEMA,
+        "BAD_ARGUMENTS that says so and names it.",
+        narrower_than=("server_bad_argument", "server_remote_unreachable"),
+        forms=(
+            Form(
+                ("arguments", "poco"),
+                r"[Dd]ictionary \(?[`']?([\w.`-]+?)[`']?\)? (?:not found|does ?n.t exist)",
+                "Dictionary {name} does not exist: the server refused {what}.",
+                "Create it by applying the schema, or correct its name (with its database) in the statement. What "
+                "there is: SELECT database, name, status, last_exception FROM system.dictionaries;",
+                SCHEMA,
+                "dictionary {name}",
+                example="Dictionary (`shop.rates`) not found",
+            ),
+        ),
+    ),
+    Cause(
+        "server_unknown_format",
+        "A format that the server does not have",
+        LOADER,
+        "UNKNOWN_FORMAT.",
+        forms=(
+            Form(
+                ("missing_format",),
+                r"[Uu]nknown format (\w+)",
+                "The server knows no format {name}: it refused {what}.{maybe}",
+                "Correct FORMAT {name} in the statement. What there is: SELECT name FROM system.formats WHERE "
+                "is_input;",
+                LOADER,
+                example="Unknown format JSONEachRows. Maybe you meant: ['JSONEachRow']",
+            ),
+        ),
+    ),
+    Cause(
+        "server_missing_file",
+        "A file on the server is not there",
+        LOADER,
+        "FILE_DOESNT_EXIST.",
+        forms=(
+            Form(
+                ("missing_file",),
+                r"[Ff]ile (\S+?)[,.]? (?:does ?n.t|does not) exist",
+                "The server has no file {name}: it refused {what}.",
+                "file(...) reads on the server, below its user_files folder, not where the loader runs. Put the file "
+                "there, or send its content with the INSERT.",
+                LOADER,
+                example="File /var/lib/clickhouse/user_files/a.csv doesn't exist",
+            ),
+        ),
+    ),
+    Cause(
+        "server_missing_cluster",
+        "A cluster that the server does not know",
+        CONFIGURATION,
+        "The text says that the cluster was not found.",
+        forms=(
+            Form(
+                ("bad_get", "missing_cluster"),
+                r"[Cc]luster [`'](\w+)[`'] not found",
+                "The server knows no cluster {name}: it refused {what}.",
+                "Correct the name (SELECT DISTINCT cluster FROM system.clusters;), or leave ON CLUSTER and Distributed "
+                "out on a single server.",
+                CONFIGURATION,
+                "cluster {name}",
+                example="Requested cluster 'prod' not found",
+            ),
+        ),
+    ),
+    Cause(
+        "server_session",
+        "One session used by two statements at once, or gone",
+        LOADER,
+        "SESSION_IS_LOCKED or SESSION_NOT_FOUND.",
+        forms=(
+            Form(
+                ("session",),
+                r"Session (\S+)",
+                "The server refused {what}: {brief}.",
+                "Use one session_id from one thread at a time, or none at all (clickhouse-connect: "
+                "autogenerate_session_id = False, or one client per thread). Behind a load balancer a session must "
+                "stay on one server.",
+                LOADER,
+                "one statement at a time in a session",
+                example="Session 71dd is locked by a concurrent client",
+            ),
+        ),
+    ),
+    Cause(
+        "server_missing_grant",
+        "A user lacks a privilege",
+        SERVER,
+        "ACCESS_DENIED; the privilege and the user by the server's own text.",
+        row=5,
+    ),
+    Cause(
+        "server_authentication",
+        "A wrong password or an unknown user",
+        CONFIGURATION,
+        "A login was refused; the user by the server's own text, or by session_log.",
+        row=6,
+    ),
+    Cause(
+        "server_host_not_allowed",
+        "A user may not log in from this address",
+        SERVER,
+        "IP_ADDRESS_NOT_ALLOWED, by the text or by the counters of system.errors.",
+        row=7,
+        narrower_than=("server_authentication",),
+    ),
+    Cause(
+        "server_remote_login",
+        "Another server refused this server's login",
+        SERVER,
+        "A login code with 'Received from' in the text of a statement that was let in.",
+        narrower_than=("server_authentication",),
+    ),
+    Cause(
+        "server_readonly",
+        "A read-only profile or table",
+        SERVER,
+        "READONLY or TABLE_IS_READ_ONLY.",
+        row=8,
+    ),
+    Cause("server_quota", "A quota is used up", SERVER, "QUOTA_EXCEEDED.", row=8),
+    Cause(
+        "server_setting_refused",
+        "A setting that the server does not take from this user",
+        LOADER,
+        "A code of kind missing_setting, or READONLY that names a setting.",
+        narrower_than=("server_readonly",),
+    ),
+    Cause(
+        "server_limit",
+        "A limit of the user's profile",
+        LOADER,
+        "A code of kind limit; the setting by the text.",
+        never="TABLE_SIZE_EXCEEDS_MAX_DROP_SIZE_LIMIT, which is the server's own.",
+        row=12,
+        narrower_than=("server_syntax_error",),
+        forms=(
+            Form(
+                ("syntax",),
+                r"[Mm]ax query size exceeded",
+                "{what} is longer than max_query_size: its rows are part of the SQL text.",
+                "Send the rows as data after the statement (FORMAT JSONEachRow, the driver's insert), in smaller "
+                "batches, or raise max_query_size for user {user}.",
+                LOADER,
+                example="Max query size exceeded: '2'",
+            ),
+            Form(
+                ("limit",),
+                r"(?s).*?\b(max_\w+)|",
+                "{what} went over a limit of user {user}: {brief}.",
+                "Ask for less in one statement (a filter, smaller batches), or raise the limit that the text names for "
+                "user {user}: ALTER USER ... SETTINGS <setting> = ...; To see the limits: SELECT name, value FROM "
+                "system.settings WHERE name LIKE 'max_%' AND changed;",
+                LOADER,
+                example="Limit for rows to read exceeded, max rows: 10.00",
+            ),
+        ),
+    ),
+    Cause(
+        "server_drop_limit",
+        "A table or partition is too big to be dropped without a word",
+        SERVER,
+        "TABLE_SIZE_EXCEEDS_MAX_DROP_SIZE_LIMIT.",
+        forms=(
+            Form(
+                ("drop_limit",),
+                r"(max_\w+_to_drop)|",
+                "The server does not drop {target}: it is bigger than the server allows: {brief}.",
+                "This limit is the server's, not the user's. Where the drop is meant, allow it once: create the file "
+                "flags/force_drop_table in the server's data folder (the exception names its path), or send the "
+                "statement with SETTINGS max_table_size_to_drop = 0, max_partition_size_to_drop = 0.",
+                SERVER,
+                "a table or partition below max_table_size_to_drop",
+                "{target}",
+                example="Table or Partition in shop.orders was not dropped. Reason: 1. Size (60.00 GB) is greater than "
+                "max_[table/partition]_size_to_drop (50.00 GB)",
+            ),
+        ),
+    ),
+    Cause(
+        "server_object_limit",
+        "The server has as many tables, databases or views as it may",
+        SERVER,
+        "A code of kind object_limit.",
+        forms=(
+            Form(
+                ("object_limit",),
+                r"(max_\w+)|",
+                "The server has as many objects as it may, and refused {what}: {brief}.",
+                "Drop what is not needed, or raise the limit in the server's configuration (max_table_num_to_throw, "
+                "max_database_num_to_throw).",
+                SERVER,
+                example="Too many tables. The limit (server configuration parameter `max_table_num_to_throw`) is set "
+                "to 5, the current number is 5",
+            ),
+        ),
+    ),
+    Cause(
+        "server_locked",
+        "Another statement holds the table's lock",
+        SERVER,
+        "DEADLOCK_AVOIDED or another code of kind locked.",
+        narrower_than=("server_unsupported_ddl",),
+        forms=(
+            Form(
+                ("locked",),
+                "",
+                "{what} waited for a lock that another statement holds, and was given up: {brief}.",
+                "Find what holds it: SELECT query_id, elapsed, query FROM system.processes ORDER BY elapsed DESC; and "
+                "SELECT database, table, mutation_id, command FROM system.mutations WHERE NOT is_done; Then send the "
+                "statement again, or raise lock_acquire_timeout.",
+                SERVER,
+                "a lock that is free within lock_acquire_timeout",
+                "{target}",
+                example='WRITE locking attempt on "shop.t" has timed out! (120000ms) Possible deadlock avoided. '
+                "Client should retry",
+            ),
+        ),
+    ),
+    Cause(
+        "server_query_killed",
+        "Somebody ended a statement with KILL QUERY",
+        SERVER,
+        "QUERY_WAS_CANCELLED, and query_log holds a KILL QUERY of another program in the window that names the query "
+        "or its user.",
+        narrower_than=("client_aborted_insert", "server_query_cancelled"),
+    ),
+    Cause(
+        "server_query_cancelled",
+        "A statement was cancelled",
+        SERVER,
+        "QUERY_WAS_CANCELLED, and no KILL QUERY is known.",
+        certainty=LIKELY,
+    ),
+    Cause(
+        "server_query_id",
+        "A query id that is in use",
+        LOADER,
+        "QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING.",
+        forms=(
+            Form(
+                ("query_id_taken",),
+                r"id = (\S+)",
+                "A statement with the query id {name} is still running: the server refused {what}.",
+                "Let each statement have an id of its own. A retry after a time-out meets the first try: look whether "
+                "it has finished before it is sent again (SELECT * FROM system.processes WHERE query_id = '{name}';).",
+                LOADER,
+                "an id of its own for each statement",
+                example="Query with id = load-7 is already running.",
+            ),
+        ),
+    ),
+    Cause(
+        "server_wire",
+        "Data that the server cannot decompress or check",
+        LOADER,
+        "A code of kind wire for an INSERT.",
+        forms=(
+            Form(
+                ("wire",),
+                "",
+                "The server could not decompress what the client sent for {what}: {brief}.",
+                "Let the client name the compression that it uses (Content-Encoding over HTTP, the compression option "
+                "of a native driver), or switch compression off to see whether the rows arrive. An old driver needs a "
+                "newer version.",
+                LOADER,
+                "data in the compression that the request announces",
+                "{target}",
+                example="Unknown compression method: 110",
+            ),
+        ),
+    ),
+    Cause(
+        "server_memory_limit",
+        "A memory limit was reached",
+        SERVER,
+        "MEMORY_LIMIT_EXCEEDED; which limit by the text.",
+        row=9,
+    ),
+    Cause(
+        "server_too_many_parts",
+        "Too many parts or partitions",
+        LOADER,
+        "TOO_MANY_PARTS or TOO_MANY_PARTITIONS; merges or the partition key by the text.",
+        row=10,
+    ),
+    Cause("server_no_space", "The server's disk is full", SERVER, "NOT_ENOUGH_SPACE, or system.disks.", row=11),
+    Cause(
+        "server_timeout", "A statement took longer than its time limit", SERVER, "TIMEOUT_EXCEEDED or TOO_SLOW.", row=12
+    ),
+    Cause("server_too_many_queries", "More queries at once than the server takes", SERVER, "A code of kind busy."),
+    Cause(
+        "server_replication",
+        "Keeper or replicas are missing",
+        SERVER,
+        "A code of kind keeper or no_keeper.",
+        narrower_than=("server_unsupported_ddl",),
+        forms=(
+            Form(
+                ("no_keeper",),
+                r"(?i)without ZooKeeper|zookeeper[^.]*not configured|no ZooKeeper",
+                "This server has no Keeper, which {what} needs: {brief}.",
+                "On a single server use the engine's plain form (MergeTree without Replicated) and no ON CLUSTER. Else "
+                "configure <zookeeper> in config.d and restart the server.",
+                SCHEMA,
+                "a server with Keeper",
+                example="Can't create replicated table without ZooKeeper",
+            ),
+        ),
+    ),
+    Cause(
+        "server_remote_unreachable",
+        "The server cannot reach what the statement reads from or writes to",
+        SERVER,
+        "A code of kind remote; or of kind socket or poco, and the text names another host, or the statement reads "
+        "from a table function or a Distributed table.",
+        never="The text says that the server was reading from its own client.",
+        forms=(
+            Form(
+                ("remote", "poco", "socket", "distributed_backlog"),
+                # Poco's own errors say what and not where.
+                rf"(?s).*?{_REMOTE_ADDRESS}|.*(?:refused|reset|timed? ?out)",
+                "The server itself could not reach what {what} reads from or writes to: {brief}.",
+                "Check the address in the statement's table function, or in the cluster of its Distributed table "
+                "(SELECT * FROM system.clusters), and that the server's own host gets there. The loader's network does "
+                "not matter here.",
+                SERVER,
+                "another system that answers the server",
+                example="All connection tries failed. Log: Code: 210. DB::NetException: Connection refused "
+                "(10.0.0.7:9000)",
+            ),
+        ),
+    ),
+    Cause(
+        "server_view_failed",
+        "A materialized view failed while an INSERT pushed rows to it",
+        SCHEMA,
+        "The text says 'while pushing to view', or a view needs the missing table.",
+        row=13,
+    ),
+    Cause(
+        "server_async_insert_failed",
+        "An asynchronous insert that was accepted failed later",
+        LOADER,
+        "A row of asynchronous_insert_log with an error.",
+        row=14,
+    ),
+    Cause(
+        "server_unsupported_ddl",
+        "The server does not accept a schema statement",
+        SCHEMA,
+        "A schema statement failed with a code of kind other_version, not_implemented, syntax or missing_setting.",
+        row=15,
+        narrower_than=("server_refused_statement",),
+    ),
+    Cause("server_schema_drift", "A table is not what the schema file says", SCHEMA, "The catalog before and after."),
+    Cause("server_wrong_engine", "A table has another engine than the contract says", SCHEMA, "The catalog."),
+    Cause("server_wrong_key", "A table has another key than the contract says", SCHEMA, "The catalog."),
+    Cause(
+        "server_mutation_failed",
+        "A mutation fails and is tried again",
+        LOADER,
+        "A row of system.mutations with a failure, or UNFINISHED with the mutation's name.",
+        forms=(
+            Form(
+                ("mutation",),
+                r"mutation '([^']+)'",
+                "The mutation of {what} fails: {brief}",
+                "Correct the rows, or the expression, that the text names. Until then the mutation is tried again and "
+                "holds up later ones: KILL MUTATION WHERE mutation_id = '{name}'; What waits: SELECT database, table, "
+                "mutation_id, latest_fail_reason FROM system.mutations WHERE NOT is_done;",
+                LOADER,
+                object="{target}",
+                example="Exception happened during execution of mutation 'mutation_3.txt' with part 'all_1_1_0'",
+            ),
+        ),
+    ),
+    Cause(
+        "server_part_failed", "A merge or another change of a part failed", SERVER, "A row of part_log with an error."
+    ),
+    Cause("server_restarted", "The server restarted in the middle of the run", SERVER, "uptime() fell.", row=60),
+    Cause("server_connection_lost", "The server went away while it answered", SERVER, "The connection broke.", row=60),
+    Cause("server_unreachable", "The server does not answer after the loader", SERVER, "No connection to it.", row=60),
+    Cause("server_too_old", "The server is older than what is supported", SERVER, "SELECT version()."),
+    Cause(
+        "server_rows_repeated",
+        "An INSERT of the schema file writes its rows again at each run",
+        SCHEMA,
+        "The file was applied before, and the statement is not idempotent.",
+    ),
+    Cause(
+        "server_retry_unknown",
+        "A refused INSERT, and it is not known whether its rows arrived later",
+        LOADER,
+        "A passing refusal of an INSERT, and a later INSERT into the same table that is not known to be the same rows.",
+        row=55,
+    ),
+)

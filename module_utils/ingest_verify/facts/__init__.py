@@ -1,0 +1,1 @@
+"""What is known of a case, each fact with its source. Reading concludes nothing."""

@@ -1,0 +1,48 @@
+"""Put the recorder into a program's environment: which variables, and for which images."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+AUTO, OFF = "auto", "off"
+# Where a container finds the recorder, and the one file that it may write.
+INSIDE_DIR, INSIDE_FILE = "/ingest-recorder", "/ingest-recorder.jsonl"
+
+_PYTHON = re.compile(r"(?:^|[/\s\"'])(?:python[\d.]*|pypy\d*|pip3?|uv|poetry|gunicorn|uvicorn|celery|airflow)\b|\.py\b")
+_NODE = re.compile(r"(?:^|[/\s\"'])(?:node|nodejs|npm|npx|yarn|pnpm|tsx|ts-node)\b|\.[cm]?js\b")
+
+
+def variables(folder: str, file: str, given: Mapping[str, str]) -> dict[str, str]:
+    """The variables that start the recorder in `folder` and let it write `file`, put before those that the program is
+    given. A program in another language does not notice them."""
+    python, path = f"{folder}/python", given.get("PYTHONPATH", "")
+    return {
+        "INGEST_RECORDER_FILE": file,
+        "PYTHONPATH": f"{python}:{path}" if path else python,
+    }
+
+
+def make_file(path: str, mode: int) -> None:
+    """Make the recorder's file, empty. Where that fails nothing is recorded, and the report says so."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        os.fchmod(descriptor, mode)
+        os.close(descriptor)
+
+
+def language(image: Mapping[str, Any], command: Sequence[str]) -> str:
+    """`python`, `node` or empty: what an image (`docker image inspect`) runs, by its environment and its command."""
+    config = image.get("Config") or {}
+    names = {str(entry).partition("=")[0] for entry in config.get("Env") or []}
+    words = " ".join([*(config.get("Entrypoint") or []), *(command or config.get("Cmd") or [])])
+    if _PYTHON.search(words):
+        return "python"
+    if _NODE.search(words):
+        return "node"
+    if names & {"PYTHON_VERSION", "PYTHONPATH", "VIRTUAL_ENV", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}:
+        return "python"
+    return "node" if "NODE_VERSION" in names else ""

@@ -1,0 +1,258 @@
+"""Exchanges with other hosts: who was asked for what, and what came back. No payloads, no values of queries.
+
+An exchange is written when its answer's head is there, or when it failed. What its body told follows as `answer`.
+"""
+
+import sys
+import time
+from _thread import get_ident
+
+from . import exceptions, mask, process, sink
+from .guard import quiet
+
+_MAX_SINGLE = 3000
+_MAX_SERIES = 300
+# Parameters that choose a page and not what is asked for.
+_PAGING = ("page", "per_page", "perpage", "pagesize", "page_size", "limit", "offset", "skip", "start", "cursor",
+           "after", "before", "next", "from", "size", "count", "take", "page[number]", "page[size]", "page[offset]",
+           "page[limit]", "starting_after", "pagetoken", "page_token", "continuation")  # fmt: skip
+_VERBS = (
+    "INSERT|DESCRIBE|DESC|SELECT|CREATE|ALTER|TRUNCATE|DROP|OPTIMIZE|EXCHANGE|RENAME|DELETE|SHOW|EXISTS|WITH|SYSTEM|SET"
+)
+
+_count = 0
+_sums = {}
+# Thread (and task) → number of its last exchange; → (number, series) of the answer that was not read yet.
+_last = {}
+_unread = {}
+_statement = None
+
+
+def where():
+    """What runs here: the thread, and the task in it."""
+    loop = getattr(sys.modules.get("asyncio"), "_get_running_loop", None)
+    running = loop() if loop else None
+    if running is None:
+        return get_ident()
+    task = sys.modules["asyncio"].current_task(running)
+    return (get_ident(), id(task))
+
+
+def _last_here():
+    return _last.get(where())
+
+
+class Exchange:
+    """One exchange under way."""
+
+    def __init__(self, method, host, port, target="", client=""):
+        self.event = {"e": "exchange", "client": client, "method": method, "host": str(host), "port": port}
+        self.target = target
+        self.text = ""
+        self.begun = time.perf_counter()
+        self.sent = 0
+        self.done = False
+
+    def body(self, head):
+        """The first bytes that were sent: a statement may be there."""
+        if not self.text and head:
+            self.text = (
+                head[:2000].decode("utf-8", "replace") if isinstance(head, (bytes, bytearray)) else str(head)[:2000]
+            )
+
+    def milliseconds(self):
+        """How long it has lasted."""
+        return round((time.perf_counter() - self.begun) * 1000, 1)
+
+    def answered(self, status, header, length=None):
+        """The head of the answer came; `header` finds one by its lower-case name."""
+        finish(self, status, header, length)
+
+    def failed(self, error):
+        """No answer came."""
+        fail(self, error)
+
+
+def finish_inside(exchange, status, header, length=None):
+    """Write an exchange that was answered."""
+    if exchange.done:
+        return
+    exchange.done = True
+    event = exchange.event
+    event.update(status=int(status), ms=exchange.milliseconds(), bytes=length, sent=exchange.sent or None)
+    _split(exchange)
+    code = header("x-clickhouse-exception-code")
+    if any(
+        header(name) for name in ("x-clickhouse-query-id", "x-clickhouse-summary", "x-clickhouse-server-display-name")
+    ):
+        event["clickhouse"] = True
+        event["query_id"] = (header("x-clickhouse-query-id") or "")[:80] or None
+        event["code"] = int(code) if code and code.isdigit() else None
+        event["written_rows"] = _number_in(header("x-clickhouse-summary") or "", "written_rows")
+        _add_statement(event, exchange)
+    elif event["method"] in ("GET", "POST"):
+        for name, key in (
+            ("x-total-count", "total"),
+            ("x-wp-total", "total"),
+            ("x-total-pages", "pages"),
+            ("x-wp-totalpages", "pages"),
+        ):
+            told = header(name)
+            if told and told.isdigit():
+                event.setdefault("told", {})[key] = int(told)
+        if 'rel="next"' in (header("link") or ""):
+            event.setdefault("told", {})["has_next"] = True
+        event["json"] = "json" in (header("content-type") or "")
+    write_exchange(event)
+
+
+def fail_inside(exchange, error):
+    """Write an exchange that got no answer."""
+    if exchange.done:
+        return
+    exchange.done = True
+    event = exchange.event
+    kind = type(error)
+    event.update(ms=exchange.milliseconds(), error=kind.__name__, sent=exchange.sent or None)
+    number = getattr(error, "errno", None)
+    if isinstance(number, int):
+        event["errno"] = number
+    _split(exchange)
+    _add_statement(event, exchange)
+    write_exchange(event)
+
+
+finish = quiet(finish_inside)
+fail = quiet(fail_inside)
+
+
+def _split(exchange):
+    """Path without values; the names of the query's parameters, and a number that tells two queries apart."""
+    target = exchange.target
+    path, _, query = target.partition("?")
+    if "://" in path:
+        path = "/" + path.split("://", 1)[1].partition("/")[2]
+    exchange.event["path"] = mask.text(path or "/", 200)
+    exchange.query = query
+    if not query:
+        pairs = []
+    else:
+        from urllib.parse import parse_qsl
+
+        pairs = parse_qsl(query[:8000], keep_blank_values=True)
+    names = sorted({name for name, _ in pairs})
+    if names:
+        exchange.event["parameters"] = [mask.text(name, 40) for name in names[:20]]
+    exchange.pairs = pairs
+    exchange.event["asked"] = _series(pairs, exchange.text)
+
+
+def _series(pairs, body):
+    """A number for what was asked, without the page: equal for the pages of one reading, no way back to the values."""
+    import zlib
+
+    kept = sorted((n, v) for n, v in pairs if n.lower() not in _PAGING and not mask.is_secret_name(n))
+    if body.startswith("{"):
+        from json import JSONDecoder
+
+        try:
+            given = JSONDecoder().decode(body)
+            kept += sorted((str(n), repr(v)) for n, v in given.items() if str(n).lower() not in _PAGING)
+        except ValueError:
+            kept.append(("body", body))
+    salted = repr((sink.file_number(), kept)).encode("utf-8", "replace")
+    return f"{zlib.crc32(salted) & 0xFFFFFFFF:08x}"
+
+
+def _number_in(text, name):
+    import re
+
+    found = re.search('"' + name + r'"\s*:\s*"?(\d+)', text)
+    return int(found.group(1)) if found else None
+
+
+def _add_statement(event, exchange):
+    query = next((value for name, value in exchange.pairs if name == "query"), "")
+    verb, table = statement(query or exchange.text)
+    if verb:
+        event["verb"], event["table"] = verb, table
+
+
+def statement(text):
+    """(verb, table or None) of a statement; ("", None) for what is none."""
+    global _statement
+    if _statement is None:
+        import re
+
+        name = r"((?:[`\"][^`\"]{1,100}[`\"]|[\w$]{1,100})(?:\s*\.\s*(?:[`\"][^`\"]{1,100}[`\"]|[\w$]{1,100}))?)"
+        lead = r"(?:\s|/\*.*?\*/|--[^\n]*\n|[0-9a-fA-F]+\r\n)*"
+        _statement = (
+            re.compile(lead + "(" + _VERBS + r")\b", re.IGNORECASE | re.DOTALL),
+            re.compile(r"\bINTO\s+(?:TABLE\s+)?(?!FUNCTION\b)" + name, re.IGNORECASE),
+            re.compile(r"\b(?:DESC|DESCRIBE|EXISTS)\s+(?:TABLE\s+)?(?!\()" + name, re.IGNORECASE),
+            re.compile(r"\b(?:FROM|TABLE|VIEW)\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+)?(?!\()" + name, re.IGNORECASE),
+        )
+    found = _statement[0].match(text)
+    if not found:
+        return "", None
+    verb = found.group(1).upper()
+    verb = "DESCRIBE" if verb == "DESC" else verb
+    pattern = {"INSERT": _statement[1], "DESCRIBE": _statement[2], "EXISTS": _statement[2]}.get(verb, _statement[3])
+    table = pattern.search(text)
+    plain = table.group(1).replace("`", "").replace('"', "").replace(" ", "") if table else None
+    return verb, mask.text(plain, 120) if plain else None
+
+
+def write_exchange(event):
+    """Number an exchange, add it to the sums and write it."""
+    global _count
+    _count += 1
+    event["n"] = _count
+    here = where()
+    if len(_last) > 2000:
+        _last.clear()
+        _unread.clear()
+    _last[here] = _count
+    series = (event["host"], event["port"], event["method"], event.get("path"), event.get("asked"), event.get("status"))
+    sums = _sums.get(series)
+    if sums is None and len(_sums) < _MAX_SERIES:
+        sums = _sums[series] = {"times": 0, "written_rows": 0, "records": 0}
+    if sums is not None:
+        sums["times"] += 1
+        sums["written_rows"] += event.get("written_rows") or 0
+    if event.pop("json", False) and 200 <= event["status"] < 300:
+        _unread[here] = (_count, sums)
+    if _count <= _MAX_SINGLE or event.get("error") or event.get("code") or event.get("status", 200) >= 400:
+        sink.write_inside({key: value for key, value in event.items() if value is not None})
+
+
+def unread():
+    """(number, sums) of the exchange whose JSON answer nobody has parsed yet, None without one; it is taken."""
+    return _unread.pop(where(), None)
+
+
+def waiting():
+    """Whether any answer waits to be parsed."""
+    return bool(_unread)
+
+
+def tell(number, sums, told):
+    """Write what an answer's body told."""
+    if sums is not None:
+        sums["records"] += told.get("records", 0)
+    if number <= _MAX_SINGLE:
+        sink.write_inside({"e": "answer", "exchange": number, **told})
+
+
+def _totals():
+    if _count <= _MAX_SINGLE:
+        return {"exchanges": _count}
+    keys = ("host", "port", "method", "path", "asked", "status")
+    series = [
+        {**dict(zip(keys, key)), **sums} for key, sums in sorted(_sums.items(), key=lambda each: -each[1]["times"])
+    ]
+    return {"exchanges": _count, "series": series[:40]}
+
+
+exceptions.last_exchange = _last_here
+process.totals = _totals

@@ -1,0 +1,115 @@
+"""Where events go: one line of JSON each, added by one write, so that what was written stays whatever ends the process.
+
+The file is opened for each event: a program may close every descriptor that it did not open, and use the number again.
+"""
+
+import os
+import time
+from _thread import get_ident
+
+from .guard import quiet
+
+VERSION = 1
+# Bounds: lines of one process, bytes of one line, bytes of the file over all processes, seconds of the recorder's work.
+MAX_EVENTS = 20_000
+MAX_LINE = 16 << 10
+MAX_FILE = 32 << 20
+MAX_SECONDS = 20.0
+
+_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
+_file = ""
+_left = MAX_EVENTS
+_spent = 0.0
+# The first line of a process; a forked child writes it when it has something to say.
+_start_event = None
+_ESCAPES = {code: f"\\u{code:04x}" for code in range(32)}
+_ESCAPES.update({ord('"'): '\\"', ord("\\"): "\\\\", 0x7F: "\\u007f", 0x2028: "\\u2028", 0x2029: "\\u2029"})
+
+
+def open_file(path):
+    """Whether the file can be written. It is made where it is missing."""
+    global _file
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _CLOEXEC, 0o600)
+    except OSError:
+        return False
+    os.close(descriptor)
+    _file = os.path.abspath(path)
+    return True
+
+
+def file_number():
+    """A number that all processes of one run share and no other run has: it salts hashes."""
+    try:
+        return os.stat(_file).st_ino
+    except OSError:
+        return 0
+
+
+def start_with(event, at_once):
+    """Take the process's first event; write it now, or with the first one that follows."""
+    global _start_event, _left, _spent
+    _left, _spent, _start_event = MAX_EVENTS, 0.0, event
+    if at_once:
+        write({})
+
+
+def silent():
+    """Whether this process has written nothing yet."""
+    return _start_event is not None
+
+
+def write_inside(event):
+    """Add one event; `v`, `t` (Unix time), `pid` and `thread` are put to it. Past a bound it is dropped."""
+    global _left, _spent, _start_event
+    if not _file or _left <= 0 or _spent > MAX_SECONDS:
+        return
+    begun = time.perf_counter()
+    events = [each for each in (_start_event, event) if each]
+    _start_event = None
+    _left -= len(events)
+    if _left <= 0:
+        events.append({"e": "limit", "what": "events"})
+    lines = b"".join(_line(each) for each in events)
+    descriptor = os.open(_file, os.O_WRONLY | os.O_APPEND | _CLOEXEC)
+    try:
+        if os.fstat(descriptor).st_size + len(lines) <= MAX_FILE:
+            os.write(descriptor, lines)
+        else:
+            _left = 0
+    finally:
+        os.close(descriptor)
+    _spent += time.perf_counter() - begun
+
+
+write = quiet(write_inside)
+
+
+def _line(event):
+    head = {"v": VERSION, "t": round(time.time(), 3), "pid": os.getpid(), "thread": get_ident()}
+    head.update(event)
+    line = encode(head).encode("utf-8", "backslashreplace")
+    if len(line) > MAX_LINE:
+        slim = {key: value for key, value in head.items() if not isinstance(value, (dict, list))}
+        slim["cut"] = True
+        line = encode(slim).encode("utf-8", "backslashreplace")[:MAX_LINE]
+    return line + b"\n"
+
+
+def encode(value):
+    """JSON of plain values. The standard library's `json` is not loaded on the program's behalf."""
+    if value is None:
+        return "null"
+    if value is True or value is False:
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return int.__repr__(value)
+    if isinstance(value, float):
+        return float.__repr__(value) if value - value == 0 else "null"
+    if isinstance(value, str):
+        return '"' + str.translate(value, _ESCAPES) + '"'
+    if isinstance(value, dict):
+        return "{" + ",".join(encode(str(key)) + ":" + encode(each) for key, each in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(encode(each) for each in value) + "]"
+    return encode(type(value).__name__)

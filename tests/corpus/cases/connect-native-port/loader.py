@@ -1,0 +1,2 @@
+import emulate, os
+c = emulate.connect(port=int(os.environ["CLICKHOUSE_OTHER_PORT"]))

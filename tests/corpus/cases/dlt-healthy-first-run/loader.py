@@ -1,0 +1,27 @@
+import os
+import tempfile
+
+import dlt
+
+os.environ["DLT_DATA_DIR"] = tempfile.mkdtemp()
+os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
+e = os.environ
+creds = {
+    "host": e["CLICKHOUSE_HOST"],
+    "port": int(e["CLICKHOUSE_OTHER_PORT"]),
+    "http_port": int(e["CLICKHOUSE_PORT"]),
+    "username": e["CLICKHOUSE_USER"],
+    "password": e["CLICKHOUSE_PASSWORD"],
+    "database": e["CLICKHOUSE_DB"],
+    "secure": 0,
+}
+p = dlt.pipeline("orders", destination=dlt.destinations.clickhouse(credentials=creds), dataset_name="raw")
+
+
+@dlt.resource(primary_key="order_id", write_disposition="append")
+def orders():
+    yield {"order_id": 1, "price": 10.5}
+    yield {"order_id": 2, "price": 11.5}
+
+
+print(p.run(orders()))

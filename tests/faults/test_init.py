@@ -1,0 +1,109 @@
+"""playbooks/init.yml writes an inventory that passes on a healthy pipeline, and nothing where it cannot."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from embedded.testing import Engine, start_engine
+from tests.plays import ROOT
+
+PASSWORD = "only here"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    users = {"loader": {"password": PASSWORD, "grants": ["GRANT SELECT, INSERT ON shop.*"]}}
+    with start_engine(tmp_path_factory.mktemp("server"), users=users) as engine:
+        engine.query("CREATE DATABASE shop")
+        engine.query(
+            "CREATE TABLE shop.sales (id UInt64, sku String, pieces UInt16, sold_at DateTime('UTC'))"
+            " ENGINE = MergeTree ORDER BY id"
+        )
+        load(engine, 0)
+        engine.flush_logs()
+        yield engine
+
+
+def load(engine: Engine, first: int) -> None:
+    client = engine.client("loader", PASSWORD, database="shop")
+    client.execute(f"INSERT INTO sales SELECT {first} + number + 1, 'a', 2, now('UTC') - number FROM numbers(50)")
+
+
+def play(*arguments: str, password: str) -> tuple[int, str]:
+    environment = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "CLICKHOUSE_PASSWORD": password}
+    outcome = subprocess.run(
+        [str(Path(sys.executable).with_name("ansible-playbook")), *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment, "INGEST_PASSWORD": PASSWORD},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    return outcome.returncode, " ".join((outcome.stdout + outcome.stderr).split())
+
+
+def init(server: Engine, folder: Path, **answers: object) -> tuple[int, str]:
+    given = {
+        "init_name": "shop", "init_folder": str(folder), "init_host": server.host, "init_port": str(server.tcp_port),
+        "init_user": server.user, "init_password": "", "init_database": "shop", "init_ingest_user": "loader",
+        "init_ingest_kind": "observed", "ansible_python_interpreter": sys.executable, **answers,
+    }  # fmt: skip
+    return play("playbooks/init.yml", "-e", json.dumps(given), password=server.password)
+
+
+def test_what_is_written_passes_on_a_healthy_pipeline(server: Engine, tmp_path: Path) -> None:
+    folder = tmp_path / "shop"
+    status, output = init(server, folder)
+    assert status == 0, output
+    assert "1 target(s)" in output
+    written = yaml.safe_load((folder / "group_vars/clickhouse.yml").read_text())
+    assert written["qtickets_ingest_targets"] == ["sales"]
+    assert {check["kind"] for check in written["verify_data_checks"]} == {"volume", "freshness", "duplicates", "values"}
+    assert server.password not in (folder / "group_vars/clickhouse.yml").read_text()
+
+    since = server.query("SELECT toString(now64(6, 'UTC'))")[0][0]
+    load(server, 1000)
+    until = server.query("SELECT toString(now64(6, 'UTC'))")[0][0]
+    given = {
+        "qtickets_ingest_since": since,
+        "qtickets_ingest_until": until,
+        "run_context_artifacts_dir": str(tmp_path / "runs"),
+    }
+    status, output = play("verify.yml", "-i", str(folder), "-e", json.dumps(given), password=server.password)
+    assert status == 0, output[-3000:]
+    assert "5 of 5 stages ran" in output
+
+    # A second answer to the same name keeps what may have been changed since.
+    status, output = init(server, folder)
+    assert status != 0
+    assert "is there already" in output
+
+
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [
+        ({"init_database": "shopp"}, "sees no database 'shopp'. It sees default, shop"),
+        ({"init_password": "wrong"}, "refused user"),
+        ({"init_port": "1"}, "Nothing accepts connections at"),
+        ({"init_ingest_kind": "cron"}, "observed, process or container"),
+        ({"init_name": "../shop"}, "Nothing was written"),
+    ],
+)
+def test_where_it_cannot_it_says_why_and_writes_nothing(
+    server: Engine, tmp_path: Path, answers: dict[str, str], told: str
+) -> None:
+    folder = tmp_path / "shop"
+    status, output = init(server, folder, **answers)
+    assert status != 0
+    assert told in output
+    assert not folder.exists()

@@ -1,0 +1,187 @@
+"""The catalogue: every id that can be said stands in it, and no two causes claim one text."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from ansible.module_utils.ingest_verify.causes import CATALOGUE, SIDES, Cause, Form, by_id
+from ansible.module_utils.ingest_verify.clickhouse.error_codes import KINDS, kind_of, name_of
+from ansible.module_utils.ingest_verify.diagnosis.catalog import Catalog
+from ansible.module_utils.ingest_verify.diagnosis.evidence import Evidence
+from ansible.module_utils.ingest_verify.diagnosis.server_side.classify import classify, forms_of
+from ansible.module_utils.ingest_verify.diagnosis.server_side.refusal import Refusal
+from ansible.module_utils.ingest_verify.findings import Finding
+
+ROOT = Path(__file__).resolve().parents[2]
+FORMS = [(cause, form) for cause in CATALOGUE.values() for form in cause.forms]
+
+
+def classified(sql: str, exception: str, code: int) -> Finding:
+    refusal = Refusal(sql, exception, code, name_of(code), "loader", "shop")
+    decision = classify(refusal, Catalog(Evidence(lambda sql: [])))
+    return Finding(
+        "qtickets_ingest",
+        "error",
+        decision.cause,
+        decision.headline,
+        next_step=decision.next_step,
+        fix_side=decision.fix_side,
+    )
+
+
+def test_an_unknown_id_cannot_be_built() -> None:
+    with pytest.raises(ValueError, match="no cause of the catalogue"):
+        Finding("schema_apply", "error", "server_mising_column", "x")
+    with pytest.raises(ValueError, match="no cause"):
+        by_id("")
+
+
+def test_a_side_is_one_of_six_words() -> None:
+    with pytest.raises(ValueError, match="fix_side is one of"):
+        Finding("schema_apply", "error", "server_missing_column", "x", fix_side="the ingest")
+    assert Finding("schema_apply", "error", "server_missing_column", "x", next_step="y").fix_side in SIDES
+
+
+def test_a_field_that_nothing_fills_is_an_error_when_the_template_is_read() -> None:
+    with pytest.raises(ValueError, match="no such field: tabel"):
+        Form(("exists",), "", "{tabel} exists", "Drop it.", "loader")
+    with pytest.raises(ValueError, match="side is one of"):
+        Cause("x", "x", "operator", "x")
+
+
+def test_every_id_in_roles_and_plays_stands_in_the_catalogue() -> None:
+    said = set()
+    for path in [*ROOT.glob("roles/**/*.yml"), *ROOT.glob("playbooks/*.yml"), ROOT / "verify.yml"]:
+        said |= set(
+            re.findall(r"(?:_cause|\bcause): ([a-z]+_[a-z_]+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+        )
+    assert said
+    assert said <= set(CATALOGUE)
+
+
+@pytest.mark.parametrize("path", ["compose_project", "docker_cli", "container_run"])
+def test_every_kind_of_the_host_s_errors_stands_in_the_catalogue(path: str) -> None:
+    text = (ROOT / "module_utils" / "ingest_verify" / f"{path}.py").read_text(encoding="utf-8")
+    documented = re.search(r"`kind` is (?:the cause class without its prefix: |one of )((?:`\w+`[,.\s]*)+)", text)
+    assert documented
+    for kind in re.findall(r"`(\w+)`", documented[1]):
+        by_id(f"host_{kind}")
+
+
+def test_every_kind_of_a_reset_s_errors_stands_in_the_catalogue() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "module_utils/ingest_verify/reset").glob("*.py")]
+    kinds = {kind for text in texts for kind in re.findall(r'ResetError\(\s*"(\w+)",', text)}
+    assert len(kinds) >= 10
+    for kind in kinds:
+        by_id(f"host_{kind}")
+
+
+@pytest.mark.parametrize(("cause", "form"), FORMS, ids=[f"{cause.id}-{form.example[:30]}" for cause, form in FORMS])
+def test_one_cause_claims_a_text_or_is_narrower(cause: Cause, form: Form) -> None:
+    assert form.example, "a form stays only with a real text"
+    for kind in form.kinds:
+        assert kind in KINDS
+    claimed = {kind: [one.id for one, _, _ in forms_of(kind, form.example)] for kind in form.kinds}
+    assert [cause.id] in claimed.values(), claimed
+    assert all(len(ids) <= 1 for ids in claimed.values()), claimed
+
+
+def test_the_codes_that_rules_speak_of_have_the_kind_that_they_ask_for() -> None:
+    assert (kind_of(60), name_of(60)) == ("missing_table", "UNKNOWN_TABLE")
+    assert (kind_of(49), name_of(49)) == ("", "LOGICAL_ERROR")
+    assert (kind_of(99999), name_of(99999)) == ("", "")
+
+
+def test_a_code_that_the_table_lacks_is_told_with_the_server_s_own_sentence() -> None:
+    found = classified("OPTIMIZE TABLE shop.t", "Code: 4242. DB::Exception: The moon is in the way", 4242)
+    assert found.cause == "server_refused_statement"
+    assert "code 4242: The moon is in the way" in found.headline
+
+
+SOCKET = "Code: 209. DB::NetException: Timeout exceeded while"
+
+
+@pytest.mark.parametrize(
+    ("sql", "text", "cause"),
+    [
+        (
+            "INSERT INTO shop.t FORMAT Native",
+            f"{SOCKET} receiving data from client. Waited for 3 seconds, timeout is 3 seconds. (SOCKET_TIMEOUT)",
+            "client_idle_in_insert",
+        ),
+        (
+            "INSERT INTO shop.t FORMAT JSONEachRow",
+            f"{SOCKET} reading from socket (peer: 172.18.0.3:51284, local: 172.18.0.2:8123, 30000 ms)",
+            "client_idle_in_insert",
+        ),
+        (
+            "INSERT INTO shop.t SELECT * FROM remote('10.0.0.7:9000', shop.t)",
+            f"{SOCKET} reading from socket (peer: 10.0.0.7:9000, local: 172.18.0.2:42110, 3000 ms)",
+            "server_remote_unreachable",
+        ),
+    ],
+)
+def test_a_socket_that_timed_out_is_told_by_whose_it_was(sql: str, text: str, cause: str) -> None:
+    found = classified(sql, text, 209)
+    assert found.cause == cause
+    if cause == "client_idle_in_insert":
+        assert found.fix_side == "loader"
+        assert "receive_timeout" in str(found.next_step)
+        assert "table function" not in str(found.next_step)
+
+
+@pytest.mark.parametrize(
+    ("sql", "code", "text", "cause", "words", "never"),
+    [
+        (
+            "DROP TABLE shop.orders",
+            359,
+            "Table or Partition in shop.orders was not dropped.\nReason:\n1. Size (60.00 GB) is greater than "
+            "max_[table/partition]_size_to_drop (50.00 GB)",
+            "server_drop_limit",
+            "max_table_size_to_drop",
+            "ALTER USER",
+        ),
+        (
+            "ALTER TABLE shop.t ADD COLUMN x UInt8",
+            473,
+            'WRITE locking attempt on "shop.t" has timed out! (120000ms) Possible deadlock avoided.',
+            "server_locked",
+            "system.processes",
+            "version",
+        ),
+        (
+            "RENAME TABLE shop.a TO shop.b",
+            49,
+            "Unexpected state of shop.a",
+            "server_refused_statement",
+            "SHOW CREATE TABLE shop.a",
+            "upgrade",
+        ),
+        (
+            "INSERT INTO shop.t FORMAT Native",
+            252,
+            "Too many parts (100001) in all partitions in total in table 'shop.t'. This indicates wrong choice of "
+            "partition key. The threshold can be modified with 'max_parts_in_total' setting",
+            "server_too_many_parts",
+            "PARTITION BY",
+            "SYSTEM START MERGES",
+        ),
+        (
+            "CREATE TABLE shop.t (a UInt8) ENGINE = MergTree ORDER BY a",
+            56,
+            "Unknown table engine MergTree. Maybe you meant: ['MergeTree']",
+            "server_unsupported_ddl",
+            "Is MergeTree meant?",
+            "DROP",
+        ),
+    ],
+)
+def test_a_code_says_no_more_than_it_means(sql: str, code: int, text: str, cause: str, words: str, never: str) -> None:
+    found = classified(sql, f"Code: {code}. DB::Exception: {text}. ({name_of(code)})", code)
+    said = f"{found.headline} {found.next_step}"
+    assert found.cause == cause
+    assert words in said
+    assert never not in said
