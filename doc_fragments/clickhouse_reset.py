@@ -67,7 +67,9 @@ options:
     elements: str
     default: []
   window:
-    description: C(from) and C(to) of the ingest, UTC by the server's clock. Used where O(targets) is empty.
+    description: >-
+      C(from) and C(to) of the ingest, UTC by the server's clock. Tells it from other programs where O(targets) is empty
+      and O(ingest_user) is also O(login_user).
     type: dict
     default: {}
   run_id:

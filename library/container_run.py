@@ -57,6 +57,14 @@ options:
     description: Beginning of the names of containers that may not run at the same time.
     type: str
     default: ""
+  recorder_dir:
+    description:
+      - Folder of the recorder on this host, mounted read-only into an image that runs Python or Node.
+      - Left out, nothing is recorded.
+    type: path
+  recorder_file:
+    description: File on this host that the recorder writes. What it held is replaced. Needed with O(recorder_dir).
+    type: path
   owner:
     description: The play that runs it, as M(run_guard) reads it. The next one ends what an interrupted play leaves.
     type: str
@@ -135,6 +143,8 @@ def main() -> None:
             "alone_as": {"type": "str", "default": ""},
             "owner": {"type": "str", "default": ""},
             "log_file": {"type": "path", "required": True},
+            "recorder_dir": {"type": "path"},
+            "recorder_file": {"type": "path"},
         },
     )
     params = module.params
@@ -155,6 +165,8 @@ def main() -> None:
             log_paths=params["log_paths"],
             timeout_seconds=params["timeout_seconds"],
             alone_as=params["alone_as"],
+            recorder_dir=Path(params["recorder_dir"]) if params["recorder_dir"] else None,
+            recorder_file=Path(params["recorder_file"]) if params["recorder_file"] else None,
             owner=params["owner"],
         )
     except (NotStarted, DockerError) as error:

@@ -20,6 +20,7 @@ from .env_file import parse_env
 from .guard import LABEL, SCRATCH
 from .masking import secret_values
 from .process import append_log, run_process
+from .recorder import INSIDE_DIR, INSIDE_FILE, language, make_file, variables
 
 # Logs of gigabytes on a slow disk.
 _COPY_TIMEOUT_SECONDS = 600.0
@@ -122,6 +123,8 @@ def run_container(
     timeout_seconds: float = 600,
     alone_as: str = "",
     owner: str = "",
+    recorder_dir: Path | None = None,
+    recorder_file: Path | None = None,
 ) -> Outcome:
     """Create, run, judge and remove one container. `memory` is Docker's notation (`512m`), swap is not added to it.
 
@@ -129,6 +132,7 @@ def run_container(
     `options` are further ones of `docker create` (`--user=1000`). `log_paths` are files and folders inside the
     container; what the run writes there is put behind its output. No container whose name begins with `alone_as` may
     run at the same time: two loads of one job spoil each other. `owner` marks it as a run's own (`guard.Owner.text`).
+    `recorder_dir` is mounted read-only into an image that runs Python or Node, and its recorder writes `recorder_file`.
     Raises NotStarted when image, network or name do not allow it, DockerError when Docker is not usable.
     """
     for option in options:
@@ -147,13 +151,23 @@ def run_container(
         arguments += ["--label", f"{LABEL}={owner}"]
     if memory:
         arguments += ["--memory", memory, "--memory-swap", memory]
+    given = dict(env or {})
+    if recorder_dir and recorder_file:
+        # The container's user is not known, and its root may be read-only: one file that anybody may write.
+        make_file(str(recorder_file), 0o666)
+        spoken = language(image_info, command)
+        # An engine on another host has no such folder, and Node does not start without a file that it is told to load.
+        if spoken and os.environ.get("DOCKER_HOST", "unix:").startswith("unix:"):
+            from_image = dict(entry.split("=", 1) for entry in image_info["Config"].get("Env") or [] if "=" in entry)
+            given.update(variables(INSIDE_DIR, INSIDE_FILE, {**from_image, **values}, spoken))
+            volumes = [*volumes, f"{recorder_dir}:{INSIDE_DIR}:ro,z", f"{recorder_file}:{INSIDE_FILE}:z"]
     for volume in volumes:
         arguments += ["--volume", volume]
     for host in extra_hosts:
         arguments += ["--add-host", host]
     arguments += options
     with tempfile.NamedTemporaryFile("w", prefix=f"{SCRATCH}env.", encoding="utf-8") as overrides:
-        overrides.writelines(f"{key}={value}\n" for key, value in (env or {}).items())
+        overrides.writelines(f"{key}={value}\n" for key, value in given.items())
         overrides.flush()
         if env_file:
             arguments += ["--env-file", str(env_file)]

@@ -8,7 +8,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-AUTO, OFF = "auto", "off"
 # Where a container finds the recorder, and the one file that it may write.
 INSIDE_DIR, INSIDE_FILE = "/ingest-recorder", "/ingest-recorder.jsonl"
 
@@ -16,14 +15,17 @@ _PYTHON = re.compile(r"(?:^|[/\s\"'])(?:python[\d.]*|pypy\d*|pip3?|uv|poetry|gun
 _NODE = re.compile(r"(?:^|[/\s\"'])(?:node|nodejs|npm|npx|yarn|pnpm|tsx|ts-node)\b|\.[cm]?js\b")
 
 
-def variables(folder: str, file: str, given: Mapping[str, str]) -> dict[str, str]:
+def variables(folder: str, file: str, given: Mapping[str, str], spoken: str = "") -> dict[str, str]:
     """The variables that start the recorder in `folder` and let it write `file`, put before those that the program is
-    given. A program in another language does not notice them."""
-    python, path = f"{folder}/python", given.get("PYTHONPATH", "")
-    return {
-        "INGEST_RECORDER_FILE": file,
-        "PYTHONPATH": f"{python}:{path}" if path else python,
+    given: those of the language `spoken`, or all, which a program in another language does not notice."""
+    python, node = f"{folder}/python", f"--require={folder}/node/recorder.cjs"
+    path, options = given.get("PYTHONPATH", ""), given.get("NODE_OPTIONS", "")
+    loaded = {
+        "python": {"PYTHONPATH": f"{python}:{path}" if path else python},
+        "node": {"NODE_OPTIONS": f"{node} {options}".strip()},
     }
+    chosen = [loaded[spoken]] if spoken else loaded.values()
+    return {"INGEST_RECORDER_FILE": file, **{name: value for each in chosen for name, value in each.items()}}
 
 
 def make_file(path: str, mode: int) -> None:

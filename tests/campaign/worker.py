@@ -11,8 +11,8 @@ from ansible.module_utils.ingest_verify.reset import flow
 from ansible.module_utils.ingest_verify.reset.compose import Compose
 from ansible.module_utils.ingest_verify.reset.content import Ingest
 from ansible.module_utils.ingest_verify.reset.embedded import Embedded
-from ansible.module_utils.ingest_verify.reset.flow import Answer, Backend, Request
 from ansible.module_utils.ingest_verify.reset.journal import RUNS, Journal
+from ansible.module_utils.ingest_verify.reset.request import Answer, Backend, Request
 
 from tests.plays import ROOT
 

@@ -9,8 +9,10 @@ import uuid
 
 import pytest
 from ansible.module_utils.ingest_verify.container_run import NotStarted, explain_exit, run_container
+from ansible.module_utils.ingest_verify.facts.recorded import read_recorded
 
 from tests.docker.conftest import docker
+from tests.plays import ROOT
 
 
 @pytest.fixture
@@ -172,3 +174,23 @@ def test_signals_have_their_names():
         explain_exit(None, timed_out=False, oom_killed=False, error="gone")
         == "Docker could not tell how it ended: gone."
     )
+
+
+@pytest.mark.parametrize("options", [[], ["--user=12345:12345", "--read-only", "--cap-drop=ALL"]])
+def test_the_recorder_comes_up_whatever_the_user_and_with_a_read_only_root(run, tmp_path, options):
+    file = tmp_path / "recorder.jsonl"
+    outcome, _ = run(
+        "python", "-c", "import sys, logging\ntry: {}['a']\nexcept KeyError as e: logging.error(e); sys.exit(3)",
+        options=options, recorder_dir=ROOT / "recorder", recorder_file=file,
+    )  # fmt: skip
+    assert outcome.exit_code == 3
+    recorded = read_recorded(file)
+    assert recorded.gaps == []
+    assert [(raised.origin.type, raised.origin.text) for raised in recorded.exceptions] == [("KeyError", "'a'")]
+
+
+def test_a_program_of_another_language_runs_as_it_is(run, tmp_path):
+    file = tmp_path / "recorder.jsonl"
+    outcome, _ = run("sh", "-c", "true", recorder_dir=ROOT / "recorder", recorder_file=file)
+    assert outcome.exit_code == 0
+    assert file.read_text() == ""

@@ -140,6 +140,10 @@ def test_row_60_a_restart_in_mid_run_is_the_cause(server: Engine, orders: Stage)
     assert said.findings[0].cause == "server_restarted"
     assert said.findings[0].severity == "error"
     assert any("exit code 1" in effect for effect in said.findings[0].effects)
+    # Nothing that is seen went wrong; what was lost with the log nobody knows.
+    unharmed = orders.judge(window_before=before, ingest={"exit_code": 0}, **asked)
+    assert unharmed.verdict == "INCONCLUSIVE"
+    assert "may lack the last seconds" in unharmed.message(5)
     healthy = orders.judge(ingest={"exit_code": 0}, **asked)
     assert healthy.verdict == "PASS"
     assert "server_restarted" not in causes(healthy)

@@ -321,6 +321,21 @@ def test_row_6_an_unknown_user_is_named(orders: Stage, tmp_path) -> None:
     assert "the nearest existing name is ingest" in found.actual
 
 
+@pytest.mark.parametrize("logged", [True, False])
+def test_row_6_the_user_of_the_env_file_is_blamed_and_not_the_inventory_s(orders: Stage, tmp_path, logged) -> None:
+    answer = orders.refused("INSERT INTO orders (order_id) VALUES ('a')", user="mem", password="wrong")
+    said = orders.judge(
+        client_log=f"ERROR cannot load: {answer}\n" if logged else "",
+        path=tmp_path / "log",
+        ingest={"exit_code": 1, "env": {"CLICKHOUSE_USER": "mem", "CLICKHOUSE_HOST": "127.0.0.1"}},
+        users=["ingest"],
+        targets=["orders"],
+    )
+    found = headline(said)
+    assert (found.cause, found.object) == ("server_authentication", "mem")
+    assert "ingest " not in found.headline
+
+
 def test_row_6_a_refused_login_is_found_without_the_clients_log(orders: Stage) -> None:
     orders.refused("INSERT INTO orders (order_id) VALUES ('a')", password="wrong")
     found = errors(orders.judge(ingest={"exit_code": 1}, targets=["orders"]))[0]

@@ -16,7 +16,7 @@ ROWS = 123_456
 CONFIRMED = {
     "clickhouse_reset_throwaway": False,
     "clickhouse_reset_confirm": "clickhouse",
-    "clickhouse_reset_writers": ["admin: production"],
+    "clickhouse_reset_writers": ["admin: python-driver"],
 }
 
 

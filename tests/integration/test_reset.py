@@ -16,8 +16,8 @@ from ansible.module_utils.ingest_verify.reset import flow, stores
 from ansible.module_utils.ingest_verify.reset.content import Ingest
 from ansible.module_utils.ingest_verify.reset.embedded import Embedded
 from ansible.module_utils.ingest_verify.reset.errors import ResetError
-from ansible.module_utils.ingest_verify.reset.flow import Answer, Request
 from ansible.module_utils.ingest_verify.reset.journal import OTHERS, RUNS, Journal
+from ansible.module_utils.ingest_verify.reset.request import Answer, Request
 from clickhouse_driver import Client
 
 from tests.plays import ROOT, free_port
@@ -166,6 +166,15 @@ def test_without_targets_the_ingest_is_known_by_its_time(server: Server) -> None
     server.request = replace(server.request, ingest=Ingest("loader", (), (begun["since"] + ".0", second + ".999")))
     server.end(passed=True)
     server.request = replace(server.request, ingest=Ingest("loader"))
+    server.confirmed()
+    assert [move.made_by for move in server.journal.moves()] == [RUNS]
+
+
+def test_without_targets_a_user_of_its_own_tells_the_ingest(server: Server) -> None:
+    server.request = replace(server.request, ingest=Ingest("loader", alone=True))
+    server.ingest()
+    server.end(passed=True)
+    server.ingest()
     server.confirmed()
     assert [move.made_by for move in server.journal.moves()] == [RUNS]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -101,14 +101,14 @@ class Loaded:
     source: Source
     folder: Path
 
-    def run(self, name: str, **env: str) -> Run:
+    def run(self, name: str, arguments: Sequence[str] = (), python: str | None = None, **env: str) -> Run:
         given = {
             "SOURCE_URL": self.source.url, "CLICKHOUSE_HOST": self.stage.engine.host,
             "CLICKHOUSE_PORT": str(self.stage.engine.http_port), "CLICKHOUSE_DB": self.stage.database,
             "NATIVE_PORT": str(self.stage.engine.tcp_port),
             "CLICKHOUSE_USER": "ingest", "CLICKHOUSE_PASSWORD": PASSWORD, **env,
         }  # fmt: skip
-        return run_loader(self.folder, [str(LOADERS / name)], **given)
+        return run_loader(self.folder, [str(LOADERS / name), *arguments], python or sys.executable, **given)
 
     def judge(self, run: Run, *targets: str) -> list[Finding]:
         """The error findings of the first run."""

@@ -351,7 +351,7 @@ LOADER = Program("admin", "", "loader/1", "", "172.18.0.5")
 GROUP = StatementGroup(
     program=LOADER, in_run=False, outcome="finished", code=0, count=1, first="1", last="2", query="INSERT INTO "
                                                                                                   "z.orders",
-    exception="", query_id="q", query_ids=["q"], current_database="z", kind="Insert", hash="h", tables=[], views=[],
+    exception="", query_id="q", query_ids=["q"], current_database="z", kind="Insert", tables=[], views=[],
     missing_privileges=[], written_rows=1, hosts=[], is_initial=True,
 )  # fmt: skip
 ASKED = {"narrowed": True, "targets": ["orders"], "active_before": set(), "client_text": ""}

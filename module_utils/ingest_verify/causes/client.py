@@ -85,6 +85,24 @@ CLIENT = (
         narrower_than=("client_aborted_insert", "server_remote_unreachable"),
     ),
     Cause(
+        "client_rows_as_dictionaries",
+        "Rows were given to clickhouse-connect's insert as dictionaries",
+        LOADER,
+        "The recorder saw a KeyError of an integer that was raised inside clickhouse_connect's insert.",
+        never="The KeyError was raised in the loader's own code, or its key is a text.",
+        row=16,
+        narrower_than=("client_key_error", "client_exception"),
+    ),
+    Cause(
+        "client_pages_unread",
+        "The loader left pages of its source unread",
+        LOADER,
+        "The recorder counted fewer records than the source's own paging told, in a run that ended well.",
+        never="The run failed, another question to the same path was read whole, or as many rows were written as the "
+        "source told of.",
+        row=28,
+    ),
+    Cause(
         "client_no_insert",
         "The loader ended well and inserted nothing into its tables",
         LOADER,

@@ -19,6 +19,12 @@ EVIDENCE = (
         "ACCESS_DENIED on a log table.",
         row=43,
     ),
+    Cause(
+        "evidence_recorder",
+        "The recorder did not see all of the run",
+        None,
+        "Its file is missing, cut, too large or has lines that are not its own, or no process of the run wrote to it.",
+    ),
     Cause("evidence_not_configured", "A log table is not configured", SERVER, "The table does not exist.", row=38),
     Cause(
         "evidence_no_statements",

@@ -20,6 +20,9 @@ def aborted_statements(case: Case, aborted: Sequence[StatementGroup], causes: li
     names = case.evidence.code_names([group.code for group in aborted])
     found: list[Finding] = []
     for group in aborted:
+        if kind_of(group.code) == "killed":
+            collapse(found, _cancelled(case, group, names.get(group.code, "")))
+            continue
         words = (
             f"server code {group.code} {names.get(group.code, '')} for {one_line(group.query)[:120]}"
             f" ({group.count} time(s), last {group.last})"
@@ -54,6 +57,53 @@ def aborted_statements(case: Case, aborted: Sequence[StatementGroup], causes: li
         )
         collapse(found, finding)
     return found
+
+
+def _cancelled(case: Case, group: StatementGroup, name: str) -> Finding:
+    """A statement that was cancelled: by a KILL QUERY that the log holds, else by whom is not known."""
+    target = target_of(group)
+    what = f"{target.verb} {target.name or ''}".rstrip()
+    kill = next(
+        (
+            row
+            for row in case.evidence.kills(case.window)
+            if any(query_id and query_id in row["text"] for query_id in group.query_ids)
+            or (group.program.user in row["text"] and row["at"] <= group.last)
+        ),
+        None,
+    )
+    finding = Finding(
+        STAGE,
+        "error",
+        "server_query_killed" if kill else "server_query_cancelled",
+        f"{kill['user_name']} ended {what} of the loader with KILL QUERY (program "
+        f"{kill['program'] or 'without a name'!r}, from {kill['client_address'].removeprefix('::ffff:')})."
+        if kill
+        else f"{what} was cancelled. The server does not log by whom: no KILL QUERY stands in its log.",
+        object=target.name,
+        expected="a statement that runs to its end",
+        actual=one_line(kill["text"])[:300] if kill else name,
+        next_step=(
+            f"Ask {kill['user_name']}, or look which tool runs as that user, why it ended the statement.\n"
+            if kill
+            else "Look in the loader's log whether it cancelled the statement itself (a time limit of its own).\n"
+        )
+        + f"Before a retry count the rows of {target.name or 'the table'}: what was written before stays.",
+        evidence={
+            "sql": group.query.strip(),
+            "exception": clean_exception(group.exception),
+            "code": group.code,
+            "code_name": name,
+            "count": group.count,
+            "first": group.first,
+            "last": group.last,
+            "log_table": group.log_table,
+            "query_id": group.query_id,
+        },
+    )
+    if kill:
+        finding.evidence["kill"] = {"at": kill["at"], "user": kill["user_name"], "statement": one_line(kill["text"])}
+    return finding
 
 
 def unlogged_aborts(case: Case, causes: Sequence[Finding]) -> list[Finding]:

@@ -14,7 +14,7 @@ from ..findings import Finding
 from . import STAGE
 from .case import Case
 from .client_side.candidates import finding_of
-from .client_side.context import API, CLICKHOUSE, CONFIGURATION, INGEST, Context
+from .client_side.context import API, CLICKHOUSE, INGEST, Context
 from .client_side.errors import PACKAGE, ClientError, Frame
 from .client_side.rules import judge
 
@@ -207,7 +207,6 @@ def silent_recorder(recorded: Recorded) -> list[Finding]:
             gap,
             next_step="Nothing has to be done: the run is judged by the server's logs and the ingest's own. Where the "
             "recorder should not run at all: qtickets_ingest_recorder: off.",
-            fix_side=CONFIGURATION,
         )
         for gap in recorded.gaps
     ]

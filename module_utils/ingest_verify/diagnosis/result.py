@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import findings as verdicts
 from ..findings import Finding, render_failure, verdict
+from .evidence import StatementGroup
 
 
 @dataclass
@@ -86,6 +87,20 @@ def collapse(findings: list[Finding], finding: Finding) -> None:
                     known.evidence[key] = pick(known.evidence[key], finding.evidence[key])
             return
     findings.append(finding)
+
+
+def excluded_row(reason: str, group: StatementGroup) -> dict[str, Any]:
+    """A failing statement that is not counted against the run, as a row of the report's table."""
+    return {
+        "reason": reason,
+        "user": group.program.user,
+        "program": group.program.http_user_agent or group.program.client_name,
+        "code": group.code,
+        "count": group.count,
+        "first": group.first,
+        "last": group.last,
+        "example": one_line(group.query)[:200],
+    }
 
 
 def one_line(text: str) -> str:

@@ -62,7 +62,7 @@ def _nothing_seen(case: Case) -> None:
     who = ", ".join(case.request.users) or "the ingest"
     if case.request.log_comment:
         who += f" with log_comment {case.request.log_comment}"
-    claimed = _claimed_rows(case.ingest, case.log)
+    claimed = claimed_rows(case.ingest, case.log)
     words = f"query_log holds no statement of {who} between {case.window.since} and {case.window.until} (UTC)"
     if claimed:
         words += f", yet the loader says that it wrote {claimed} rows"
@@ -99,7 +99,8 @@ def _unknown_targets(case: Case) -> Finding | None:
     )
 
 
-def _claimed_rows(ingest: Mapping[str, Any], log: ClientLog | None) -> int:
+def claimed_rows(ingest: Mapping[str, Any], log: ClientLog | None) -> int:
+    """How many rows the loader says that it wrote, 0 where it says none."""
     outcome = ingest.get("outcome") or (log.outcome if log else None) or {}
     for key in ("rows_processed", "rows", "rows_written", "written", "inserted"):
         value = outcome.get(key) if isinstance(outcome, Mapping) else None

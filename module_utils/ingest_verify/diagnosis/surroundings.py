@@ -10,7 +10,7 @@ from ..findings import Finding
 from . import STAGE
 from .case import Case
 from .evidence import parse_time
-from .result import one_line
+from .result import excluded_row
 from .server_side.refusal import Refusal, to_finding
 
 _EXTRACT_ROWS = 500
@@ -28,6 +28,10 @@ def restart(case: Case) -> None:
     if after["uptime_seconds"] >= before["uptime_seconds"] + elapsed - 2:
         return
     harmed = bool(case.unfinished) or case.ingest_failed
+    # What a server had not flushed when it was killed is in no log: a refusal among it as well.
+    case.result.not_proven(
+        "the server restarted inside the window, and its log tables may lack the last seconds before that"
+    )
     finding = Finding(
         STAGE,
         "error" if harmed else "warning",
@@ -102,18 +106,7 @@ def list_noise(case: Case) -> None:
     excluded = case.result.excluded
     for reason, group in case.attribution.excluded:
         if group.code:
-            excluded.append(
-                {
-                    "reason": reason,
-                    "user": group.program.user,
-                    "program": group.program.http_user_agent or group.program.client_name,
-                    "code": group.code,
-                    "count": group.count,
-                    "first": group.first,
-                    "last": group.last,
-                    "example": one_line(group.query)[:200],
-                }
-            )
+            excluded.append(excluded_row(reason, group))
     by_reason = case.result.counts["excluded_failed"]
     others, total = case.evidence.noise(case.window, case.request.filters, case.request.marks)
     if total:

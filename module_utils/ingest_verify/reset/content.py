@@ -69,12 +69,16 @@ LIMIT 50
 
 @dataclass(frozen=True)
 class Ingest:
-    """How the ingest is told from other programs: by its user, and by the tables that it writes (`database.table`), or
-    where those are not known by the time it ran (`window`: from and to, UTC by the server's clock)."""
+    """How the ingest is told from other programs: by its user, and by the tables that it writes (`database.table`).
+
+    Where those are not known, by a user of its own (`alone`: nobody else logs in with it), else by the time it ran
+    (`window`: from and to, UTC by the server's clock).
+    """
 
     user: str
     targets: Sequence[str] = ()
     window: tuple[str, str] | None = None
+    alone: bool = False
 
     def wrote(self, writer: Mapping[str, Any]) -> bool:
         """Whether these statements can be the ingest's own."""
@@ -82,6 +86,8 @@ class Ingest:
             return False
         if self.targets:
             return set(writer["written"]) <= set(self.targets)
+        if self.alone:
+            return True
         # The log's times are whole seconds.
         return self.window is not None and self.window[0][:19] <= writer["first"] and writer["last"] <= self.window[1]
 

@@ -2,91 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import http.client
-import json
-import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ..client import ConnectError, ServerError, connect
 from ..docker_cli import DockerError, reason
-from ..server import describe_server, list_grants, wait_for_server
-from .content import Ingest, clock, describe, differences, list_tables, minutes_ago, writers
+from .content import list_tables, writers
 from .errors import ResetError
-from .journal import ASIDE, MOVING, OTHERS, RETURNING, RUNS, Journal, Move, same_content
+from .journal import ASIDE, MOVING, OTHERS, RETURNING, RUNS, Journal, Move
+from .look import Holding, look, others_of, plan_of, refusal_of
+from .proof import compare, proof_of, prove
+from .request import Answer, Backend, Request, restore_command
 from .stores import Store, end_helpers
 
 STAGE = "clickhouse_reset"
-
-
-class Backend(Protocol):
-    """What runs the server. `place` is the word that a confirmation repeats."""
-
-    place: str
-    journal_folder: Path
-
-    def stores(self) -> Sequence[Store]:
-        """The places to move; the first is the data folder."""
-
-    def running(self) -> bool: ...
-
-    def check(self, *, moving: bool) -> None:
-        """Raise ResetError with everything that stands in the way; touches nothing. `moving`: data is to be moved."""
-
-    def prepare(self, *, fresh: bool) -> bool:
-        """What takes time or may fail and can be done beforehand (images, settings); whether anything changed."""
-
-    def stop(self) -> bool: ...
-
-    def start(self, *, keep: bool) -> bool:
-        """Start and wait; whether it was down. `keep`: a running server is not restarted. Raises ResetError."""
-
-    def reach(self) -> list[str]:
-        """Prove that clients reach it, raise ResetError; remarks on what could not be proven."""
-
-
-@dataclass
-class Request:
-    """What is asked of a reset; the fields are documented with the modules' options."""
-
-    login: Mapping[str, Any]
-    http_port: int
-    ingest: Ingest
-    run_id: str
-    inventory: str = "<inventory>"
-    mode: str = "fresh"
-    confirm: str = ""
-    throwaway: bool = False
-    passwordless: bool = False
-    quiet_minutes: int = 10
-    writers: Sequence[str] = ()
-    wait_seconds: float = 120
-    keep_backups: int = 3
-    check_mode: bool = False
-
-
-@dataclass
-class Answer:
-    """What came of it. `changes` are entries of the run's ledger; `plan` are the lines of a run in check mode."""
-
-    changed: bool = False
-    changes: list[dict[str, Any]] = field(default_factory=list)
-    kept: list[dict[str, Any]] = field(default_factory=list)
-    plan: list[str] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
-    tables: list[dict[str, Any]] = field(default_factory=list)
-    server: dict[str, Any] = field(default_factory=dict)
-    grants: list[str] = field(default_factory=list)
-    summary: str = ""
-
-
-def restore_command(request: Request, stamp: str) -> str:
-    """The command that brings a move's data back."""
-    return f"ansible-playbook playbooks/restore.yml -i {request.inventory} -e clickhouse_reset_restore={stamp}"
 
 
 def reset(backend: Backend, request: Request) -> Answer:
@@ -101,10 +31,10 @@ def reset(backend: Backend, request: Request) -> Answer:
         return _keep(backend, request, answer)
     if not request.check_mode:
         _settle(backend, journal, answer)
-    holding = _look(backend, journal, request)
-    refusal = _refusal(backend, holding, request)
+    holding = look(backend, journal, request)
+    refusal = refusal_of(backend, holding, request)
     if request.check_mode:
-        answer.plan = _plan(backend, journal, holding, request, refusal)
+        answer.plan = plan_of(backend, journal, holding, request, refusal)
         answer.changed = True
         answer.tables = holding.tables
         return answer
@@ -118,7 +48,7 @@ def reset(backend: Backend, request: Request) -> Answer:
     try:
         backend.start(keep=False)
         answer.remarks += backend.reach()
-        _prove(request, answer)
+        prove(request, answer)
     except ResetError as error:
         if move is not None:
             command = restore_command(request, move.stamp)
@@ -148,178 +78,13 @@ def _keep(backend: Backend, request: Request, answer: Answer) -> Answer:
         backend.prepare(fresh=False)
     answer.changed = backend.start(keep=True)
     answer.remarks += backend.reach()
-    _prove(request, answer)
+    prove(request, answer)
     answer.summary = f"ClickHouse {answer.server['version']}, kept as it was"
     return answer
 
 
-@dataclass
-class _Holding:
-    """What the server holds before a reset."""
-
-    tables: list[dict[str, Any]]
-    unknown: list[str]
-    reason: str
-    made_by: str
-    made: dict[str, Any] | None
-    hour: list[dict[str, Any]] | None
-    since: str
-
-    @property
-    def precious(self) -> bool:
-        return bool(self.tables or self.unknown)
-
-
-def _look(backend: Backend, journal: Journal, request: Request) -> _Holding:
-    made = journal.made()
-    if backend.running():
-        try:
-            client = connect(request.login)
-        except (ConnectError, ServerError) as error:
-            return _look_on_disk(backend, journal, made, request, str(error))
-        try:
-            tables = list_tables(client)
-            hour = writers(client, minutes_ago(client, 60))
-            since = minutes_ago(client, request.quiet_minutes)
-            others = None
-            if made is not None:
-                others = _others(writers(client, made["since"]), request)
-        except ServerError as error:
-            return _look_on_disk(backend, journal, made, request, str(error))
-        finally:
-            client.disconnect()
-        own = made is not None and (
-            request.throwaway
-            or others == []
-            or (made.get("others") == [] and same_content(made.get("left") or [], tables))
-        )
-        return _Holding(tables, [], "", RUNS if own else OTHERS, made, hour, since)
-    return _look_on_disk(backend, journal, made, request, "the server is down")
-
-
-def _others(found: list[dict[str, Any]] | None, request: Request) -> list[dict[str, Any]] | None:
-    """Writers that are not the ingest."""
-    return None if found is None else [writer for writer in found if not request.ingest.wrote(writer)]
-
-
-def _look_on_disk(
-    backend: Backend, journal: Journal, made: dict[str, Any] | None, request: Request, why: str
-) -> _Holding:
-    store = backend.stores()[0]
-    content = store.content()
-    tables = [
-        {"database": database, "table": table, "engine": "", "rows": None, "bytes": None, "newest_write": None}
-        for database, table in content.tables
-    ]
-    unknown = content.lines(store.name) if content.unknown else []
-    if made is not None and made.get("left") is not None and not unknown:
-        names = {(table["database"], table["table"]) for table in made["left"]}
-        if names == set(content.tables):
-            tables = made["left"]
-    # Of a server that is down nobody can tell who wrote last: the inventory's word counts alone.
-    own = made is not None and request.throwaway
-    return _Holding(tables, unknown, why, RUNS if own else OTHERS, made, None, "")
-
-
-def _refusal(backend: Backend, holding: _Holding, request: Request) -> ResetError | None:
-    """Why what the server holds may not be moved aside."""
-    if not holding.precious or request.throwaway:
-        return None
-    if request.confirm != backend.place:
-        listing = describe(holding.tables) + holding.unknown + ([f"({holding.reason})"] if holding.reason else [])
-        lines = "\n".join(f"  {line}" for line in listing)
-        return ResetError(
-            "not_confirmed",
-            f"{backend.place} holds tables: expected an empty server or a confirmation, found\n{lines}\n"
-            "Nothing was touched. Go on with one of these:\n"
-            f"  start empty, the data moved aside:  -e clickhouse_reset_confirm={backend.place}\n"
-            "  verify beside the live data:        -e clickhouse_reset_mode=keep",
-        )
-    if holding.made_by == RUNS:
-        return None
-    busy = [
-        writer
-        for writer in _recent(holding)
-        if not request.ingest.wrote(writer) and _writer_name(writer) not in request.writers
-    ]
-    if not busy:
-        return None
-    lines = "\n".join(f"  {_writer_line(writer)}" for writer in busy)
-    names = json.dumps({"clickhouse_reset_writers": [_writer_name(writer) for writer in busy]}, ensure_ascii=False)
-    return ResetError(
-        "in_use",
-        f"Another program than the ingest wrote into {backend.place} within the last {request.quiet_minutes} minutes:\n"
-        f"{lines}\nNothing was touched. A reset would take its tables away. Stop it, or name it:\n"
-        f"  -e {shlex.quote(names)}",
-    )
-
-
-def _recent(holding: _Holding) -> list[dict[str, Any]]:
-    """Who wrote within the quiet minutes; without a query_log the tables themselves tell when, and not who."""
-    if holding.hour is not None:
-        return [writer for writer in holding.hour if writer["last"] >= holding.since]
-    written = [table for table in holding.tables if holding.since and (table["newest_write"] or "") >= holding.since]
-    if not written:
-        return []
-    names = [f"{table['database']}.{table['table']}" for table in written]
-    last = max(table["newest_write"] for table in written)
-    return [{"user": "not known", "program": "", "statements": "some", "written": names, "last": last}]
-
-
-def _writer_name(writer: Mapping[str, Any]) -> str:
-    return f"{writer['user']}: {writer['program'] or 'no name'}"
-
-
-def _writer_line(writer: Mapping[str, Any]) -> str:
-    tables = ", ".join(writer["written"][:5]) + (" ..." if len(writer["written"]) > 5 else "")
-    return f"{_writer_name(writer)}, {writer['statements']} statements into {tables}, the last at {writer['last']} UTC"
-
-
-def _plan(
-    backend: Backend, journal: Journal, holding: _Holding, request: Request, refusal: ResetError | None
-) -> list[str]:
-    """What a run would do to this host, in about ten lines."""
-    stamp = "<UTC time>"
-    rows = [table["rows"] for table in holding.tables if table.get("rows") is not None]
-    size = sum(table.get("bytes") or 0 for table in holding.tables)
-    newest = max((table["newest_write"] for table in holding.tables if table.get("newest_write")), default=None)
-    amount = f"{len(holding.tables)} tables"
-    if rows:
-        amount += f", {sum(rows)} rows, {size} bytes"
-    elif holding.tables:
-        amount += f", rows not known ({holding.reason})"
-    moved = [store for store in backend.stores() if not store.empty()]
-    lines = [
-        f"Stopped: {backend.place}, {'which runs' if backend.running() else 'which is down already'}, "
-        "for about 10 s: data is renamed and not copied, whatever its size.",
-        f"It holds: {amount}; newest write {newest + ' UTC' if newest else 'not known' if holding.tables else 'none'}.",
-    ]
-    if holding.hour is None:
-        lines.append("Who wrote within the last hour: not known (the server is down, or keeps no system.query_log).")
-    else:
-        who = "; ".join(_writer_line(writer) for writer in holding.hour[:5]) or "nobody"
-        lines.append(f"Who wrote within the last hour: {who}.")
-    lines += [f"Moved: {store.name} to {store.aside_name(stamp)}." for store in moved] or ["Moved: nothing."]
-    aside = [move for move in journal.moves() if move.state == ASIDE]
-    lines.append(
-        f"Kept: all of it, and what was moved aside before ({len(aside)}); whose data no run made is never deleted."
-    )
-    doomed = sum(1 for move in aside if move.made_by == RUNS) + (holding.made_by == RUNS) - request.keep_backups
-    lines.append(
-        f"Deleted: nothing before the run passes; then {max(0, doomed)} of the moves whose data runs made themselves."
-    )
-    if any(move.state != ASIDE for move in journal.moves()):
-        lines.append("First: an interrupted reset or restore is undone.")
-    if refusal is not None and refusal.kind == "not_confirmed":
-        lines.append(f"Needed: -e clickhouse_reset_confirm={backend.place}; without it nothing is touched.")
-    elif refusal is not None:
-        lines.append(f"Refused as it is now: {' '.join(str(refusal).split())}")
-    lines.append(f"Undo: {restore_command(request, stamp)}")
-    return lines
-
-
 def _move_aside(
-    backend: Backend, journal: Journal, holding: _Holding, request: Request, why: str, answer: Answer
+    backend: Backend, journal: Journal, holding: Holding, request: Request, why: str, answer: Answer
 ) -> Move | None:
     """Stop, note, rename, note; puts back and starts again when a rename fails. None when there was nothing to move."""
     stores = [store for store in backend.stores() if not store.empty()]
@@ -437,52 +202,6 @@ def _mixed(store: Store, move: Move) -> bool:
     return store.content().unknown is not None or store.content(move.stamp).unknown is not None
 
 
-def _prove(request: Request, answer: Answer) -> None:
-    """The server answers on both ports as the configured user, and not without the password."""
-    host, user = str(request.login["login_host"]), str(request.login["login_user"])
-    try:
-        client = wait_for_server(request.login, request.wait_seconds)
-        try:
-            answer.server = {**describe_server(client), "second": clock(client)}
-            answer.grants = list_grants(client)
-            answer.tables = list_tables(client)
-        finally:
-            client.disconnect()
-    except (ConnectError, ServerError) as error:
-        raise ResetError("wrong_answer", f"The server was started and cannot be used: {error}") from error
-    status, text = _ask_http(host, request.http_port, user, str(request.login["login_password"]))
-    if text.strip() != "1":
-        raise ResetError(
-            "wrong_answer",
-            f"HTTP port {request.http_port} of {host} did not answer SELECT 1 for user {user}: expected 1, found "
-            f"status {status or 'none'}{': ' + text[:200] if text else ''}. Check clickhouse_http_port, the user and "
-            "its password.",
-        )
-    if not request.passwordless:
-        status, _ = _ask_http(host, request.http_port, user, None)
-        if status == http.client.OK:
-            raise ResetError(
-                "wrong_answer",
-                f"User {user} needs no password: expected a refusal without one, found status 200. Give the user a "
-                "password in users.d, or set run_context_passwordless where this is meant.",
-            )
-
-
-def _ask_http(host: str, port: int, user: str, password: str | None) -> tuple[int | None, str]:
-    """(status, text) of SELECT 1; (None, why) when nothing answers."""
-    # Not ClickHouse's own headers: a header loses blanks at its end, and letters beyond Latin-1 cannot stand in one.
-    token = base64.b64encode(f"{user}:{password or ''}".encode()).decode()
-    connection = http.client.HTTPConnection(host, port, timeout=10)
-    try:
-        connection.request("GET", "/?query=SELECT%201", headers={"Authorization": f"Basic {token}"})
-        response = connection.getresponse()
-        return response.status, response.read(4096).decode(errors="replace")
-    except (OSError, http.client.HTTPException) as error:
-        return None, str(error)
-    finally:
-        connection.close()
-
-
 def close(backend: Backend, request: Request, *, passed: bool) -> Answer:
     """A run's end: note what it left, and when it passed delete the oldest of what runs made themselves.
 
@@ -497,7 +216,7 @@ def close(backend: Backend, request: Request, *, passed: bool) -> Answer:
             client = connect(request.login)
             try:
                 made["left"] = list_tables(client)
-                made["others"] = _others(writers(client, made["since"]), request)
+                made["others"] = others_of(writers(client, made["since"]), request)
             finally:
                 client.disconnect()
             journal.set_made(made)
@@ -551,7 +270,7 @@ def restore(backend: Backend, request: Request, stamp: str = "") -> Answer:
     move = next((move for move in there if move.stamp == stamp), None)
     if stamp and move is None and not (undone and undone.stamp == stamp):
         raise _no_such_move(there, stamp)
-    holding = _look(backend, journal, request)
+    holding = look(backend, journal, request)
     listing = [move.line() for move in there]
     move = move or (None if stamp else _choose(there, holding))
     if request.check_mode:
@@ -588,9 +307,9 @@ def restore(backend: Backend, request: Request, stamp: str = "") -> Answer:
     answer.changes.append(_change(move, "data brought back", back, undo))
     backend.start(keep=False)
     answer.remarks += backend.reach()
-    _prove(request, answer)
-    _compare(move, answer)
-    answer.summary = f"the data of {move.stamp} is back and proven: {_proof(move)}"
+    prove(request, answer)
+    compare(move, answer)
+    answer.summary = f"the data of {move.stamp} is back and proven: {proof_of(move)}"
     return answer
 
 
@@ -599,34 +318,16 @@ def _stay(backend: Backend, request: Request, answer: Answer, undone: Move | Non
     backend.prepare(fresh=False)
     answer.changed |= backend.start(keep=True)
     answer.remarks += backend.reach()
-    _prove(request, answer)
+    prove(request, answer)
     if undone is not None:
-        _compare(undone, answer)
-    text = f"; proven: {_proof(undone)}" if undone is not None else ""
+        compare(undone, answer)
+    text = f"; proven: {proof_of(undone)}" if undone is not None else ""
     answer.summary = f"the data that is in place stays: no run made it{text}"
     if listing:
         answer.summary += (
             ". To bring another back, name its time with -e clickhouse_reset_restore=<time>: " + "; ".join(listing)
         )
     return answer
-
-
-def _proof(move: Move) -> str:
-    if move.rows is None:
-        return f"the {len(move.tables)} tables that were noted are there (their rows were not known)"
-    return f"{len(move.tables)} tables with {move.rows} rows, as noted before the reset"
-
-
-def _compare(move: Move, answer: Answer) -> None:
-    lacking, remarks = differences(move.tables, answer.tables)
-    answer.remarks += remarks
-    if lacking:
-        raise ResetError(
-            "not_restored",
-            f"The server runs on the data of {move.stamp}, and it is not what was noted before the reset: "
-            f"{'; '.join(lacking[:10])}. See the server's log for tables that it could not load.",
-            answer.changes,
-        )
 
 
 def _there(backend: Backend, journal: Journal) -> list[Move]:
@@ -640,7 +341,7 @@ def _there(backend: Backend, journal: Journal) -> list[Move]:
     ]
 
 
-def _choose(there: Sequence[Move], holding: _Holding) -> Move | None:
+def _choose(there: Sequence[Move], holding: Holding) -> Move | None:
     """The move to bring back when none was named; None when what is in place is to stay."""
     complete = [move for move in there if move.tables]
     precious = [move for move in complete if move.made_by == OTHERS]

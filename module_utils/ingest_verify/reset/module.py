@@ -12,8 +12,9 @@ from ..compose_project import ProjectError, host_finding
 from ..docker_cli import DockerError
 from .content import Ingest
 from .errors import ResetError
-from .flow import Answer, Backend, Request, close, delete, reset, restore
+from .flow import close, delete, reset, restore
 from .journal import Journal
+from .request import Answer, Backend, Request
 
 
 def argument_spec() -> dict[str, dict[str, Any]]:
@@ -51,7 +52,9 @@ def request_of(module: AnsibleModule) -> Request:
     return Request(
         login=params,
         http_port=params["http_port"],
-        ingest=Ingest(params["ingest_user"], params["targets"], times),
+        ingest=Ingest(
+            params["ingest_user"], params["targets"], times, alone=params["ingest_user"] != params["login_user"]
+        ),
         run_id=params["run_id"],
         inventory=params["inventory"],
         mode="keep" if params["state"] == "keep" else "fresh",

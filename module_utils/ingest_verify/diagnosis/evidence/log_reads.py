@@ -30,6 +30,8 @@ _ANY_PROGRAM = (
     "any(user) AS user_name, any(client_name) AS client, any(http_user_agent) AS user_agent,"
     " any(client_hostname) AS host, any(toString(address)) AS client_address"
 )
+# What differs only in its literals is of one shape; names count, whatever digits they hold (sales_2024, sales_2025).
+_SHAPE = f"normalizedQueryHashKeepNames(substring(query, 1, {_SHOWN_QUERY}))"
 _COUNT_FIRST_LAST = (
     "toInt64(count()) AS amount, toString(toTimeZone(min(event_time_microseconds), 'UTC')) AS first_at,"
     " toString(toTimeZone(max(event_time_microseconds), 'UTC')) AS last_at"
@@ -63,7 +65,7 @@ class LogReads(LogTables):
             f"""
             SELECT user, client_name, http_user_agent, client_hostname, toString(address) AS client_address,
                 {mark} AS in_run, toInt8(type) AS outcome, exception_code AS code, is_initial_query AS is_initial,
-                query_kind AS kind, toString(normalized_query_hash) AS hash, current_database,
+                query_kind AS kind, {_SHAPE} AS shape, current_database,
                 any(log_table) AS from_table, {_COUNT_FIRST_LAST},
                 argMax(substring(query, 1, {_SHOWN_QUERY}), event_time_microseconds) AS text,
                 argMax(exception, event_time_microseconds) AS last_exception,
@@ -71,11 +73,15 @@ class LogReads(LogTables):
                 groupArray(100)(query_id) AS ids, groupUniqArray(100)(initial_query_id) AS initial_ids,
                 groupUniqArrayArray(20)(tables) AS all_tables, groupUniqArrayArray(20)(views) AS all_views,
                 groupUniqArrayArray(20)(missing_privileges) AS privileges,
+                groupUniqArray(1000)(cityHash64(query)) AS texts,
+                groupUniqArray(1000)((toInt64(greatest(read_rows, written_rows)),
+                    toInt64(greatest(read_bytes, written_bytes)))) AS sent,
+                groupUniqArray(1000)(Settings['insert_deduplication_token']) AS tokens,
                 toInt64(sum(written_rows)) AS written, groupUniqArray(20)(hostname) AS hosts,
                 toInt64(count() OVER ()) AS groups
             FROM {source}
             GROUP BY user, client_name, http_user_agent, client_hostname, client_address, in_run, outcome, code,
-                is_initial, kind, hash, current_database
+                is_initial, kind, shape, current_database
             ORDER BY outcome >= 3 DESC, first_at, last_at
             LIMIT {_MAX_GROUPS}""",
         )
@@ -130,6 +136,22 @@ class LogReads(LogTables):
             GROUP BY user, program, code
             ORDER BY amount DESC, first_at
             LIMIT {_MAX_NOISE}""",
+        )
+
+    def kills(self, window: Window) -> list[dict[str, Any]]:
+        """KILL QUERY statements of the window that the server carried out, the newest first."""
+        source = self.source(
+            "query_log", f"{window.condition()} AND toInt8(type) = 2 AND query ILIKE 'KILL%QUERY%' AND NOT {_OWN}"
+        )
+        return self._read(
+            source,
+            f"""
+            SELECT user AS user_name, if(http_user_agent != '', http_user_agent, client_name) AS program,
+                toString(address) AS client_address, substring(query, 1, 2000) AS text,
+                {utc("event_time_microseconds")} AS at
+            FROM {source}
+            ORDER BY at DESC
+            LIMIT 100""",
         )
 
     def active_before(self, window: Window, filters: Mapping[str, Sequence[str]]) -> set[Program]:

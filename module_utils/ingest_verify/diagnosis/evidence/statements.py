@@ -28,6 +28,9 @@ class Program:
 class StatementGroup:
     """Statements of one program with the same shape and the same outcome.
 
+    `texts` holds a hash of each different text, `sent` (rows, bytes) of each that was read, `tokens` the deduplication
+    tokens that were sent with them.
+
     `outcome` is `finished`, `refused` (before it started) or `failed` (while it ran); `code` is 0 when finished.
     """
 
@@ -44,7 +47,6 @@ class StatementGroup:
     query_ids: list[str]
     current_database: str
     kind: str
-    hash: str
     tables: list[str]
     views: list[str]
     missing_privileges: list[str]
@@ -53,6 +55,9 @@ class StatementGroup:
     is_initial: bool
     initial_query_ids: list[str] = field(default_factory=list)
     log_table: str = "system.query_log"
+    texts: frozenset[int] = frozenset()
+    sent: tuple[tuple[int, int], ...] = ()
+    tokens: frozenset[str] = frozenset()
 
 
 def program_of(row: Mapping[str, Any]) -> Program:
@@ -80,7 +85,6 @@ def statement_group(row: Mapping[str, Any]) -> StatementGroup:
         query_ids=list(row["ids"]),
         current_database=row["current_database"],
         kind=row["kind"],
-        hash=row["hash"],
         # Quoted where a name needs it, unlike what the catalog says.
         tables=[name.replace("`", "") for name in row["all_tables"]],
         views=[name.replace("`", "") for name in row["all_views"]],
@@ -90,4 +94,7 @@ def statement_group(row: Mapping[str, Any]) -> StatementGroup:
         is_initial=bool(row["is_initial"]),
         initial_query_ids=list(row["initial_ids"]),
         log_table=row["from_table"],
+        texts=frozenset(row["texts"]),
+        sent=tuple((rows, size) for rows, size in row["sent"]),
+        tokens=frozenset(row["tokens"]),
     )

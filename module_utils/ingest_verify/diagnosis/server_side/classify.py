@@ -56,7 +56,7 @@ def _classify_plain(refusal: Refusal, catalog: Catalog) -> Decision:
     # A schema statement is wrong in itself; a value or a column that it names is nothing to convert or to add.
     verb = refusal.target.verb
     if (verb in ("CREATE", "ALTER") and refusal.kind in _VALUES) or (
-        verb == "CREATE" and refusal.kind == "missing_column"
+        verb == "CREATE" and name_of(refusal.code) == "NO_SUCH_COLUMN_IN_TABLE"
     ):
         handlers = [_special]
     handlers.append(unsupported_ddl)

@@ -6,22 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...clickhouse.error_codes import code_in, is_recoverable, kind_of
+from ...clickhouse.error_codes import code_in, kind_of
 from ...findings import Finding
-from ...sql_text import has_select, statement_target
-from ..attribution import target_of, touches
+from ...sql_text import statement_target
+from ..attribution import touches
 from ..case import Case
 from ..evidence import StatementGroup
-from ..result import collapse
+from ..result import collapse, excluded_row
 from .classify import async_insert_failed, classify
+from .recovered import recovered
 from .refusal import Refusal, to_finding
 from .schema_statements import view_in
-
-# What a statement would make is there already; what it names is not.
-_EXISTS = ("exists", "duplicate_column")
-_MISSING = ("missing_table", "missing_database")
-# The server noticed that its client went away, or was told to stop: the cause lies before it.
-_ENDED = ("client_gone", "killed")
 
 
 @dataclass
@@ -49,13 +44,16 @@ def refused_statements(case: Case) -> Refused:
     refused = Refused()
     for group in sorted(failed, key=lambda group: group.first):
         # A client that reads the server's answer did not break off: then the code is about its data.
-        if kind_of(group.code) in _ENDED and group.code not in server_codes:
+        if kind_of(group.code) == "killed" or (kind_of(group.code) == "client_gone" and group.code not in server_codes):
             refused.aborted.append(group)
             continue
         refusal = _refusal(case, group, names, views)
         cause = classify(refusal, case.catalog)
-        recovered = None if refusal.view else _recovered(case, group)
-        finding = to_finding(cause, refusal, "warning" if recovered else "error")
+        recovery = None if refusal.view else recovered(case, group)
+        if recovery and recovery.asked:
+            case.result.excluded.append(excluded_row(recovery.words, group))
+            continue
+        finding = to_finding(cause, refusal, "warning" if recovery else "error")
         finding.evidence.update(
             count=group.count,
             first=group.first,
@@ -66,11 +64,26 @@ def refused_statements(case: Case) -> Refused:
         )
         if any(group.hosts) and case.request.cluster:
             finding.evidence["hosts"] = group.hosts
-        if recovered:
-            finding.headline = f"Failed {group.count} time(s) and {recovered}: {finding.headline}"
+        if recovery and recovery.proven:
+            finding.headline = f"Failed {group.count} time(s) and {recovery.words}: {finding.headline}"
             finding.next_step = f"Nothing has to be done for this run. To avoid the failure: {finding.next_step}"
-        collapse(refused.warnings if recovered else refused.errors, finding)
+        elif recovery:
+            _not_known(case, finding, recovery.words)
+        collapse(refused.warnings if recovery else refused.errors, finding)
     return refused
+
+
+def _not_known(case: Case, finding: Finding, words: str) -> None:
+    """A refused INSERT of which nobody can say whether its rows came later: no PASS can stand on it."""
+    finding.effects.append(f"cause of the refusal: {finding.cause}")
+    finding.cause = "server_retry_unknown"
+    finding.headline = f"{finding.headline} Later: {words}."
+    finding.next_step = (
+        f"Count the rows of {finding.object or 'the table'} against the source. To let a retry be told from another "
+        "batch, send insert_deduplication_token, or retry under the same query id. To avoid the failure: "
+        f"{finding.next_step}"
+    )
+    case.result.not_proven(words)
 
 
 def _refusal(
@@ -90,27 +103,6 @@ def _refusal(
         view=next(filter(None, map(view_in, texts)), None),
         temporary=case.temporary,
     )
-
-
-def _recovered(case: Case, group: StatementGroup) -> str | None:
-    """Why a failure did no harm, in words: a later try succeeded, or what the statement asked for was there."""
-    target = target_of(group)
-    later = [g for g in case.run if not g.code and g.outcome == "finished" and g.last > group.last]
-    if is_recoverable(group.code):
-        for other in later:
-            if other.hash == group.hash or (target.name and target_of(other) == target):
-                return "succeeded on retry"
-    used = [target_of(other) for other in later if target.name and target_of(other).name == target.name]
-    if kind_of(group.code) in _EXISTS and target.verb in ("CREATE", "ALTER"):
-        # A CREATE TABLE ... AS SELECT would have brought rows.
-        done = used if target.kind == "TABLE" and not has_select(group.query) else target.kind != "TABLE" and later
-        return "the run went on with what was there" if done else None
-    if kind_of(group.code) in _MISSING and target.verb == "DROP":
-        return "there was nothing to drop" if later else None
-    if kind_of(group.code) in _MISSING and target.verb in ("SELECT", "DESCRIBE", "SHOW", "CHECK"):
-        made = any(other.verb in ("CREATE", "INSERT") for other in used)
-        return "the run then made what it had looked for" if made else None
-    return None
 
 
 def failed_async_inserts(case: Case) -> list[Finding]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ...clickhouse.error_codes import LOGIN_KINDS, code_in, kind_of
 from ...findings import Finding
+from ...privileges import refused_user
 from .. import STAGE
 from ..case import Case
 from ..client_side import ClientError
@@ -32,8 +33,13 @@ def unlogged_refusals(case: Case, known: Sequence[Finding]) -> list[Finding]:
     """Logins, settings and databases refused before a query_log row is due, and what only the client reports."""
     found: list[Finding] = []
     known_codes = {finding.evidence.get("code") for finding in known} | {group.code for group in case.run if group.code}
-    users = list(case.request.users)
+    # The user of the env file, or the one whom the server's text names, is the one who was refused.
+    told = [_user_in(error.text) for error in case.client_errors]
+    named = {*told, *([] if case.run else [_context(case).value("CLICKHOUSE_USER")])} - {""}
+    users = sorted({*case.request.users, *named}) if case.request.users else []
     refused_logins = case.evidence.login_failures(case.window, users)
+    if named.intersection(row["name"] for row in refused_logins):
+        refused_logins = [row for row in refused_logins if row["name"] in named]
     for error in case.client_errors:
         code = error.server_code
         if code is None or code in known_codes:
@@ -79,10 +85,13 @@ def _told_by_text_log(case: Case) -> list[Finding]:
 
 
 def _login_finding(case: Case, refused: Sequence[Mapping[str, Any]], error: ClientError | None) -> Finding:
-    user = refused[0]["name"] if refused else (list(case.request.users) or [_user_in(error.text if error else "")])[0]
+    told = _user_in(error.text) if error else ""
+    of_env = _context(case).value("CLICKHOUSE_USER")
+    user = told or (refused[0]["name"] if refused else of_env or case.request.first_user or "?")
+    refused = [row for row in refused if row["name"] == user]
     code = _login_code(case) or (error.server_code if error else None) or 516
     address = refused[0]["address"].removeprefix("::ffff:") if refused else ""
-    text = str(error.text if error else refused[0]["reason"])
+    text = str(error.text if error else refused[0]["reason"] if refused else "")
     if code == 195 and address:
         text = f"Connections from {address} are not allowed. {text}"
     refusal = Refusal("", text, code, case.code_name(code), user)
@@ -137,7 +146,7 @@ def _as_told(case: Case, finding: Finding, error: ClientError | None) -> Finding
     """A refusal known from the client's log: without the client's stack, with its own names for its variables."""
     if error and error.traceback:
         finding.evidence["exception"] = exception_of(error)
-    context = Context((case.request.ingest or {}).get("env") or {})
+    context = _context(case)
     if finding.next_step and not context.ours:
         # Secrets are not among the variables that are known.
         finding.next_step = context.renamed(finding.next_step.replace("CLICKHOUSE_PASSWORD", "its password"))
@@ -152,14 +161,19 @@ def told_refusal(error: ClientError, request: Request, name: str) -> Refusal:
         exception=error.text,
         code=error.server_code or 0,
         code_name=name,
-        user=request.first_user,
+        user=refused_user(error.text) or request.first_user,
         current_database=request.database or "",
     )
 
 
+def _context(case: Case) -> Context:
+    return Context((case.request.ingest or {}).get("env") or {})
+
+
 def _user_in(text: str) -> str:
+    """Whose login the server's text says was refused, empty where it names nobody."""
     found = re.search(r"(?:DB::Exception:\s*)([\w.@-]+): Authentication failed", text)
-    return found.group(1) if found else "?"
+    return found.group(1) if found else ""
 
 
 def full_disk(case: Case) -> list[Finding]:

@@ -1,0 +1,40 @@
+"""A loader that reads pages: MODE=first the first one only, all until the total is reached, probe one record before."""
+
+import os
+
+import clickhouse_connect
+import requests
+
+MODE = os.environ["MODE"]
+BASE = os.environ["SOURCE_URL"]
+
+
+def page(number, path="/orders"):
+    """One page."""
+    answer = requests.get(BASE + path, params={"page": number}, timeout=10)
+    answer.raise_for_status()
+    return answer.json()["data"]
+
+
+def orders():
+    """Orders, as far as MODE reads."""
+    if MODE == "httpx":
+        import httpx
+
+        return httpx.get(BASE + "/orders", timeout=10).json()["data"]
+    found = page(1)
+    number = 2
+    while MODE == "all" and (more := page(number)):
+        found += more
+        number += 1
+    return found
+
+
+client = clickhouse_connect.get_client(
+    host=os.environ["CLICKHOUSE_HOST"], port=int(os.environ["CLICKHOUSE_PORT"]), database=os.environ["CLICKHOUSE_DB"],
+    username=os.environ["CLICKHOUSE_USER"], password=os.environ["CLICKHOUSE_PASSWORD"],
+)  # fmt: skip
+client.insert(
+    "orders", [[str(order["id"]), order["tickets"]] for order in orders()], column_names=["order_id", "tickets"]
+)
+print("done")
