@@ -142,6 +142,7 @@ def _play(case: Case, engine: Engine, folder: Path, python: str) -> None:
             "command": play.get("shown_command", "python loader.py"), "container": bool(play.get("container")),
         },
     }  # fmt: skip
+    meta.update(play.get("meta") or {})
     lines = [json.dumps(meta)]
     for name, found in rows.items():
         lines += [json.dumps([name, _slim(row)], default=str, ensure_ascii=False) for row in found]
