@@ -30,6 +30,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "status": {"type": "str", "choices": ["ok", "failed"], "default": "ok"},
     "data": {"type": "dict", "default": {}},
     "findings": {"type": "list", "elements": "dict", "default": []},
+    "extracts": {"type": "dict", "default": {}},
+    "history": {"type": "dict", "default": {}},
 }
 
 

@@ -21,8 +21,9 @@ options:
     type: str
     default: default
   database:
-    description: Database of the tables that checks name without one. Required unless O(validate_only).
+    description: Database of the tables that checks name without one.
     type: str
+    required: true
   checks:
     description:
       - The declared checks, each with C(name), C(kind), C(table), C(limits), C(severity) and the options of its kind.
@@ -89,10 +90,6 @@ options:
     type: str
     choices: [error, never]
     default: error
-  validate_only:
-    description: Read the declarations and connect to nothing.
-    type: bool
-    default: false
 extends_documentation_fragment: [clickhouse_login]
 attributes:
   check_mode:
@@ -208,7 +205,7 @@ def main() -> None:
         argument_spec={
             **login_argument_spec(),
             **masking_argument_spec(),
-            "database": {"type": "str"},
+            "database": {"type": "str", "required": True},
             "checks": {"type": "list", "elements": "raw", "required": True},
             "extra_checks": {"type": "list", "elements": "raw", "default": []},
             "run": {"type": "dict", "default": {}},
@@ -220,16 +217,12 @@ def main() -> None:
             "contract": {"type": "dict", "default": {}},
             "contract_held": {"type": "bool", "default": False},
             "fail_on": {"type": "str", "choices": ["error", "never"], "default": "error"},
-            "validate_only": {"type": "bool", "default": False},
         },
-        required_if=[("validate_only", False, ("database",))],
         supports_check_mode=True,
     )
     answers = Answers(module)
     try:
         request = read_request(module.params)
-        if module.params["validate_only"]:
-            answers.done(changed=False, checks=[], findings=[])
         client = connect({**module.params, "login_db": module.params["database"]})
         outcome = run_checks(client, request)
     except DeclarationError as error:

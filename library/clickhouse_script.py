@@ -66,6 +66,10 @@ options:
     type: str
     choices: [error, never]
     default: error
+  contract:
+    description: Tables and columns that must be there afterwards, as in M(clickhouse_contract). Not held in check mode.
+    type: dict
+    default: {}
 extends_documentation_fragment: [clickhouse_login]
 attributes:
   check_mode:
@@ -91,6 +95,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+contract_held:
+  description: How many C(tables) and C(columns) the contract names, where it holds; else empty.
+  type: dict
+  returned: always
 statements:
   description: Each statement in order, with C(line), C(location), C(sql) (shortened, without secrets), C(status)
     (C(planned), C(applied), C(failed), C(not sent)), C(seconds), and C(written_rows) of an INSERT.
@@ -128,11 +136,19 @@ findings:
 
 import base64
 import binascii
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ingest_verify.answers import Answers
-from ansible.module_utils.ingest_verify.client import login_argument_spec
-from ansible.module_utils.ingest_verify.findings import FAIL, PASS, render_failure
+from ansible.module_utils.ingest_verify.client import (
+    ConnectError,
+    ServerError,
+    connect,
+    error_finding,
+    login_argument_spec,
+)
+from ansible.module_utils.ingest_verify.contract import ContractError, check_contract, parse_contract
+from ansible.module_utils.ingest_verify.findings import FAIL, PASS, Finding, render_failure
 from ansible.module_utils.ingest_verify.script import Outcome, file_finding, read_script, run_script
 from ansible.module_utils.ingest_verify.statements import ScriptError
 
@@ -155,6 +171,25 @@ def apply(module: AnsibleModule, answers: Answers) -> Outcome:
     return run_script(params, data, name, check=module.check_mode)
 
 
+def hold_contract(params: dict[str, Any], outcome: Outcome) -> dict[str, int]:
+    """Hold the contract against the catalog: what is broken goes to the outcome's findings, else its size is told."""
+    try:
+        contract = parse_contract(params["contract"])
+        broken = check_contract(
+            connect({**params, "login_db": "system"}), params["login_db"], contract, params["stage"]
+        )
+    except ContractError as error:
+        broken = [Finding(params["stage"], "error", "config_variable", str(error), fix_side="configuration")]
+    except (ConnectError, ServerError) as error:
+        broken = [error_finding(error, params["stage"])]
+    outcome.findings += broken
+    return (
+        {}
+        if broken
+        else {"tables": len(contract), "columns": sum(len(table["columns"]) for table in contract.values())}
+    )
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -167,6 +202,7 @@ def main() -> None:
             "settings": {"type": "dict", "default": {}},
             "drift": {"type": "str", "choices": ["warn", "fail"], "default": "warn"},
             "drop_rows": {"type": "bool", "default": False},
+            "contract": {"type": "dict", "default": {}},
             "stage": {"type": "str", "default": "schema_apply"},
             "fail_on": {"type": "str", "choices": ["error", "never"], "default": "error"},
         },
@@ -176,7 +212,11 @@ def main() -> None:
     )
     answers = Answers(module)
     outcome = apply(module, answers)
+    held: dict[str, int] = {}
+    if module.params["contract"] and not module.check_mode and not outcome.failed:
+        held = hold_contract(module.params, outcome)
     result = {
+        "contract_held": held,
         "changed": outcome.changed,
         "statements": outcome.statements,
         "changed_objects": outcome.changed_objects,

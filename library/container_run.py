@@ -88,6 +88,21 @@ options:
     description: File on this host that takes the output, readable by its owner only.
     type: path
     required: true
+  server:
+    description:
+      - The server that it loads into, as the C(login_*) values and C(client_kwargs) of the other modules, with the
+        C(user) of the load. Its clock and counters are read before and after, as M(clickhouse_window) does.
+      - C(progress_file) is written about once a second while it runs, with C(line), the log's last one, and C(rows).
+    type: dict
+    suboptions:
+      login_host: {description: Host name or address. Without one no server is asked., type: str}
+      login_port: {description: Port of the native protocol., type: int, default: 9000}
+      login_user: {description: User to log in as., type: str, default: default}
+      login_password: {description: Its password., type: str, default: ""}
+      login_db: {description: Database of the session., type: str, default: default}
+      client_kwargs: {description: Further arguments of C(clickhouse_driver.Client)., type: dict, default: {}}
+      user: {description: User whose written rows are counted., type: str, default: ""}
+      progress_file: {description: File that tells how far it is; removed at the end., type: path}
 attributes:
   check_mode:
     description: Skipped, since nothing can be said about a run that did not take place.
@@ -107,6 +122,14 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+window_before:
+  description: The server's clock and counters before it, as M(clickhouse_window) returns them.
+  type: dict
+  returned: when O(server) is given
+window_after:
+  description: The same after it, or C(msg) with the reason why the server did not answer.
+  type: dict
+  returned: when O(server) is given
 outcome:
   description: >-
     exit_code (none when Docker could not tell), timed_out, oom_killed, duration_seconds, log_file, container, image,
@@ -121,6 +144,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ingest_verify.container_run import NotStarted, run_container
 from ansible.module_utils.ingest_verify.docker_cli import DockerError
 from ansible.module_utils.ingest_verify.findings import Finding
+from ansible.module_utils.ingest_verify.watched import SERVER_OPTION, WATCH_ERRORS, Watched, refusal
 
 
 def main() -> None:
@@ -142,6 +166,7 @@ def main() -> None:
             "timeout_seconds": {"type": "float", "default": 600},
             "alone_as": {"type": "str", "default": ""},
             "owner": {"type": "str", "default": ""},
+            "server": SERVER_OPTION,
             "log_file": {"type": "path", "required": True},
             "recorder_dir": {"type": "path"},
             "recorder_file": {"type": "path"},
@@ -149,30 +174,33 @@ def main() -> None:
     )
     params = module.params
     try:
-        outcome = run_container(
-            name=params["name"],
-            image=params["image"],
-            network=params["network"],
-            log_file=Path(params["log_file"]),
-            env_file=Path(params["env_file"]) if params["env_file"] else None,
-            env={name: str(value) for name, value in params["env"].items()},
-            command=params["command"],
-            volumes=params["volumes"],
-            extra_hosts=params["extra_hosts"],
-            memory=params["memory"],
-            options=params["options"],
-            extra_networks=params["extra_networks"],
-            log_paths=params["log_paths"],
-            timeout_seconds=params["timeout_seconds"],
-            alone_as=params["alone_as"],
-            recorder_dir=Path(params["recorder_dir"]) if params["recorder_dir"] else None,
-            recorder_file=Path(params["recorder_file"]) if params["recorder_file"] else None,
-            owner=params["owner"],
-        )
+        with Watched(params["server"] or {}, params["log_file"]) as watched:
+            outcome = run_container(
+                name=params["name"],
+                image=params["image"],
+                network=params["network"],
+                log_file=Path(params["log_file"]),
+                env_file=Path(params["env_file"]) if params["env_file"] else None,
+                env={name: str(value) for name, value in params["env"].items()},
+                command=params["command"],
+                volumes=params["volumes"],
+                extra_hosts=params["extra_hosts"],
+                memory=params["memory"],
+                options=params["options"],
+                extra_networks=params["extra_networks"],
+                log_paths=params["log_paths"],
+                timeout_seconds=params["timeout_seconds"],
+                alone_as=params["alone_as"],
+                recorder_dir=Path(params["recorder_dir"]) if params["recorder_dir"] else None,
+                recorder_file=Path(params["recorder_file"]) if params["recorder_file"] else None,
+                owner=params["owner"],
+            )
+    except WATCH_ERRORS as error:
+        module.fail_json(msg=str(error), findings=[refusal(error)])
     except (NotStarted, DockerError) as error:
         finding = Finding("qtickets_ingest", "error", f"host_{error.kind}", str(error), object=params["name"])
         module.fail_json(msg=str(error), findings=[finding.to_dict()])
-    module.exit_json(changed=True, outcome=outcome.to_dict())
+    module.exit_json(changed=True, outcome=outcome.to_dict(), **watched.windows)
 
 
 if __name__ == "__main__":

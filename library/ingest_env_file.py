@@ -19,6 +19,9 @@ options:
   sample:
     description: File that O(path) is made from when it is absent.
     type: path
+  content:
+    description: What the file is to hold, where the play brings its values; any other content is replaced.
+    type: str
   state:
     description: V(create) may make the file and correct its mode and owner; V(check) writes nothing.
     type: str
@@ -91,6 +94,7 @@ def main() -> None:
         argument_spec={
             "path": {"type": "path", "required": True},
             "sample": {"type": "path"},
+            "content": {"type": "str", "no_log": True},
             "state": {"type": "str", "choices": ["create", "check"], "default": "create"},
             "required": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "placeholders": {"type": "list", "elements": "str", "default": []},
@@ -114,6 +118,7 @@ def main() -> None:
         expect=params["expect"],
         forbid_dry_run=params["forbid_dry_run"],
         owner=params["owner"],
+        content=params["content"],
         write=params["state"] == "create",
         check_mode=module.check_mode,
     )

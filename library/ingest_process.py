@@ -48,6 +48,21 @@ options:
     description: The play that runs it, as M(run_guard) reads it. The next one ends what an interrupted play leaves.
     type: str
     default: ""
+  server:
+    description:
+      - The server that it loads into, as the C(login_*) values and C(client_kwargs) of the other modules, with the
+        C(user) of the load. Its clock and counters are read before and after, as M(clickhouse_window) does.
+      - C(progress_file) is written about once a second while it runs, with C(line), the log's last one, and C(rows).
+    type: dict
+    suboptions:
+      login_host: {description: Host name or address. Without one no server is asked., type: str}
+      login_port: {description: Port of the native protocol., type: int, default: 9000}
+      login_user: {description: User to log in as., type: str, default: default}
+      login_password: {description: Its password., type: str, default: ""}
+      login_db: {description: Database of the session., type: str, default: default}
+      client_kwargs: {description: Further arguments of C(clickhouse_driver.Client)., type: dict, default: {}}
+      user: {description: User whose written rows are counted., type: str, default: ""}
+      progress_file: {description: File that tells how far it is; removed at the end., type: path}
 attributes:
   check_mode:
     description: In check mode the command is not run and C(skipped) is true.
@@ -66,6 +81,14 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+window_before:
+  description: The server's clock and counters before it, as M(clickhouse_window) returns them.
+  type: dict
+  returned: when O(server) is given
+window_after:
+  description: The same after it, or C(msg) with the reason why the server did not answer.
+  type: dict
+  returned: when O(server) is given
 exit_code:
   description: As a shell and Docker count it; 128 + n for signal n, 127 no such command, 126 not executable.
   type: int
@@ -119,6 +142,7 @@ from ansible.module_utils.ingest_verify.env_file import parse_env
 from ansible.module_utils.ingest_verify.process import ProcessError, run_process
 from ansible.module_utils.ingest_verify.recorder import make_file
 from ansible.module_utils.ingest_verify.recorder import variables as recorder_variables
+from ansible.module_utils.ingest_verify.watched import SERVER_OPTION, WATCH_ERRORS, Watched, refusal
 
 
 def main() -> None:
@@ -135,6 +159,7 @@ def main() -> None:
             "recorder_file": {"type": "path"},
             "grace_seconds": {"type": "float", "default": 10},
             "owner": {"type": "str", "default": ""},
+            "server": SERVER_OPTION,
         },
         required_together=[("recorder_dir", "recorder_file")],
         supports_check_mode=True,
@@ -152,20 +177,23 @@ def main() -> None:
         if params["recorder_dir"]:
             make_file(params["recorder_file"], 0o600)
             environment.update(recorder_variables(params["recorder_dir"], params["recorder_file"], environment))
-        result = run_process(
-            params["command"],
-            log_file=params["log_file"],
-            environment=environment,
-            chdir=params["chdir"],
-            timeout_seconds=params["timeout_seconds"],
-            grace_seconds=params["grace_seconds"],
-            owner=params["owner"],
-        )
+        with Watched(params["server"] or {}, params["log_file"]) as watched:
+            result = run_process(
+                params["command"],
+                log_file=params["log_file"],
+                environment=environment,
+                chdir=params["chdir"],
+                timeout_seconds=params["timeout_seconds"],
+                grace_seconds=params["grace_seconds"],
+                owner=params["owner"],
+            )
+    except WATCH_ERRORS as error:
+        module.fail_json(msg=str(error), findings=[refusal(error)])
     except OSError as error:
         module.fail_json(msg=f"The env file {params['env_file']} cannot be read: {error.strerror}.")
     except ProcessError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=True, **result.to_dict())
+    module.exit_json(changed=True, **result.to_dict(), **watched.windows)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,14 @@ options:
     type: list
     elements: dict
     default: []
+  extracts:
+    description: Rows of log tables, a list by each name, which are kept beside the ledger as C(<name>.jsonl).
+    type: dict
+    default: {}
+  history:
+    description: The run's figures, C(entry), as a line of C(file), which holds one for each run.
+    type: dict
+    default: {}
 attributes:
   check_mode:
     description: In check mode nothing is written; V(new) answers with a run that has no folder.

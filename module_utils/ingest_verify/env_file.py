@@ -289,11 +289,12 @@ def ensure_env_file(
     expect: Mapping[str, object] | None = None,
     forbid_dry_run: bool = True,
     owner: str | None = None,
+    content: str | None = None,
     write: bool = True,
     check_mode: bool = False,
 ) -> EnvFileReport:
     """Make the env file from `sample` when it is absent and the sample names all of `required`, give it mode 0600 and
-    `owner`, then judge its content.
+    `owner`, then judge its content. `content` is what it is to hold, where the play brings its values.
 
     With `write` false nothing is created or corrected: a mode that lets others read is an error then. In check mode
     nothing is touched either, and the report says what a run would change and refuse. Raises nothing for a bad file.
@@ -303,8 +304,16 @@ def ensure_env_file(
     if sample_text is not None and not set(required) <= parse_env(sample_text, sample or "").values.keys():
         # Another program's sample.
         sample = sample_text = None
+    replaced = False
+    if content is not None and not check_mode:
+        try:
+            replaced = _replace(path, content.encode())
+        except OSError as error:
+            headline = f"The env file {path} cannot be written ({error.strerror})."
+            refused = _finding("config_env_file", headline, "Check the folder's owner and mode.", object=path)
+            return EnvFileReport(False, False, [refused], {}, {})
     data, findings, created = _obtain(path, sample, sample_text, write=write, check_mode=check_mode)
-    changed = created
+    changed = created or replaced
     if data is None:
         return EnvFileReport(changed, created, findings, {}, {})
     if not (created and check_mode):
@@ -393,6 +402,16 @@ def _obtain(
             "Make it readable to the user that runs this play: "
             f"chown {_owner_name(os.geteuid())} {path} && chmod 600 {path}",
         )
+
+
+def _replace(path: str, content: bytes) -> bool:
+    """Make the file hold `content`; whether it held something else. A path that is no file is left to `_obtain`."""
+    if os.path.exists(path):
+        if not os.path.isfile(path) or Path(path).read_bytes() == content:
+            return False
+        os.unlink(path)
+    _create(path, content)
+    return True
 
 
 def _create(path: str, content: bytes) -> None:

@@ -187,6 +187,27 @@ class Ledger:
         changes = [{**told, **change} for change in facts.get("changes", [])]
         self.data.update({**facts, "changes": [*self.data.get("changes", []), *changes]})
 
+    def keep_rows(self, extracts: Mapping[str, list[Any]]) -> None:
+        """Rows of log tables beside the ledger, `<name>.jsonl` each; a table without rows leaves no file."""
+        for name, rows in extracts.items():
+            if rows:
+                _write(self.folder / f"{name}.jsonl", "".join(json.dumps(row, default=str) + "\n" for row in rows))
+                self.data["files"] = sorted({*self.data.get("files", []), f"{name}.jsonl"})
+
+    def keep_figures(self, path: Path, entry: Mapping[str, Any]) -> None:
+        """One line for this run in the file of all runs' figures; a run that is checked again replaces its line."""
+        own = json.dumps({"run_id": self.data["run_id"]})[:-1]
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        except FileNotFoundError:
+            lines = []
+        except (OSError, ValueError) as error:
+            raise LedgerError(f"The figures of earlier runs in {path} cannot be read: {error}.") from error
+        line = json.dumps({"run_id": self.data["run_id"], **entry}, default=str) + "\n"
+        if lines and not lines[-1].endswith("\n"):
+            lines[-1] += "\n"
+        _write(path, "".join([*(other for other in lines if not other.startswith(own)), line]))
+
     def judge(self) -> str:
         """The verdict on the stages that ran. Evidence must be proven only once an ingest is judged by it."""
         findings = [Finding.from_dict(finding) for finding in self.data["findings"]]
@@ -203,15 +224,22 @@ class Ledger:
         return judged
 
     def save(self) -> None:
-        """Write run.json in one step, so that a reader never sees half of it."""
-        try:
-            handle, name = tempfile.mkstemp(dir=self.folder, prefix=".run-", suffix=".json")
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(self.data, file, indent=2, default=str)
-                file.write("\n")
-            os.replace(name, self.folder / LEDGER_NAME)
-        except OSError as error:
-            raise LedgerError(f"The ledger in {self.folder} cannot be written: {error.strerror}.") from error
+        """Write run.json."""
+        _write(self.folder / LEDGER_NAME, json.dumps(self.data, indent=2, default=str) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that its owner alone reads, in one step, so that a reader never sees half of it."""
+    name = ""
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".run-")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(name, path)
+    except OSError as error:
+        if name:
+            Path(name).unlink(missing_ok=True)
+        raise LedgerError(f"{path} cannot be written: {error.strerror}. Is the disk full?") from error
 
 
 def carry_out(arguments: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any]:
@@ -237,7 +265,7 @@ def carry_out(arguments: Mapping[str, Any], *, check_mode: bool) -> dict[str, An
         return {"changed": False, **_UNWRITTEN}
     else:
         ledger = Ledger.load(artifacts_dir, run_id)
-        _go_on(ledger, arguments, own)
+        _go_on(ledger, arguments, own, check_mode=check_mode)
         if not check_mode:
             ledger.save()
     return {
@@ -252,7 +280,7 @@ def carry_out(arguments: Mapping[str, Any], *, check_mode: bool) -> dict[str, An
 _UNWRITTEN: dict[str, Any] = {"run_id": "check-mode", "dir": "", "ledger": {"stages": {}, "findings": []}}
 
 
-def _go_on(ledger: Ledger, arguments: Mapping[str, Any], own: Mapping[str, Any] | None) -> None:
+def _go_on(ledger: Ledger, arguments: Mapping[str, Any], own: Mapping[str, Any] | None, *, check_mode: bool) -> None:
     state = arguments["state"]
     if state in ("last", "existing"):
         ledger.take_up(own)
@@ -260,6 +288,10 @@ def _go_on(ledger: Ledger, arguments: Mapping[str, Any], own: Mapping[str, Any] 
         ledger.enter(arguments["stage"])
     elif state == "update":
         ledger.merge(arguments["facts"])
+        if arguments.get("extracts") and not check_mode:
+            ledger.keep_rows(arguments["extracts"])
+        if arguments.get("history") and not check_mode:
+            ledger.keep_figures(Path(arguments["history"]["file"]), arguments["history"]["entry"])
         if arguments["stage"]:
             ledger.record_stage(arguments["stage"], arguments["status"], arguments["data"], arguments["findings"])
     elif state == "judged":

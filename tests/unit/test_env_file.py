@@ -281,3 +281,17 @@ def test_a_secret_alone_on_a_line_is_not_shown(tmp_path: Path, line: str) -> Non
 )
 def test_of_a_dsn_its_address_is_shown_and_nothing_else(dsn: str, shown: str | None) -> None:
     assert public_env({"SINK_DSN": dsn}) == ({"SINK_DSN": shown} if shown else {})
+
+
+def test_a_content_that_the_play_brings_is_written_once_for_its_owner_alone(tmp_path):
+    path = tmp_path / "env"
+    path.write_text("OLD=1\n")
+    for changed in (True, False):
+        report = ensure_env_file(str(path), content="A=1\n", required=["A"])
+        assert (report.changed, report.findings) == (changed, [])
+        assert path.read_text() == "A=1\n"
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert not ensure_env_file(str(path), content="A=2\n", check_mode=True).findings
+    assert path.read_text() == "A=1\n"
+    (refused,) = ensure_env_file("/proc/no/env", content="A=1\n").findings
+    assert "cannot be written" in refused.headline

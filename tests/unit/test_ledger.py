@@ -111,6 +111,23 @@ def test_changes_of_the_host_add_up_with_their_stage_and_time(tmp_path):
     assert ledger.data["evidence"] == {}
 
 
+def test_rows_and_figures_are_kept_and_a_run_that_is_checked_again_replaces_its_line(tmp_path):
+    figures = tmp_path / "history.jsonl"
+    figures.write_text('{"run_id": "20260101T000000Z-000000", "ok": true}')
+    ledger = Ledger.create(tmp_path, "target", {})
+    for rows in (1, 2):
+        ledger.keep_figures(figures, {"figures": {"t": rows}})
+    first, own = map(json.loads, figures.read_text().splitlines())
+    assert (first["ok"], own) == (True, {"run_id": ledger.data["run_id"], "figures": {"t": 2}})
+    ledger.keep_rows({"query_log": [{"a": 1}, {"a": 2}], "part_log": []})
+    assert ledger.data["files"] == ["query_log.jsonl"]
+    kept = ledger.folder / "query_log.jsonl"
+    assert [json.loads(line) for line in kept.read_text().splitlines()] == [{"a": 1}, {"a": 2}]
+    assert kept.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(LedgerError, match="cannot be written"):
+        ledger.keep_figures(tmp_path / "no" / "history.jsonl", {})
+
+
 def test_an_unknown_stage_and_an_absent_run_are_refused(tmp_path):
     ledger = Ledger.create(tmp_path, "target", {})
     with pytest.raises(LedgerError, match="not a stage"):

@@ -172,8 +172,12 @@ def unread() -> Callable[..., dict[str, dict[str, str]]]:
     """The filter of role run_context, with what the role tells it."""
     role = ROOT / "roles/run_context"
     names = read(role / "vars/main.yml")
-    return lambda *given: NAMES["unread_variables"](
-        given, str(ROOT / "roles"), names["_run_context_shared"] + names["_run_context_facts"]
+    return lambda *given, typed=(): NAMES["unread_variables"](
+        given,
+        str(ROOT / "roles"),
+        names["_run_context_shared"] + names["_run_context_facts"],
+        typed,
+        names["_run_context_short"],
     )
 
 
@@ -189,6 +193,14 @@ def unread() -> Callable[..., dict[str, dict[str, str]]]:
 )
 def test_a_misspelt_variable_is_told_with_the_one_that_is_meant(unread, name, meant):
     assert unread(name) == {"misspelt": {name: meant}, "unknown": {}}
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("windowminutes", "window_minutes"), ("clickhose_port", "clickhouse_port")]
+)
+def test_what_was_typed_is_meant_for_this_play(unread, name, meant):
+    assert unread(name, typed=[name])["misspelt"] == {name: meant}
+    assert unread(typed=["window_minutes", "shop_dir", "ansible_user", "run_id"])["misspelt"] == {}
 
 
 def test_variables_of_ones_own_are_no_misspelt_ones(unread):

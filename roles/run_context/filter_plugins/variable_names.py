@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.utils.vars import load_extra_vars
 
 # Tags are short.
 _TAG_LIKENESS = 0.8
@@ -14,13 +16,16 @@ _TAG_LIKENESS = 0.8
 _LIKENESS = 0.9
 
 
-def unread_variables(names: Iterable[str], roles: str, shared: Iterable[str]) -> dict[str, dict[str, str]]:
+def unread_variables(
+    names: Iterable[str], roles: str, shared: Iterable[str], typed: Iterable[str] = (), short: Iterable[str] = ()
+) -> dict[str, dict[str, str]]:
     """Variables that look like settings of this project and are none, by name with the setting that each resembles.
 
     `names` are those of all variables, `roles` the folder of the roles, whose argument specs say what is read, `shared`
     what every inventory declares. `misspelt` are names that resemble a role's option; `unknown` are others with a
     role's beginning (resembling nothing: empty text), and those that resemble a shared one, which may be somebody
-    else's. Raises OSError or yaml.YAMLError when a spec cannot be read.
+    else's. What was `typed` with `-e` is meant for this play: it is misspelt too where it resembles a shared one or one
+    of the `short` names that a playbook takes. Raises OSError or yaml.YAMLError when a spec cannot be read.
     """
     specs = {path.parts[-3]: path for path in Path(roles).glob("*/meta/argument_specs.yml")}
     options: set[str] = set()
@@ -32,7 +37,16 @@ def unread_variables(names: Iterable[str], roles: str, shared: Iterable[str]) ->
     for name, nearest in _resembling(names, known, _LIKENESS).items():
         if nearest or name.startswith(tuple(f"{role}_" for role in specs)):
             found["misspelt" if nearest in options else "unknown"][name] = nearest
+    for name, nearest in _resembling(typed, known | set(short), _TAG_LIKENESS).items():
+        if nearest:
+            found["misspelt"][name] = nearest
+            found["unknown"].pop(name, None)
     return found
+
+
+def typed_variables(_: object) -> list[str]:
+    """Names of the variables that the command line gives with `-e`."""
+    return sorted(load_extra_vars(DataLoader()))
 
 
 def misspelt_tags(tags: Iterable[str], roles: str) -> dict[str, str]:
@@ -62,4 +76,9 @@ class FilterModule:
     """What Ansible loads."""
 
     def filters(self) -> dict[str, Callable[..., object]]:
-        return {"misspelt_tags": misspelt_tags, "nearest_name": nearest_name, "unread_variables": unread_variables}
+        return {
+            "misspelt_tags": misspelt_tags,
+            "nearest_name": nearest_name,
+            "typed_variables": typed_variables,
+            "unread_variables": unread_variables,
+        }
