@@ -87,6 +87,11 @@ options:
   evidence_reason:
     description: Why not.
     type: str
+  server_setup:
+    description: >-
+      Where the server runs, for advice that fits it. C(backend) is V(embedded), V(compose) or V(external), C(place) the
+      folder of the engine or project, C(container) the container's name.
+    type: dict
   max_shown:
     description: Findings shown in full in the failure text; the rest is counted.
     type: int
@@ -226,6 +231,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "ingest": {"type": "dict"},
     "window_before": {"type": "dict"},
     "window_after": {"type": "dict"},
+    "server_setup": {"type": "dict"},
     "evidence_proven": {"type": "bool", "default": True},
     "evidence_reason": {"type": "str"},
     "max_shown": {"type": "int", "default": 5},

@@ -77,11 +77,22 @@ _CAUSE_OF_KIND = {
     "lost": "server_connection_lost",
 }
 
+_STEPS = {
+    "client_connection_refused": "Look whether the server runs and listens there: ss -ltn, and <listen_host> in its "
+    "configuration. The address is login_host and login_port of the inventory.",
+    "client_connect_timeout": "Look whether a firewall or a wrong address is in the way: the address is login_host and "
+    "login_port of the inventory.",
+    "client_unknown_host": "Correct login_host in the inventory, or the name's entry in DNS or /etc/hosts.",
+    "client_wrong_protocol": "Give login_port the port of the native protocol (9000, with TLS 9440).",
+    "server_connection_lost": "Read the server's error log for that time, then run again.",
+}
+
 
 def error_finding(error: ConnectError | ServerError, stage: str, where: str | None = None) -> Finding:
     """The finding of a stage that could not talk to the server; `where` is its address, as far as it is of interest."""
     if isinstance(error, ConnectError):
-        return Finding(stage, "error", _CAUSE_OF_KIND[error.kind], str(error), object=where)
+        cause = _CAUSE_OF_KIND[error.kind]
+        return Finding(stage, "error", cause, str(error), object=where, next_step=_STEPS.get(cause))
     evidence = {"sql": error.sql, "exception": error.message, "code": error.code}
     known = {key: value for key, value in evidence.items() if value is not None}
     return Finding(

@@ -8,17 +8,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from sqlglot.dialects.clickhouse import ClickHouse
-from sqlglot.errors import TokenError
-from sqlglot.tokens import Token, TokenType  # type: ignore[attr-defined]
+from .statements import Token, tokens_until_cut
 
 # A target stands near the start; the value list of an INSERT that follows may be megabytes.
 _HEAD = 20_000
 _NOISE_WORDS = {
     "INTO", "TABLE", "TABLES", "IF", "NOT", "EXISTS", "TEMPORARY", "OR", "REPLACE", "MATERIALIZED", "LIVE", "LOCAL",
 }  # fmt: skip
-# The tokenizer takes what follows these as one string.
-_UNREAD_VERBS = {"OPTIMIZE", "RENAME", "EXCHANGE"}
 # How a text looks that log_queries_cut_to_length cut: 24.8 and 26.x.
 _CUT = re.compile(r"\s*\.\.\.(?:\s*\(truncated \d+ characters\))?\s*$")
 _VERBS_WITH_TARGET = {
@@ -50,19 +46,7 @@ class Target:
 
 def tokenize(sql: str) -> list[Token]:
     """Tokens of the statement's head; a text that was cut within a literal still gives those before the cut."""
-    text = _CUT.sub("", sql[:_HEAD])
-    for _ in range(3):
-        try:
-            tokens = list(ClickHouse.Tokenizer().tokenize(text))
-            if len(tokens) == 2 and tokens[0].text.upper() in _UNREAD_VERBS:
-                return [tokens[0], *tokenize(tokens[1].text)]
-            return tokens
-        except TokenError:
-            opening = max(text.rfind("'"), text.rfind('"'), text.rfind("`"), text.rfind("/*"))
-            if opening <= 0:
-                break
-            text = text[:opening]
-    return []
+    return tokens_until_cut(_CUT.sub("", sql[:_HEAD]))
 
 
 def statement_target(sql: str, current_database: str | None = None) -> Target:
@@ -73,7 +57,7 @@ def statement_target(sql: str, current_database: str | None = None) -> Target:
     verb = tokens[0].text.upper()
     verb = {"DESC": "DESCRIBE", "REPLACE": "CREATE", "WITH": "SELECT", "ATTACH": "CREATE"}.get(verb, verb)
     if verb == "SELECT" or (verb == "(" and len(tokens) > 1):
-        insert = next((i for i, token in enumerate(tokens) if token.token_type == TokenType.INSERT), None)
+        insert = next((i for i, token in enumerate(tokens) if token.upper == "INSERT"), None)
         # "WITH x AS (...) INSERT INTO t" is an INSERT.
         if insert is None or tokens[0].text.upper() != "WITH":
             tables = source_tables(sql, current_database)
@@ -87,7 +71,7 @@ def statement_target(sql: str, current_database: str | None = None) -> Target:
 
 def _target_of(verb: str, tokens: list[Token], current_database: str | None) -> Target:
     position, kind = 1, "TABLE"
-    while position < len(tokens) and tokens[position].token_type != TokenType.IDENTIFIER:
+    while position < len(tokens) and tokens[position].kind != "quoted":
         word = tokens[position].text.upper()
         following = tokens[position + 1].text if position + 1 < len(tokens) else ""
         if verb == "INSERT" and word == "FUNCTION":
@@ -101,10 +85,10 @@ def _target_of(verb: str, tokens: list[Token], current_database: str | None) -> 
         return Target(verb, kind)
     if position >= len(tokens) or not _is_name(tokens[position]):
         return Target(verb, kind)
-    parts = [tokens[position].text]
+    parts = [_spelled(tokens[position])]
     position += 1
-    while position + 1 < len(tokens) and tokens[position].token_type == TokenType.DOT:
-        parts.append(tokens[position + 1].text)
+    while position + 1 < len(tokens) and tokens[position].text == ".":
+        parts.append(_spelled(tokens[position + 1]))
         position += 2
     if kind == "DATABASE" and len(parts) == 1:
         return Target(verb, kind, parts[0])
@@ -113,37 +97,42 @@ def _target_of(verb: str, tokens: list[Token], current_database: str | None) -> 
     return Target(verb, kind, database, table, columns)
 
 
+def _spelled(token: Token) -> str:
+    """The name that a token spells, its text where it is none."""
+    return token.name or token.text
+
+
 def _is_name(token: Token) -> bool:
-    return token.token_type == TokenType.IDENTIFIER or token.text.replace("_", "a").isalnum()
+    return token.kind == "quoted" or token.text.replace("_", "a").isalnum()
 
 
 def _column_list(tokens: list[Token], position: int) -> tuple[str, ...] | None:
-    if position >= len(tokens) or tokens[position].token_type != TokenType.L_PAREN:
+    if position >= len(tokens) or tokens[position].text != "(":
         return None
     columns: list[str] = []
     depth, name = 0, ""
     for token in tokens[position:]:
-        if token.token_type == TokenType.L_PAREN:
+        if token.text == "(":
             depth += 1
             if depth > 1:
                 return None
-        elif token.token_type == TokenType.R_PAREN:
+        elif token.text == ")":
             if name:
                 columns.append(name)
             return tuple(columns)
-        elif token.token_type == TokenType.COMMA:
+        elif token.text == ",":
             columns.append(name)
             name = ""
-        elif token.token_type in (TokenType.SELECT, TokenType.STAR):
+        elif token.upper == "SELECT" or token.text == "*":
             return None
         else:
-            name += token.text
+            name += _spelled(token)
     return None
 
 
 def has_select(sql: str) -> bool:
     """Whether a statement reads rows by a SELECT of its own."""
-    return any(token.token_type == TokenType.SELECT for token in tokenize(sql))
+    return any(token.upper == "SELECT" for token in tokenize(sql))
 
 
 def source_tables(sql: str, current_database: str | None = None) -> list[tuple[str | None, str]]:
@@ -151,14 +140,14 @@ def source_tables(sql: str, current_database: str | None = None) -> list[tuple[s
     tokens = tokenize(sql)
     found: list[tuple[str | None, str]] = []
     for index, token in enumerate(tokens[:-1]):
-        if token.token_type != TokenType.FROM and token.text.upper() != "JOIN":
+        if token.upper not in ("FROM", "JOIN"):
             continue
         first = tokens[index + 1]
-        if first.token_type == TokenType.L_PAREN or not _is_name(first):
+        if first.text == "(" or not _is_name(first):
             continue
         after = tokens[index + 2] if index + 2 < len(tokens) else None
-        if after is not None and after.token_type == TokenType.DOT and index + 3 < len(tokens):
-            found.append((first.text, tokens[index + 3].text))
-        elif after is None or after.token_type != TokenType.L_PAREN:
-            found.append((current_database or None, first.text))
+        if after is not None and after.text == "." and index + 3 < len(tokens):
+            found.append((_spelled(first), _spelled(tokens[index + 3])))
+        elif after is None or after.text != "(":
+            found.append((current_database or None, _spelled(first)))
     return found

@@ -137,6 +137,16 @@ def tokenize(source: str) -> list[Token]:
     return list(_tokens(source))
 
 
+def tokens_until_cut(source: str) -> list[Token]:
+    """The tokens of a logged text, which may be cut within a literal or hold spellings that a file may not."""
+    tokens: list[Token] = []
+    for token in _tokens(source, refuse=False):
+        if token.kind == "symbol" and token.text in _UNCLOSED:
+            break
+        tokens.append(token)
+    return tokens
+
+
 def _statement(source: str, tokens: list[Token], end: int) -> Statement:
     words = {token.upper for token in tokens}
     if infile := _infile(tokens):
@@ -159,7 +169,7 @@ def _infile(tokens: list[Token]) -> Token | None:
     return next((b for a, b in pairs if a.upper == "FROM" and b.upper == "INFILE" and not b.depth), None)
 
 
-def _tokens(source: str) -> Iterator[Token]:
+def _tokens(source: str, *, refuse: bool = True) -> Iterator[Token]:
     position, line, depth = 0, 1, 0
     closed_at, glued = -1, 0
     while position < len(source):
@@ -170,7 +180,7 @@ def _tokens(source: str) -> Iterator[Token]:
         if match["heredoc"] is not None:
             kind = "heredoc"
         elif kind == "block":
-            end = _end_of_block(source, position, line)
+            end = _end_of_block(source, position, line) if refuse else _end_or_cut(source, position, line)
             kind, text = "comment", source[position:end]
         if kind == "symbol":
             if text in "([{":
@@ -184,7 +194,8 @@ def _tokens(source: str) -> Iterator[Token]:
         if kind == "word" and position == closed_at:
             glued = glued or line
         closed_at = end if kind == "string" else -1
-        _refuse_spelling(kind, text, line, glued)
+        if refuse:
+            _refuse_spelling(kind, text, line, glued)
         if kind not in ("space", "comment"):
             yield Token(kind, text, position, end, line, depth)
         line += text.count("\n")
@@ -199,6 +210,13 @@ def _end_of_block(source: str, position: int, line: int) -> int:
         if level == 0:
             return edge.end()
     raise ScriptError(line, "a /* comment is opened here and never closed", "Close it with */ (they nest).")
+
+
+def _end_or_cut(source: str, position: int, line: int) -> int:
+    try:
+        return _end_of_block(source, position, line)
+    except ScriptError:
+        return len(source)
 
 
 def _refuse_spelling(kind: str, text: str, line: int, glued: int) -> None:

@@ -1,4 +1,4 @@
-"""Rows 13, 53 and 55: what was refused and came later, and what was refused and never came."""
+"""Rows 53 and 55: what was refused and came later or never, what somebody else ended, what was never finished."""
 
 from __future__ import annotations
 
@@ -107,3 +107,25 @@ def test_a_statement_that_somebody_else_killed_is_told_with_who_did_it(sales: St
     found = headline(sales.judge(ingest={"exit_code": 1}, targets=["sales"]))
     assert (found.cause, found.object) == ("server_query_killed", f"{sales.database}.sales")
     assert "KILL QUERY" in found.headline
+
+
+def test_an_alter_that_was_accepted_and_whose_mutation_fails_is_named(sales: Stage) -> None:
+    sales.admin(f"INSERT INTO {sales.database}.sales VALUES (1, 'Moscow')")
+    sales.send("ALTER TABLE sales MODIFY COLUMN note UInt32", alter_sync=0)
+    failing = f"SELECT count() FROM system.mutations WHERE database = '{sales.database}' AND latest_fail_reason != ''"
+    deadline = time.monotonic() + 20
+    while not int(sales.admin(failing)[0][0]) and time.monotonic() < deadline:
+        pass
+    found = headline(sales.judge(ingest={"exit_code": 0}, targets=["sales"]))
+    assert (found.cause, found.object, found.severity) == (
+        "server_mutation_failed",
+        f"{sales.database}.sales",
+        "error",
+    )
+    assert "'Moscow'" in found.headline
+    assert "KILL MUTATION" in found.next_step
+    # The same mutation is no later run's doing.
+    later = Stage(sales.engine, sales.database)
+    later.send("SELECT count() FROM sales")
+    assert errors(later.judge(ingest={"exit_code": 0})) == []
+    sales.admin(f"KILL MUTATION WHERE database = '{sales.database}'")

@@ -9,9 +9,13 @@ import pytest
 from ansible.module_utils.ingest_verify.causes import CATALOGUE, SIDES, Cause, Form, by_id
 from ansible.module_utils.ingest_verify.clickhouse.error_codes import KINDS, kind_of, name_of
 from ansible.module_utils.ingest_verify.diagnosis.catalog import Catalog
+from ansible.module_utils.ingest_verify.diagnosis.client_side import ClientError
 from ansible.module_utils.ingest_verify.diagnosis.evidence import Evidence
+from ansible.module_utils.ingest_verify.diagnosis.request import Request
 from ansible.module_utils.ingest_verify.diagnosis.server_side.classify import classify, forms_of
 from ansible.module_utils.ingest_verify.diagnosis.server_side.refusal import Refusal
+from ansible.module_utils.ingest_verify.diagnosis.server_side.unlogged import told_refusal
+from ansible.module_utils.ingest_verify.diagnosis.setup import look_at_server
 from ansible.module_utils.ingest_verify.findings import Finding
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -185,3 +189,24 @@ def test_a_code_says_no_more_than_it_means(sql: str, code: int, text: str, cause
     assert found.cause == cause
     assert words in said
     assert never not in said
+
+
+@pytest.mark.parametrize(
+    ("setup", "words", "never"),
+    [
+        ({"backend": "embedded", "place": "/srv/e"}, "tail -n 50 /srv/e/log/clickhouse-server.log", "docker"),
+        ({"backend": "compose", "container": "ch-1"}, "docker inspect -f '{{json .State}}' ch-1", "dmesg"),
+        ({"backend": "external"}, "clickhouse-server.err.log", "docker"),
+        (None, "clickhouse-server.err.log", "docker"),
+    ],
+)
+def test_where_to_look_fits_the_set_up(setup: dict[str, str] | None, words: str, never: str) -> None:
+    assert words in look_at_server(setup)
+    assert never not in look_at_server(setup)
+
+
+def test_the_server_s_sentence_is_taken_out_of_a_go_client_s_text() -> None:
+    error = ClientError(
+        None, "x", text="fatal:\n--- proc.go:283 main ---\ncode: 16, message: No such column plan", server_code=16
+    )
+    assert told_refusal(error, Request(), "").brief == "No such column plan"

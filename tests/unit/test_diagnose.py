@@ -425,3 +425,17 @@ def test_a_disk_too_full_for_the_log_tables_is_the_cause_and_one_with_room_is_no
     assert "Free space" in found.next_step
     assert judged(2**29, proven=False) == []
     assert judged(0, proven=True) == []
+
+
+@pytest.mark.parametrize(
+    ("sql", "name"),
+    [
+        ('INSERT INTO `my db`."t" VALUES (\'cut in the middle of a lit', "my db.t"),
+        ("INSERT INTO shop.t /* a comment that was cut", "shop.t"),
+        ("INSERT INTO {{ table }} VALUES (1)", None),
+        ("OPTIMIZE TABLE shop.t FINAL", "shop.t"),
+        ("EXCHANGE TABLES shop.a AND shop.b", "shop.a"),
+    ],
+)
+def test_the_target_of_a_text_that_no_file_may_hold(sql: str, name: str | None) -> None:
+    assert statement_target(sql).name == name

@@ -192,7 +192,6 @@ EVIDENCE = [
     "loader: Authentication failed: password: wrong for user loader",
     "Syntax error: failed at position 12 ('FROM'): unexpected token order_id. Expected one of: token, Basic, alias",
     "Max tokens: 5, token_count=5, pass_rate=0.98, passed: 17, keys: 12, compass=north",
-    "Try it: curl -sS -H 'Authorization: Bearer $QTICKETS_TOKEN' -H \"X-Api-Key: ${KEY}\" --password <password> https://x",
     "docker run -p 8080:80 -p 9000 mkdir -p /var/x ssh -p 22 host; ps -p 4711; cp -p a b",
     "repository/loader@sha256:4b2f9d041c514f6b9d5c8d2a4f1e0b114b2f9d041c514f6b9d5c8d2a4f1e0b11",
     "http://127.0.0.1:8123/?query=SELECT%201&database=zakaz&sort_key=id&primary_key=id",

@@ -13,6 +13,7 @@ from .join import join
 from .proof import prove_channel, report_hidden_evidence
 from .request import Request
 from .result import Diagnosis
+from .server_side.mutations import failing_mutations
 from .server_side.refused import failed_async_inserts, refused_statements
 from .server_side.unlogged import full_disk, unlogged_refusals
 from .surroundings import background, list_noise, restart, take_extracts
@@ -37,6 +38,10 @@ def diagnose(query: Query, execute_marker: Callable[[str], None], request: Reque
     refused.errors += [] if refused.errors else full_disk(case)
     count_statements(case)
     count_by_target(case)
+    told = {(finding.cause, finding.object) for finding in refused.errors}
+    mutations = [one for one in failing_mutations(case) if (one.cause, one.object) not in told]
+    refused.errors += [finding for finding in mutations if finding.severity == "error"]
+    refused.warnings += [finding for finding in mutations if finding.severity == "warning"]
     join(case, refused)
     restart(case)
     background(case)

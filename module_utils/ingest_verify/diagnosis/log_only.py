@@ -16,6 +16,7 @@ from .result import Diagnosis
 from .server_side.classify import classify
 from .server_side.refusal import to_finding
 from .server_side.unlogged import told_refusal
+from .setup import look_at_server
 
 
 def diagnose_log(request: Request, reason: str) -> Diagnosis:
@@ -36,7 +37,7 @@ def diagnose_log(request: Request, reason: str) -> Diagnosis:
             f"ClickHouse does not answer after the ingest: {reason}",
             expected="a server that answers",
             actual=reason,
-            next_step="Look whether it runs and why it went down: docker ps -a, docker logs, its error log.",
+            next_step=look_at_server(request.server_setup),
             fix_side="server",
             effects=[f"the client's log: {finding.headline}" for finding in told],
         )

@@ -35,6 +35,7 @@ class Request:
     ingest: Mapping[str, Any] | None = None
     window_before: Mapping[str, Any] | None = None
     window_after: Mapping[str, Any] | None = None
+    server_setup: Mapping[str, Any] | None = None
     evidence_proven: bool = True
     evidence_reason: str | None = None
     flush_wait_seconds: float = 30

@@ -12,6 +12,7 @@ from .case import Case
 from .evidence import parse_time
 from .result import excluded_row
 from .server_side.refusal import Refusal, to_finding
+from .setup import look_at_server
 
 _EXTRACT_ROWS = 500
 
@@ -40,8 +41,9 @@ def restart(case: Case) -> None:
         expected="one server process for the whole run",
         actual=f"uptime {after['uptime_seconds']} s after {elapsed:.0f} s of run; {len(case.unfinished)} "
         "statement(s) never ended",
-        next_step="Look why it went down: docker inspect (OOMKilled), docker logs, the server's error log, "
-        "SELECT * FROM system.crash_log; then run the ingest again.",
+        next_step=look_at_server(case.request.server_setup)
+        + "\nDid it crash? SELECT * FROM system.crash_log ORDER BY event_time DESC LIMIT 1;\n"
+        "Then run the ingest again.",
         fix_side="server",
         evidence={"sql": case.unfinished[0]["text"]} if case.unfinished else {},
     )
@@ -80,25 +82,6 @@ def background(case: Case) -> None:
             count=row["amount"], first=row["first_at"], last=row["last_at"], log_table="system.part_log"
         )
         case.result.findings.append(finding)
-    for row in case.evidence.failing_mutations(tables):
-        case.result.findings.append(
-            Finding(
-                STAGE,
-                "warning",
-                "server_mutation_failed",
-                f"Mutation {row['mutation_id']} of {row['database']}.{row['table']} fails and is tried again: "
-                f"{row['reason'][:200]}",
-                object=f"{row['database']}.{row['table']}",
-                actual=row["reason"],
-                next_step=f"KILL MUTATION WHERE mutation_id = '{row['mutation_id']}' AND table = "
-                f"'{row['table']}'; then correct it.",
-                evidence={
-                    "sql": f"ALTER TABLE {row['database']}.{row['table']} {row['command']}",
-                    "last": row["last_at"],
-                    "log_table": "system.mutations",
-                },
-            )
-        )
 
 
 def list_noise(case: Case) -> None:

@@ -210,7 +210,7 @@ def _moves(read: Read, statements: Statements) -> list[_Move]:
 
 
 def _move(at: str, sql: str, database: str, rows: int) -> _Move | None:
-    words = [token.text for token in tokenize(sql)]
+    words = [token.name or token.text for token in tokenize(sql)]
     upper = [word.upper() for word in words]
     verb = upper[0] if upper else ""
     if verb in ("EXCHANGE", "RENAME"):

@@ -148,7 +148,7 @@ class LogReads(LogTables):
             f"""
             SELECT user AS user_name, if(http_user_agent != '', http_user_agent, client_name) AS program,
                 toString(address) AS client_address, substring(query, 1, 2000) AS text,
-                {utc("event_time_microseconds")} AS at
+                {utc("query_start_time_microseconds")} AS at
             FROM {source}
             ORDER BY at DESC
             LIMIT 100""",
@@ -301,7 +301,7 @@ class LogReads(LogTables):
             "mutations",
             f"""
             SELECT database, table, mutation_id, command, {utc("latest_fail_time")} AS last_at,
-                latest_fail_reason AS reason
+                {utc("create_time")} AS created_at, latest_fail_reason AS reason
             FROM {origin}
             WHERE NOT is_done AND latest_fail_reason != '' AND concat(database, '.', table) IN ({_list(tables)})
             ORDER BY last_at

@@ -28,6 +28,9 @@ _SQL_TOLD = re.compile(
     r"\(in query: (.+?)\)\.? \(?[A-Z]|\[SQL: (.+?)\](?:\n|$)|for SQL \[(.+?)\]; SQL state", re.DOTALL
 )
 
+# clickhouse-go puts the server's sentence after its code; what stands before it is the program's own.
+_GO_SENTENCE = re.compile(r"\bcode: \d+, message: (.+)", re.DOTALL)
+
 
 def unlogged_refusals(case: Case, known: Sequence[Finding]) -> list[Finding]:
     """Logins, settings and databases refused before a query_log row is due, and what only the client reports."""
@@ -156,9 +159,10 @@ def _as_told(case: Case, finding: Finding, error: ClientError | None) -> Finding
 def told_refusal(error: ClientError, request: Request, name: str) -> Refusal:
     """A refusal as the client tells it: the statement only where its message repeats it."""
     told = _SQL_TOLD.search(error.text)
+    sentence = _GO_SENTENCE.search(error.text)
     return Refusal(
         sql=next(filter(None, told.groups()), "") if told else "",
-        exception=error.text,
+        exception=sentence[1] if sentence else error.text,
         code=error.server_code or 0,
         code_name=name,
         user=refused_user(error.text) or request.first_user,
