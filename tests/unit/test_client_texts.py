@@ -75,6 +75,8 @@ TO_CLICKHOUSE: dict[str, list[str]] = {
         "aiohttp.client_exceptions.ServerDisconnectedError: Server disconnected http://wh:8123",
         "httpcore: peer closed connection without sending complete message body http://wh:8123",
         "clickhouse wh:8123: Connection was closed",
+        "write batch: read tcp 10.0.0.7:41000->10.0.0.5:9000: use of closed network connection",
+        "Error writing request body to server, server ClickHouseNode [uri=http://wh:8123/shop]",
     ],
     "client_wrong_protocol": [
         "curl: (1) Received HTTP/0.9 when not allowed http://wh:9000",
@@ -129,6 +131,8 @@ PROGRAM: list[tuple[str, str, str | None]] = [
     ("l: error while loading shared libraries: libssl.so.1.1: cannot open shared object file", "client_missing_module",
      "libssl.so.1.1"),
     ("/lib/libc.so.6: version `GLIBC_2.34' not found (required by ./l)", "client_missing_module", "GLIBC_2.34"),
+    ("Code: 43. Package clickhouse-cityhash is required to use compression", "client_missing_module",
+     "clickhouse-cityhash"),
     ("cannot load such file -- httparty (LoadError)", "client_missing_module", "httparty"),
     ("panic: unknown time zone Europe/Moscow", "client_missing_module", "tzdata"),
     ("l: error: unrecognized arguments: --since", "client_bad_arguments", "--since"),
@@ -235,3 +239,23 @@ def test_an_address_that_no_load_needs_is_told_as_that(tmp_path: Path) -> None:
 def test_the_end_of_a_log_in_russian_says_that_it_went_well(tmp_path: Path, text: str) -> None:
     log = f"ERROR insert of batch 1 failed: connection reset by peer\nINFO {text}\n"
     assert [f for f in findings(tmp_path, log, exit_code=None) if f.severity == "error"] == []
+
+
+def test_what_threw_is_taken_from_the_place_that_node_names_first(tmp_path: Path) -> None:
+    text = (
+        "/app/node_modules/@clickhouse/client-common/dist/client.js:178\n            throw err;\n            ^\n\n"
+        "Error: socket hang up\n    at connResetException (node:internal/errors:787:14)\n    at Socket.x "
+        "(node:net:9:1) {\n"
+        "  code: 'ECONNRESET'\n}\n\nNode.js v20.11.1\n"
+    )
+    finding = cause(tmp_path, text)
+    assert finding.cause == "client_connection_lost"
+    assert "socket hang up" in finding.headline
+
+
+def test_a_status_in_a_programs_own_words_is_read(tmp_path: Path) -> None:
+    line = "ERROR sink: Service call failed. error=Some(ServerError { code: 503 }) endpoint=http://wh:8123 id=12\n"
+    finding = cause(tmp_path, f"WARN sink: retrying. reason=reset reason: connection timeout id=1\n{line}")
+    assert "HTTP 503" in finding.headline
+    assert "wh:8123" in finding.headline
+    assert "The API" not in finding.headline

@@ -77,12 +77,12 @@ def _ends_well(log: ClientLog, last_error: int) -> bool:
 def _last_words(log: ClientLog, known: Sequence[Candidate], context: Context) -> list[Candidate]:
     """Causes in the last lines of a failed run whose log calls nothing an error: `log.Fatal`, `sys.exit(text)`."""
     found: list[Candidate] = []
-    for line in reversed(log.tail):
+    for number, line in reversed(log.ending):
         text = strip_carriers(line).text.strip()
         if EPILOGUE.match(text) or text.startswith(("{", "File ", "at ")):
             continue
         message = message_of(text)
-        same = [candidate for candidate in known if message in candidate.error.text]
+        same = [c for c in known if message in c.error.text or number == c.error.line]
         if any(not candidate.error.weak for candidate in same) or len(found) == 3:
             break
         if same:
@@ -148,7 +148,7 @@ def _cause(
             finding.evidence.update(last_lines(log))
         elif chosen is not None:
             finding, others = finding_of(chosen.judged, chosen.error), [c for c in candidates if c is not chosen]
-            if chosen.judged.generic and not chosen.error.traceback:
+            if chosen.judged.cause == "client_exception" and not chosen.error.traceback:
                 finding.effects += around(log, chosen.error)
         elif served or code is None:
             return None

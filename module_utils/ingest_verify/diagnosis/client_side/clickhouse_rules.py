@@ -230,11 +230,12 @@ def connection_lost(error: ClientError, context: Context) -> Judged:
     """An open connection broke; at a port of the other protocol that is what its answer does."""
     _, port = _target(error, context)
     native = _native(error)
-    if (native and port in HTTP_PORTS) or (not native and port in NATIVE_PORTS):
+    asks_http = not native and re.search(r"https?://|HTTPS?Connection|httpx|urllib3|aiohttp|RemoteDisc", error.text)
+    if (native and port in HTTP_PORTS) or (asks_http and port in NATIVE_PORTS):
         return wrong_protocol(error, context)
     return Judged(
         "client_connection_lost",
-        f"The ingest's connection to ClickHouse broke{place(error)}.",
+        f"The ingest's connection to ClickHouse broke: {first_line(error.message)}",
         "Look whether the server was restarted or killed at that time (its uptime, its log, system.crash_log). If it "
         "was "
         "not, it had closed a connection that was kept idle, or a proxy cut it: keep connections shorter than the "
@@ -296,12 +297,14 @@ def clickhouse_status(error: ClientError, status: int, context: Context) -> Judg
         "client_exception",
         f"ClickHouse at {where} answered HTTP {status}, and the ingest's log keeps none of the answer's text"
         f"{place(error)}.",
-        "Let the loader log the answer's body: it names the code and the reason. "
+        "Look in system.query_log for a failing statement of that time: it has the code and the reason. If there is "
+        "none, "
         + (
-            "If the server's query_log has no failing statement, the port is the native protocol's (9000), which "
-            "answers HTTP with 400: set CLICKHOUSE_PORT to the HTTP port (8123)."
+            "the port is the native protocol's (9000), which answers HTTP with 400: set CLICKHOUSE_PORT to the HTTP "
+            "port "
+            "(8123)."
             if status == 400
-            else "The server's query_log has the failing statement."
+            else "what stands in front of ClickHouse answered (a proxy, a mesh), or the statement was never parsed."
         ),
         INGEST,
         actual=f"HTTP {status}",

@@ -46,7 +46,8 @@ READ_TIMEOUT = re.compile(
 # Drivers that try a list of hosts name it at the end.
 UNREACHABLE = re.compile(r"\bhosts? (?:are|is) unreachable: \[?([\w.-]+:\d{1,5})")
 LOST = re.compile(
-    r"Connection reset|failed to respond|NoHttpResponse|(?:Remote end|[Ss]erver) closed connection|Bad file "
+    r"Connection reset|failed to respond|writing request body to server|closed network connection"
+    r"|NoHttpResponse|(?:Remote end|[Ss]erver) closed connection|Bad file "
     r"descriptor|ECONNRESET|Broken ?pipe|\bEPIPE\b|Empty reply from server|premature close|[]:] EOF$"
     r"|RemoteDisconnected|RemoteProtocolError|Connection aborted|EOFError"
     r"|unexpected EOF|Unexpected EOF|IncompleteRead|ChunkedEncodingError|server (?:closed|disconnected)|socket hang up"

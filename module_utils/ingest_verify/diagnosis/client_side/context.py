@@ -197,11 +197,13 @@ _HOST_PORT = (
         r"\(((?!(?:\w+\.)+[A-Z]\w*:)(?!\w+\.(?:java|kt|scala|go|[cm]?[jt]sx?|py|cs|c|cc|cpp|h|rs|rb|php):)[\w.-]+):(\d{1,5})[),]"
     ),
     re.compile(r"\bto ([\w.-]+) port (\d{1,5})\b"),
+    # Go: `read tcp <local>-><peer>`.
+    re.compile(r"->([\w.-]+):(\d{1,5})\b"),
     # infi, clickhouse-jdbc and Go list the hosts that they tried.
     re.compile(r"\bhosts? (?:are|is) unreachable: \[?([\w.-]+):(\d{1,5})\b"),
     re.compile(r"(?<![\w./:@-])((?=[\w.-]*[A-Za-z])[\w-]+(?:\.[\w-]+)*):(\d{4,5})(?=: | failed\b)"),
     re.compile(
-        r"\b(?:to|from|at|server|host|tcp|connect|E[A-Z]{5,})\s+'?([A-Za-z][\w.-]*|\d+\.\d+\.\d+\.\d+):(\d{2,5})\b"
+        r"\b(?:to|from|at|server|host|tcp|connect|E[A-Z]{5,})\s+'?([A-Za-z][\w.-]*|\d+\.\d+\.\d+\.\d+):(\d{2,5})\b(?!->)"
     ),
 )
 _API_WORDS = re.compile(

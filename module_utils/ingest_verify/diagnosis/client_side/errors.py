@@ -88,6 +88,7 @@ def server_code(text: str) -> int | None:
 
 _HTTP_STATUS = (
     re.compile(r"\b([45]\d\d) (?:Client|Server) Error\b"),
+    re.compile(r"\b(?:Client|Server)Error \{ code: ([45]\d\d)\b"),
     re.compile(r"requested URL returned error: ([45]\d\d)\b"),
     re.compile(r"\b(?:Client|Server) error ['\"]([45]\d\d)\b"),
     re.compile(
@@ -129,8 +130,8 @@ def is_library(path: str) -> bool:
 
 
 _JVM_LIBRARY = re.compile(
-    r"^(?:app/+)?(?:java|javax|jakarta|jdk|sun|com\.(?:sun|clickhouse|fasterxml|zaxxer|google)|kotlinx?|scala"
-    r"|org\.(?:apache|spring\w*|hibernate|jooq|postgresql|slf4j)|io\.(?:netty|ktor|micrometer)|okhttp3|retrofit2|feign"
+    r"^(?:app/+)?(?:java|javax|jakarta|jdk|sun|com\.(?:sun|clickhouse|github\.housepower|fasterxml|zaxxer|google)|kotlinx?|scala"
+    r"|io\.airbyte|xenon|org\.(?:apache|spring\w*|hibernate|jooq|postgresql|slf4j)|io\.(?:netty|ktor|micrometer)|okhttp3|retrofit2|feign"
     r"|reactor|ch\.qos|groovy)[./]"
 )
 PACKAGE = re.compile(r"(?:site|dist)-packages/([^/]+)|^(clickhouse_connect|clickhouse_driver|asynch)/")

@@ -48,6 +48,7 @@ from .stack_words import (
     QUALIFIED,
     RUST_PANIC,
     STACK_LINE,
+    THROWN,
     TRACEBACK,
 )
 from .stacks import continue_markers, continue_stack, continue_told, set_foreign_head
@@ -148,6 +149,7 @@ class ErrorParser:
         self._own: list[ClientError] = []
         self._json: list[tuple[str, str | None]] = []
         self._inner = ""
+        self._thrown = "", 0
 
     @property
     def idle(self) -> bool:
@@ -169,6 +171,8 @@ class ErrorParser:
     def feed(self, text: str, when: str | None, number: int) -> None:
         """One line, the `number`th of the log."""
         self._number = number
+        if thrown := THROWN.match(text):
+            self._thrown = thrown[1], number
         if self._json or (self._block is None and text.rstrip() == "{"):
             # One object over several lines, as pretty printers write it.
             self._json.append((text, when))
@@ -227,7 +231,7 @@ class ErrorParser:
             continue_stack(block, text)
             return
         if GO_MARKER.match(text):
-            self._block = Block(when, [text], "", state="markers")
+            self._block = Block(when, [""], "", state="markers")
             return
         if match := RUST_PANIC.search(text):
             self._block = block = Block(when, [text], match["message"] or "", type="panic", state="rust")
@@ -347,6 +351,8 @@ class ErrorParser:
         if error is None:
             error = error_of(block, parts, kind, message, chain)
             error.stream = self._stream
+            if self._thrown[1] and 0 < block.end - self._thrown[1] - len(block.lines) < 6:
+                error.raised_in = error.raised_in or self._thrown[0]
             if len(found.groups) >= MAX_GROUPS:
                 found.dropped += 1
                 found.overflow = found.overflow if block.warning else error

@@ -88,7 +88,7 @@ _NEEDLES = (
     "erro", "exception", "traceback", "fatal", "crit", "severe", "panic", "fail", "cannot", "could n", "couldn",
     "unable to", "refused", "denied", "timed out", "not found", "no such", "unauthorized", "killed", "segmentation",
     "out of memory", "abort", "core dumped", "alert", "emerg", "warn", "caused by", "\tat ", "    at ", 'level"',
-    "code: ", "deadline exceeded", ": line ", "  file \"", '"err"', '"success"',
+    "/node_modules/", "code: ", "deadline exceeded", ": line ", "  file \"", '"err"', '"success"',
     "fehler", "ausnahme", "erreur", "echec", "fallo", "falha", "excep", "hata",
     "unexpected", "malformed", "invalid", "recogni", "skipp", ".go:",
     '"severity', '"priority"', "stdout p ", "stderr p ",

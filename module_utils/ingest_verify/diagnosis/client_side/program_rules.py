@@ -67,6 +67,7 @@ _NO_MODULE = re.compile(
     r"|(?:ClassNotFoundException|NoClassDefFoundError): ([\w./$]+)"
     r"|Could not load file or assembly '([\w.]+)|(\S+\.so[.\d]*): cannot open shared object file"
     r"|version `(GLIBC_[\d.]+)' not found|cannot load such file -- (\S+)|Can't locate (\S+)\.pm in @INC"
+    r"|Package ([\w.-]+) is required to"
 )
 _NO_TIME_ZONES = re.compile(r"ZoneInfoNotFoundError|No time zone found with key (\S+)|unknown time zone (\S+)")
 

@@ -64,8 +64,8 @@ def api_unreachable(error: ClientError, context: Context, side: str | None) -> J
         f"An address that the ingest needs {what}{place(error)}. Its log does not show whether it is ClickHouse's or "
         "the "
         "source's.",
-        "Check both: ClickHouse by CLICKHOUSE_HOST and CLICKHOUSE_PORT, the source by QTICKETS_BASE_URL"
-        + probe(context, "events", error.text),
+        f"Check both: ClickHouse at {context.clickhouse_name} by CLICKHOUSE_HOST and CLICKHOUSE_PORT, the source by "
+        "QTICKETS_BASE_URL" + probe(context, "events", error.text),
         CONFIGURATION,
     )
 
@@ -82,7 +82,11 @@ def _how(text: str, context: Context) -> tuple[str, str]:
         return "does not answer the connection", "Check the way out of the ingest's network (firewall, proxy)"
     if REFUSED.search(text):
         return "refuses the connection", "Check that the API is up and that QTICKETS_BASE_URL is right"
-    return "breaks the connection", "Try again later; if it stays, ask the API's operator"
+    step = (
+        "Look whether the other end was restarted at that time; if it was not, it closed a connection that was kept "
+        "idle (keep-alive), or a proxy did: let the client retry"
+    )
+    return "breaks the connection", step
 
 
 def probe(context: Context, path: str, text: str, what: str = "%{{http_code}}") -> str:

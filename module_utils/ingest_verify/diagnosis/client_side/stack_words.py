@@ -41,6 +41,8 @@ FOREIGN_HEAD = re.compile(
 # The exception itself on a line of its own below the record that reports it (JVM, .NET).
 QUALIFIED = re.compile(rf"^\s*(?:[A-Za-z_][\w$]*\.)+[A-Z][\w$]*{TYPE_TAIL}\w*(?: \(0x[0-9A-Fa-f]+\))?(?::|$)")
 JS_STACK = re.compile(r"\n\s+at \S")
+# Node names the place that threw above the code there, a few lines before the exception.
+THROWN = re.compile(r"^(?:file://)?/\S*?/node_modules/((?:@[^/]+/)?[^/]+)/\S+:\d+$")
 GO_STACK = re.compile(r"\n\s+/\S+\.go:\d+")
 # Errors that name their place within the line itself.
 RUST_PANIC = re.compile(

@@ -58,10 +58,10 @@ def continue_markers(block: Block, text: str) -> bool:
     bare = text.strip()
     if is_record(text) or len(block.lines) > MAX_MESSAGE_LINES * 2:
         return False
-    block.lines.append(text)
     if block.state != "markers":
         block.state, block.message = "markers", ""
     if bare and not GO_MARKER.match(text) and not re.fullmatch(r"-{3,}.*-{3,}", bare):
+        block.lines.append(text)
         said = bare.removeprefix("~ ")
         block.message = f"{said}: {block.message}" if block.message else said
         block.type, _ = typed_message(block.message)
