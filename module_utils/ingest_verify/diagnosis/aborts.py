@@ -79,7 +79,7 @@ def _cancelled(case: Case, group: StatementGroup, name: str) -> Finding:
         f"{kill['user_name']} ended {what} of the loader with KILL QUERY (program "
         f"{kill['program'] or 'without a name'!r}, from {kill['client_address'].removeprefix('::ffff:')})."
         if kill
-        else f"{what} was cancelled. The server does not log by whom: no KILL QUERY stands in its log.",
+        else f"{what} was cancelled. The server does not log by whom: no KILL QUERY in its log names it.",
         object=target.name,
         expected="a statement that runs to its end",
         actual=one_line(kill["text"])[:300] if kill else name,

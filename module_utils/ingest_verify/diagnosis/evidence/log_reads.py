@@ -139,7 +139,8 @@ class LogReads(LogTables):
         )
 
     def kills(self, window: Window) -> list[dict[str, Any]]:
-        """KILL QUERY statements of the window that the server carried out, the newest first."""
+        """KILL QUERY statements of the window that the server carried out, the newest first; `at` is their start, since
+        one with SYNC ends after what it ended."""
         source = self.source(
             "query_log", f"{window.condition()} AND toInt8(type) = 2 AND query ILIKE 'KILL%QUERY%' AND NOT {_OWN}"
         )

@@ -105,6 +105,9 @@ def time_limit(refusal: Refusal, catalog: Catalog) -> Decision:
     """The statement took longer than its time limit."""
     limit = re.search(r"maximum:\s*([\d.]+)(?: (ms|sec\w*))?", refusal.text)
     setting = "max_execution_time" if refusal.kind == "time" else "min_execution_speed / max_estimated_execution_time"
+    # Another limit under the same code: how long the client waits for the flush of its asynchronous insert.
+    if re.search(r"wait for async insert", refusal.text, re.IGNORECASE):
+        setting = "wait_for_async_insert_timeout"
     return Decision(
         "server_timeout",
         f"The server ended {what_of(refusal.target)} at its time limit ({setting}).",
