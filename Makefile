@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help verify runs stop clean init test lint campaign verify-docker lock corpus score
+.PHONY: help verify runs catalogues stop clean init test lint campaign verify-docker lock corpus score
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ corpus: $(VENV)/.dev ## record the cases anew on the real engine
 	python -m tests.corpus.record $(ARGS)
 
 # Needs uv; compiles every *.in for all Python versions from 3.11 on.
+catalogues: $(VENV)/.dev ## compile the report's languages
+	pybabel compile --domain report --directory module_utils/ingest_verify/report/locale
+
 lock: ## compile the requirements' locks
 	for name in requirements/target ingest/requirements requirements/run requirements/extras requirements/dev; do \
 		uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -36,10 +36,55 @@ def option_rows(options: dict[str, Any]) -> list[str]:
     return rows
 
 
+# What a reader looks for first, in this order; what stands in no group is found under the last one.
+ROLE_GROUPS = {
+    "What you set most": ["qtickets_ingest", "verify_data", "run_report"],
+    "The other stages": ["clickhouse_reset", "schema_apply", "query_logging", "run_diagnosis"],
+    "What every stage shares": ["run_context"],
+}
+MODULE_GROUPS = {
+    "Of use alone, for any ingest": [
+        "clickhouse_query_errors",
+        "clickhouse_checks",
+        "clickhouse_script",
+        "clickhouse_contract",
+    ],
+    "Server and ingest": [
+        "clickhouse_info",
+        "clickhouse_window",
+        "clickhouse_query_logging",
+        "ingest_process",
+        "container_run",
+    ],
+    "Parts of a run": [],
+}
+
+
+def grouped(found: dict[str, Path], groups: dict[str, list[str]]) -> tuple[list[str], list[Path]]:
+    """A list of contents by group, and the paths in that order."""
+    last = list(groups)[-1]
+    rest = [name for name in sorted(found) if not any(name in names for names in groups.values())]
+    groups = {**groups, last: groups[last] + rest}
+    contents = [
+        f"- {title}: {', '.join(f'[{name}](#{name})' for name in names if name in found)}"
+        for title, names in groups.items()
+    ]
+    return [*contents, ""], [found[name] for names in groups.values() for name in names if name in found]
+
+
 def roles_page() -> str:
     """Every role's entry points with their options."""
-    lines = ["# Roles", "", NOTE]
-    for path in sorted(ROOT.glob("roles/*/meta/argument_specs.yml")):
+    lines = [
+        "# Roles",
+        "",
+        NOTE,
+        "New here? The [ten variables of a first day](../how-to/first-day.md) are enough.",
+        "",
+    ]
+    found = {path.parts[-3]: path for path in ROOT.glob("roles/*/meta/argument_specs.yml")}
+    contents, paths = grouped(found, ROLE_GROUPS)
+    lines += contents
+    for path in paths:
         specs = yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]
         lines += [f"## {path.parts[-3]}", ""]
         for entry, spec in specs.items():
@@ -72,7 +117,9 @@ def module_doc(path: Path) -> dict[str, Any]:
 def modules_page() -> str:
     """Every module's options and returned values."""
     lines = ["# Modules", "", NOTE]
-    for path in sorted(ROOT.glob("library/*.py")):
+    contents, paths = grouped({path.stem: path for path in ROOT.glob("library/*.py")}, MODULE_GROUPS)
+    lines += contents
+    for path in paths:
         doc = module_doc(path)
         lines += [f"## {doc['module']}", "", f"{doc['short_description']}. {text(doc['description'])}", ""]
         for name, attribute in doc.get("attributes", {}).items():

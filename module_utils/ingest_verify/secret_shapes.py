@@ -86,12 +86,19 @@ _WORD_HINTS = (
 TAIL = r"(?:s\b)?(?:[_-]?(?:hash|sha256(?:_hex)?|double_sha1_hex|value|old|new|\d{1,2}))?"
 
 
+# What stands where a secret is to be put in, as in a command that a finding proposes; and what is masked already.
+_PLACEHOLDER = re.compile(
+    r"(?:(?:Bearer|Basic|Token|Digest|ApiKey|Key)\s+)?(?:\$\{?\w{1,64}\}?|\$\(.{1,200}\)|<[^<>]{1,64}>|\{\{.{1,100}\}\}|\*\*\*.*)",
+    _I,
+)
+
+
 def _masked_value(match: re.Match[str]) -> str | None:
     """What stands before the value, with its quotes, and the mask."""
     groups = match.groupdict()
     quote, value = groups.get("q") or groups.get("r") or "", match["value"]
     inner = value[len(quote) : len(value) - len(quote)] if quote else value
-    if not inner.strip() or inner.strip() == MASK or inner.startswith(MASK):
+    if not inner.strip() or inner.startswith(MASK) or _PLACEHOLDER.fullmatch(inner.strip()):
         return None
     return f"{match['keep']}{quote}{MASK}{quote}"
 
@@ -114,12 +121,9 @@ def _whole_line_value(match: re.Match[str]) -> str | None:
     return _masked_value(match)
 
 
-_MASKED_HEADER = re.compile(r"(?:Bearer|Basic|Token|Digest|ApiKey|Key)?\s*\*\*\*.*", _I)
-
-
 def _header_value(match: re.Match[str]) -> str | None:
     value = match["value"].strip()
-    return None if not value or _MASKED_HEADER.fullmatch(value) else f"{match['keep']}{MASK}"
+    return None if not value or _PLACEHOLDER.fullmatch(value) else f"{match['keep']}{MASK}"
 
 
 def _scheme_value(match: re.Match[str]) -> str | None:
@@ -227,7 +231,7 @@ RULES: tuple[Rule, ...] = (
             _I | re.MULTILINE,
         ),
         lambda match: None
-        if match["value"].strip("\\'\"").startswith(MASK) or not match["value"].strip("\\'\" ")
+        if not match["value"].strip("\\'\" ") or _PLACEHOLDER.fullmatch(match["value"].strip("\\'\" "))
         else f"{match['keep']}{match['open']}{MASK}{match['open']}",
     ),
     Rule(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gettext
 from pathlib import Path
 
+from ..causes import CATALOGUE
+
 LOCALE = Path(__file__).parent / "locale"
 DOMAIN = "report"
 LANGUAGES = ("en", "ru")
@@ -65,6 +67,6 @@ class Language:
         return self.text(known) if known else str(word)
 
     def cause_title(self, cause: object) -> str:
-        """What a cause is, in a few words; without a title of its own, its id as words."""
-        title = str(cause).replace("_", " ")
-        return self.text(title)
+        """What a cause is, in a few words of the catalogue."""
+        known = CATALOGUE.get(str(cause))
+        return self.text(known.title) if known else str(cause).replace("_", " ")

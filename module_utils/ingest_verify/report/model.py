@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -230,25 +230,27 @@ def _recorded(folder: Path, notes: _Notes) -> list[dict[str, Any]]:
     """Exchanges and exceptions that the recorder saw inside the ingest's process."""
     found = []
     for event in _read_lines(folder / "recorder.jsonl", notes):
-        kind = event.get("event") or event.get("kind") or event.get("type")
-        at = parse_time(event.get("t"))
-        if kind not in ("exchange", "exception") or at is None:
+        kind, end = event.get("e"), parse_time(event.get("t"))
+        if kind not in ("exchange", "exception") or end is None:
             continue
-        length = float(event.get("seconds") or event.get("duration") or 0)
+        length = 0.0
         if kind == "exchange":
-            status = event.get("status")
-            failed = bool(event.get("error")) or (isinstance(status, int) and status >= 400)
-            label = " ".join(str(event[key]) for key in ("method", "url", "host", "path") if event.get(key))
-            detail = str(event.get("error") or (f"HTTP {status}" if status else ""))
-        else:
-            failed, label = (
-                True,
-                str(event.get("type_name") or event.get("class") or event.get("exception") or "exception"),
+            status, error = event.get("status"), event.get("error")
+            length = float(event["ms"]) / 1000 if isinstance(event.get("ms"), int | float) else 0.0
+            failed = bool(error) or (isinstance(status, int) and status >= 400)
+            label = (
+                f"{event.get('method') or event.get('client') or ''} {event.get('host', '')}{event.get('path') or ''}"
             )
-            detail = str(event.get("message") or "")
+            detail = str(error or (f"HTTP {status}" if status else ""))
+        else:
+            link = next(iter(event.get("chain") or []), None)
+            if not isinstance(link, dict):
+                continue
+            failed, label, detail = True, str(link.get("type") or "exception"), str(link.get("text") or "")
+        at = end - timedelta(seconds=length)
         found.append({
             "kind": kind, "label": one_line(label, 160), "from": _iso(at.timestamp()),
-            "to": _iso(at.timestamp() + length),
+            "to": _iso(end.timestamp()),
             "status": "failed" if failed else "ok", "detail": one_line(detail, 300),
         })  # fmt: skip
     return found
