@@ -262,7 +262,8 @@ def side_of(error: ClientError, context: Context) -> str | None:
         return side
     if any(library.startswith(("clickhouse", "asynch", "aiochclient", "chdb")) for library in error.libraries):
         return CLICKHOUSE
-    if error.raised_in.startswith(("com.clickhouse", "@clickhouse", "github.com/ClickHouse")):
+    # housepower's is ClickHouse's native JDBC driver.
+    if "clickhouse" in error.raised_in.lower() or error.raised_in.startswith("com.github.housepower"):
         return CLICKHOUSE
     text = error.text
     named = [
