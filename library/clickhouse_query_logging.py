@@ -102,6 +102,7 @@ from ansible.module_utils.ingest_verify.client import (
     login_argument_spec,
     query,
 )
+from clickhouse_driver import Client
 
 
 def ingest_login(params: dict[str, Any]) -> dict[str, Any]:
@@ -109,10 +110,16 @@ def ingest_login(params: dict[str, Any]) -> dict[str, Any]:
     return {**params, "login_user": params["ingest_user"], "login_password": params["ingest_password"]}
 
 
+def hidden_by(params: dict[str, Any], client: Client) -> dict[str, str]:
+    """Settings of the ingest's user that hide statements; none known where this host may not log in as that user."""
+    session, _ = query_logging.session_of(ingest_login(params), client)
+    return query_logging.hiding_settings(session) if session else {}
+
+
 def present(module: AnsibleModule) -> dict[str, Any]:
     """Alter a user defined by SQL; say which drop-ins a server configured in XML needs."""
     client = connect(module.params)
-    hiding = query_logging.hiding_settings(connect(ingest_login(module.params)))
+    hiding = hidden_by(module.params, client)
     account = query_logging.read_account(client, module.params["ingest_user"])
     result = {"changed": False, "drop_ins": {}, "previous": {}, "findings": [], "storage": account.storage}
     if hiding and account.storage == "users_xml":
@@ -148,7 +155,7 @@ def proven(module: AnsibleModule) -> dict[str, Any]:
     missing = query_logging.missing_log_tables(client)
     tables = [table for table in ("query_log", "text_log") if table not in missing]
     findings = [query_logging.tables_finding(missing)] if missing else []
-    hiding = query_logging.hiding_settings(connect(login))
+    hiding = hidden_by(module.params, client)
     proof = query_logging.run_canary(login, client, tables, module.params["wait_seconds"])
     evidence = {"proven": proof.proven, "reason": proof.reason, "marker": proof.marker, "seconds": proof.seconds}
     if hiding:

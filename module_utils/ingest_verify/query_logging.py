@@ -150,6 +150,39 @@ def _flush(client: Client) -> None:
             raise
 
 
+def session_of(ingest: Mapping[str, Any], client: Client) -> tuple[Client | None, str]:
+    """A session as the ingest's user, or None with the reason where its addresses keep this host from logging in.
+
+    `ingest` holds `login_*` values, `client` reads `system.users`. The server gives one answer to a wrong password and
+    to an address that is not allowed, so only a user without restrictions is told that its password is wrong: then
+    ConnectError is raised.
+    """
+    user = ingest["login_user"]
+    try:
+        return connect(ingest, bounds={}), ""
+    except ConnectError as error:
+        if error.kind != "authentication":
+            raise
+        allowed = _allowed_addresses(client, user)
+        if not allowed:
+            raise
+    return None, (
+        f"User {user} may log in from {', '.join(allowed)} only, and this play logs in from another address. Whether"
+        " its password is right, and whether its statements are logged, is not known from here"
+    )
+
+
+def _allowed_addresses(client: Client, user: str) -> list[str]:
+    """Where a user may log in from; empty for anywhere, for an unknown user, and where this reader is not told."""
+    columns = ("host_ip", "host_names", "host_names_regexp", "host_names_like")
+    try:
+        rows = query(client, f"SELECT {', '.join(columns)} FROM system.users WHERE name = %(user)s", {"user": user})
+    except ServerError:
+        return []
+    allowed = [str(place) for row in rows for column in columns for place in row[column]]
+    return [] if {"::/0", "0.0.0.0/0"} & set(allowed) else allowed
+
+
 def run_canary(ingest: Mapping[str, Any], client: Client, tables: list[str], wait_seconds: float) -> Proof:
     """Fail on purpose as the ingest's user, then look for it in each of `tables` (`query_log`, `text_log`).
 
@@ -158,9 +191,11 @@ def run_canary(ingest: Mapping[str, Any], client: Client, tables: list[str], wai
     """
     marker = f"ingest_verify_canary_{secrets.token_hex(8)}"
     try:
-        canary = connect(ingest, bounds={})
+        canary, kept_out = session_of(ingest, client)
     except ConnectError as error:
         return Proof(False, f"the ingest's user could not log in: {error}", marker)
+    if canary is None:
+        return Proof(False, kept_out, marker)
     try:
         query(canary, f"SELECT * FROM {quote_identifier(marker)}")
     except ServerError:

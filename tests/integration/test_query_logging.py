@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from ansible.module_utils.ingest_verify import query_logging
-from ansible.module_utils.ingest_verify.client import connect, query
+from ansible.module_utils.ingest_verify.client import ConnectError, connect, query
 
 from embedded.testing import start_engine
 
@@ -21,6 +21,7 @@ HIDING = {
 def hiding_engine(tmp_path_factory):
     users = {
         "clear": {"password": "p", "grants": ["GRANT ALL ON *.*"]},
+        "away": {"password": "p", "networks": ["10.9.9.9"]},
         "hidden": {"password": "p", "grants": ["GRANT ALL ON *.*"], "profile_settings": HIDING},
     }
     with start_engine(tmp_path_factory.mktemp("hiding"), users=users) as engine:
@@ -103,3 +104,18 @@ def test_alter_user_repeats_what_the_user_has():
         "ALTER USER `in\\`gest` SETTINGS `max_threads` = '4', `log_queries` = '1', `format_csv_delimiter` = '\\'',"
         " PROFILE 'team\\'s'"
     )
+
+
+def test_a_user_of_other_addresses_is_not_told_that_its_password_is_wrong(hiding_engine):
+    reader = connect(login_of(hiding_engine, "admin", hiding_engine.password))
+    proof = query_logging.run_canary(login_of(hiding_engine, "away"), reader, ["query_log"], 1)
+    assert not proof.proven
+    assert "User away may log in from 10.9.9.9 only" in proof.reason
+    assert "Check the user's name and password" not in proof.reason
+
+
+@pytest.mark.parametrize(("user", "password"), [("clear", "wrong"), ("nobody", "p")])
+def test_a_wrong_password_and_an_unknown_user_are_refused_logins(hiding_engine, user, password):
+    reader = connect(login_of(hiding_engine, "admin", hiding_engine.password))
+    with pytest.raises(ConnectError, match=f"refused user '{user}'"):
+        query_logging.session_of(login_of(hiding_engine, user, password), reader)
