@@ -60,8 +60,10 @@ def reset(backend: Backend, request: Request) -> Answer:
     answer.summary = f"ClickHouse {answer.server['version']}, started empty"
     if move is not None and move.tables:
         rows = "an unknown number of" if move.rows is None else str(move.rows)
-        # The way back is among the run's changes.
-        answer.summary += f"; {len(move.tables)} tables with {rows} rows were moved aside"
+        answer.summary += (
+            f"; {len(move.tables)} tables with {rows} rows were moved aside to {_to(move)}."
+            f" Bring them back with: {restore_command(request, move.stamp)}"
+        )
     return answer
 
 
