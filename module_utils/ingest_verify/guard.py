@@ -7,6 +7,7 @@ owner that is gone is a leftover of an interrupted run, and this project's to en
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -136,14 +137,15 @@ def _lock(place: str, owner: Owner, *, check_mode: bool) -> None:
     content = json.dumps(
         {"place": place, "owner": asdict(owner), "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
     )
-    for _ in range(3):
+    # Looked at and written under the folder's lock, which any user may take: of two runs that come at once one wins.
+    turn = os.open(LOCKS, os.O_RDONLY)
+    try:
+        fcntl.flock(turn, fcntl.LOCK_EX)
         try:
             holder = json.loads(path.read_text(encoding="utf-8"))
             held = Owner(**holder["owner"])
-        except FileNotFoundError:
-            held = None
         except (OSError, ValueError, KeyError, TypeError):
-            # Cut by a full disk or a kill: it names nobody.
+            # Absent, or cut by a full disk or a kill: it names nobody.
             held = None
         if (
             held is not None
@@ -158,18 +160,12 @@ def _lock(place: str, owner: Owner, *, check_mode: bool) -> None:
             )
         if check_mode:
             return
-        # Written whole and then linked: of two that come at once one wins.
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()
+        # Replaced whole, also where another user's run left it.
         fresh = path.with_suffix(f".{os.getpid()}")
         fresh.write_text(content, encoding="utf-8")
-        try:
-            os.link(fresh, path)
-            return
-        except FileExistsError:
-            continue
-        finally:
-            fresh.unlink()
+        os.replace(fresh, path)
+    finally:
+        os.close(turn)
 
 
 def _end_processes(*, check_mode: bool) -> list[str]:

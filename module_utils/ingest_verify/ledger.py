@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .findings import FAIL, INTERRUPTED, NOTHING_RUN, STAGES, Finding, verdict
+from .guard import start_of
 
 LEDGER_NAME = "run.json"
 # The kind of a ledger that playbooks/diagnose.yml opens for a window or a log of its own.
@@ -55,11 +56,7 @@ def playbook_process() -> dict[str, Any] | None:
 
 def _is_alive(process: Mapping[str, Any]) -> bool:
     """Whether the process still runs, and is not another one that got its pid."""
-    try:
-        fields = Path(f"/proc/{process['pid']}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return False
-    return int(fields[19]) == int(process["start"])
+    return start_of(int(process["pid"])) == int(process["start"])
 
 
 def refuse_second_run(artifacts_dir: Path, host: str, own: Mapping[str, Any] | None) -> None:

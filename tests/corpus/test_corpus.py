@@ -14,7 +14,7 @@ from tests.corpus.score import BAD, history, play, report
 
 ALL = read_cases()
 # Of this machine, or of a person: a recording must hold none of it.
-_PRIVATE = re.compile(r"/tmp/|/root/|/home/(?!user\b)|Corpus-pw|@gmail|BEGIN [A-Z ]*PRIVATE KEY")
+_PRIVATE = re.compile(r"/(?:tmp|root)/|/home/(?!user\b)|Corpus-pw|@gmail|BEGIN [A-Z ]*PRIVATE KEY")
 
 
 @pytest.fixture(scope="module")

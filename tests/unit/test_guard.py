@@ -7,6 +7,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 
@@ -140,3 +141,28 @@ def test_temporary_files_of_interrupted_runs_are_swept_and_no_others(gone, playi
     assert all(path.exists() for path in [*kept, young])
     (said,) = [line for line in take(PLACE, playing, docker=False) if "temporary" in line] or ["nothing"]
     assert said == "nothing"
+
+
+def test_of_many_that_come_at_once_one_wins(gone):
+    take(PLACE, gone, docker=False)
+    plays = [subprocess.Popen(["sleep", "60"]) for _ in range(8)]
+    won: list[Owner] = []
+
+    def come(owner: Owner) -> None:
+        try:
+            take(PLACE, owner, docker=False)
+        except BusyError:
+            return
+        won.append(owner)
+
+    try:
+        threads = [threading.Thread(target=come, args=(owner_of(play.pid),)) for play in plays]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(won) == 1
+    finally:
+        for play in plays:
+            play.kill()
+            play.wait()
