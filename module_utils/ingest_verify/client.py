@@ -28,7 +28,7 @@ BOUNDS: Mapping[str, Any] = {
     "log_comment": json.dumps({"tool": "clickhouse-ingest-verify"}),
 }
 # READONLY and SETTING_CONSTRAINT_VIOLATION: the user may not change settings.
-_SETTINGS_REFUSED = (164, 452)
+SETTINGS_REFUSED = (164, 452)
 
 _STACK_TRACE = re.compile(r"[.,]?\s*Stack trace:.*", re.DOTALL)
 # Not the words that the parser takes for something else than a column where an expression may stand.
@@ -128,6 +128,9 @@ def connect(params: Mapping[str, Any], bounds: Mapping[str, Any] = BOUNDS) -> Cl
     """
     host, port, user = params["login_host"], params["login_port"], params["login_user"]
     kwargs = {"connect_timeout": 10, "client_name": "clickhouse-ingest-verify", **(params.get("client_kwargs") or {})}
+    if bounds:
+        # A server that works sends its progress all the time: one that is silent for so long hangs.
+        kwargs.setdefault("send_receive_timeout", 60)
     kwargs["settings"] = {**bounds, **(kwargs.get("settings") or {})}
     for option in ("ca_certs", "certfile", "keyfile"):
         # The driver reports an absent file as a port where nothing listens.
@@ -148,7 +151,7 @@ def connect(params: Mapping[str, Any], bounds: Mapping[str, Any] = BOUNDS) -> Cl
         version_text = str(client.execute("SELECT version()")[0][0])
     except (errors.Error, OSError, EOFError) as error:
         client.disconnect()
-        if bounds and isinstance(error, errors.ServerException) and error.code in _SETTINGS_REFUSED:
+        if bounds and isinstance(error, errors.ServerException) and error.code in SETTINGS_REFUSED:
             return connect(params, bounds={})
         raise explain_connect_error(error, host, port, user, secure=bool(kwargs.get("secure"))) from error
     version = tuple(int(part) for part in version_text.split(".")[:2])

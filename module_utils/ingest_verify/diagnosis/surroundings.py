@@ -9,7 +9,7 @@ from ..causes import Decision
 from ..findings import Finding
 from . import STAGE
 from .case import Case
-from .evidence import parse_time
+from .evidence import UNANSWERED, parse_time
 from .result import excluded_row
 from .server_side.refusal import Refusal, to_finding
 from .setup import look_at_server
@@ -20,9 +20,12 @@ _EXTRACT_ROWS = 500
 def restart(case: Case) -> None:
     """A server that went down in the middle of the run: the cause of what the client then says."""
     before, after = case.request.window_before or {}, case.request.window_after or {}
-    # The reading after the ingest fails when the server was down just then.
-    after = after if after.get("at") else case.evidence.clock()
     if not before.get("at") or before.get("uptime_seconds") is None:
+        return
+    try:
+        # The reading after the ingest fails when the server was down just then.
+        after = after if after.get("at") else case.evidence.clock()
+    except UNANSWERED:
         return
     elapsed = (parse_time(after["at"]) - parse_time(before["at"])).total_seconds()
     # uptime() counts whole seconds; a restart leaves a gap far above the two that rounding can make.
