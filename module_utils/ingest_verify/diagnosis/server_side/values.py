@@ -42,8 +42,8 @@ def type_mismatch(refusal: Refusal, catalog: Catalog) -> Decision | None:
     if _CUT_OFF.search(text) and (found := cut_off(refusal, catalog)):
         return found
     types = catalog.columns(target.database, target.table) if target.table else {}
-    if not types and (found := _KEY.search(text)):
-        told.setdefault(found[1], "")
+    if not types and (key := _KEY.search(text)):
+        told.setdefault(key[1], "")
     types = types or told
     listed = [name for name in (target.columns or types) if name in types]
     column = _column_in(text, types)
