@@ -197,6 +197,8 @@ def _read_lines(path: Path, notes: _Notes) -> Iterable[dict[str, Any]]:
         return
     damaged = 0
     for line in text.splitlines():
+        if line.startswith("[... "):  # what `bundle` left out, which is said already
+            continue
         try:
             record = json.loads(line)
         except ValueError:
