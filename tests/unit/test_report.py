@@ -308,6 +308,33 @@ def test_the_bundle_is_listed_and_packed(folder: Path) -> None:
     assert Path(made.paths["archive"]).stat().st_mode & 0o777 == 0o600
 
 
+def exchange(number: int, **told: int) -> str:
+    return json.dumps({
+        "v": 1, "e": "exchange", "pid": 7, "thread": 1, "t": 1764319502.5 + number, "n": number, "client": "requests",
+        "method": "GET", "host": "api.example.org", "port": 443, "path": "/orders", "asked": "q1", "status": 200,
+        "ms": 20, "told": told,
+    }) + "\n"  # fmt: skip
+
+
+@pytest.mark.parametrize(("pages", "said"), [(1, "not all"), (2, "")])
+def test_the_sources_own_figures_stand_beside_what_was_read_and_written(folder: Path, pages: int, said: str) -> None:
+    answers = [exchange(number, records=6, total=12, page=number) for number in range(1, pages + 1)]
+    start = {"v": 1, "e": "process_start", "pid": 7, "ppid": 1, "t": 1764319502, "runtime": "python", "program": ["x"]}
+    (folder / "recorder.jsonl").write_text("".join([json.dumps(start) + "\n", *answers]))
+    report = written(folder).model
+    assert report["served"] == [
+        {"source": "api.example.org:443/orders", "told": 12, "pages_told": None, "read": 6 * pages, "answers": pages,
+         "whole": pages == 2}
+    ]  # fmt: skip
+    jsonschema.validate(json.loads(read(folder, "report.json")), SCHEMA)
+    page = re.sub(r"\s*<[^>]*>\s*", " ", read(folder, "report.html"))
+    for shown in (page, read(folder, "report.md").replace("`", "")):
+        assert re.search(
+            rf"api.example.org:443/orders.*12 records.*{6 * pages} records.*{said}.*zakaz.orders:? 12", shown, re.DOTALL
+        )
+        assert ("not all" in shown) == bool(said)
+
+
 SECRET = "s3cr3t/tok en+4711"
 
 
