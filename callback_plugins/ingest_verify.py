@@ -269,6 +269,12 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types
             super().v2_runner_item_on_skipped(result)
 
     @_never_fails
+    def v2_playbook_on_include(self, included_file: Any) -> None:
+        if self._talks(1):
+            self._clear()
+            super().v2_playbook_on_include(included_file)
+
+    @_never_fails
     def v2_on_file_diff(self, result: Any) -> None:
         self._clear()
         super().v2_on_file_diff(result)
