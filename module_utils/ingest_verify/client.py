@@ -18,13 +18,14 @@ from .findings import Finding
 MINIMUM_VERSION = (24, 8)
 
 # What one of the verifier's own statements may cost, since it runs beside production's load: seconds, bytes, and a
-# priority below that of statements without one. A check's own limit of time wins.
+# priority below that of statements with a smaller number, on two of its cores. A check's own limit of time wins.
 BOUNDS: Mapping[str, Any] = {
     "max_execution_time": 120,
     "max_memory_usage": 4 << 30,
     "max_bytes_before_external_group_by": 2 << 30,
     "max_bytes_before_external_sort": 2 << 30,
     "priority": 10,
+    "max_threads": 2,
     "log_comment": json.dumps({"tool": "clickhouse-ingest-verify"}),
 }
 # READONLY and SETTING_CONSTRAINT_VIOLATION: the user may not change settings.
