@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from ..clickhouse.error_codes import kind_of, name_of
 from ..facts.recorded import Raised, Recorded
 from ..findings import Finding
 from .aborts import aborted_statements, unlogged_aborts
@@ -21,6 +22,8 @@ from .silence import silence
 
 # Findings of the client's side that an ingest also writes when it merely passes the server's refusal on.
 _REPORTING_CAUSES = {"client_exception", "client_key_error", "client_serialization"}
+# What the server says of a request whose bytes do not follow the protocol.
+_UNREADABLE = {"value", "input", "wire", "cut_request"}
 _MENTIONS_SERVER = re.compile(r"(?i)clickhouse|\binsert|\bdatabase|\bquery|\btable|DB::|load(ing)? (failed|error)|chdb")
 
 
@@ -31,6 +34,7 @@ def join(case: Case, refused: Refused) -> None:
     _locate(case, [*server, *refused.warnings])
     if case.recorded is not None:
         client = _by_record(case, case.recorded, client, server)
+    server = _without_garbled(client, server)
     wordless = [finding for finding in client if _is_wordless(finding)]
     causes = list(server)
     for finding in client:
@@ -57,6 +61,16 @@ def join(case: Case, refused: Refused) -> None:
     case.result.findings = [*causes, *refused.warnings, *case.result.findings]
     order = {"error": 0, "warning": 1, "info": 2}
     case.result.findings.sort(key=lambda finding: order[finding.severity])
+
+
+def _without_garbled(client: Sequence[Finding], server: list[Finding]) -> list[Finding]:
+    """The server's refusals, without those of bytes that threads wrote into one another's request: they are effects."""
+    shared = next((finding for finding in client if finding.cause == "client_shared_connection"), None)
+    if shared is None:
+        return server
+    garbled = [finding for finding in server if kind_of(int(finding.evidence.get("code") or 0)) in _UNREADABLE]
+    shared.effects += [f"the server's query_log: {one_line(str(f.evidence.get('exception')))}" for f in garbled]
+    return [finding for finding in server if finding not in garbled]
 
 
 def _by_record(case: Case, recorded: Recorded, client: list[Finding], server: Sequence[Finding]) -> list[Finding]:
@@ -143,10 +157,15 @@ def _add_server_side(case: Case, finding: Finding, refused: bool) -> None:
     seen = [g for g in case.run if target_of(g).verb in ("DESCRIBE", "INSERT", "SELECT", "CREATE")]
     last = max(seen, key=lambda group: group.last, default=None)
     inserts = sum(entry["insert_finished"] for entry in case.result.statements_by_target.values())
+    broken = sorted({f"{group.code} {name_of(group.code)}".rstrip() for group in case.run if group.code})
     if not case.run:
         words = "the server saw no statement of this run"
+    elif broken:
+        words = f"statements of this run that ended with an error on the server: code {', '.join(broken)}"
     else:
-        words = f"no statement of this run failed on the server; INSERTs that finished: {inserts}"
+        words = "no statement of this run failed on the server"
+    if case.run:
+        words += f"; INSERTs that finished: {inserts}"
     if last is not None:
         words += f"; the last statement seen was {one_line(last.query)[:160]} at {last.last}"
     finding.actual = f"{finding.actual}; {words}" if finding.actual else words
