@@ -152,10 +152,12 @@ def _flush(client: Client) -> None:
 
 @dataclass
 class Session:
-    """The ingest's user, logged in: `hiding` as `hiding_settings` tells it, `ask` sends a statement."""
+    """The ingest's user, logged in: `hiding` as `hiding_settings` tells it, `ask` sends a statement, `place` is from
+    where, empty for this host."""
 
     hiding: dict[str, str]
     ask: Ask
+    place: str = ""
 
 
 @dataclass
@@ -179,7 +181,7 @@ def session_of(ingest: Mapping[str, Any], client: Client, network: LoaderNetwork
             ask: Ask = partial(network.ask, ingest)
         else:
             ask = partial(query, connect(ingest, bounds={}))
-        return Session(hiding_settings(ask), ask)
+        return Session(hiding_settings(ask), ask, f" from {network.shown}" if network else "")
     except ConnectError as error:
         if error.kind != "authentication":
             raise
@@ -271,15 +273,12 @@ def run_canary(session: Session, client: Client, tables: list[str], wait_seconds
         if lost:
             time.sleep(0.1)
     seconds = round(time.monotonic() - started, 3)
+    sought = f"a failing statement of the ingest's user{session.place}"
     if lost:
         where = " and ".join(f"system.{table}" for table in lost)
-        return Proof(
-            False, f"a failing statement of the ingest's user was not in {where} after {seconds} s", marker, seconds
-        )
+        return Proof(False, f"{sought} was not in {where} after {seconds} s", marker, seconds)
     where = " and ".join(f"system.{table}" for table in tables)
-    return Proof(
-        True, f"a failing statement of the ingest's user was found in {where} after {seconds} s", marker, seconds
-    )
+    return Proof(True, f"{sought} was found in {where} after {seconds} s", marker, seconds)
 
 
 def _holds(client: Client, table: str, marker: str) -> bool:

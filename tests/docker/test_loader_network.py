@@ -77,6 +77,7 @@ def test_a_user_of_the_loaders_network_alone_passes_from_there(port, network):
     assert session.hiding == {}
     proof = query_logging.run_canary(session, reader, ["query_log"], 20)
     assert proof.proven, proof.reason
+    assert f"user from network {network.name} ({SUBNET}) was found" in proof.reason
 
 
 def test_a_user_kept_out_from_there_is_told_so_and_no_wrong_password(port, network):
