@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .model import CONFIGURATION, HOST, LIKELY, LOADER, SERVER, Cause
+from .model import CONFIGURATION, HOST, LOADER, SERVER, Cause
 
 CLIENT = (
     Cause(
@@ -138,7 +138,6 @@ CLIENT = (
         CONFIGURATION,
         "A connection to ClickHouse's address failed, and the log does not say how.",
         row=20,
-        certainty=LIKELY,
         narrower_than=("client_http_status", "client_socket_timeout"),
     ),
     Cause(
@@ -169,7 +168,6 @@ CLIENT = (
         "A connection broke off in the middle",
         LOADER,
         "Reset, broken pipe or end of stream on a connection that had been made.",
-        certainty=LIKELY,
     ),
     Cause(
         "client_shared_connection",
@@ -204,7 +202,6 @@ CLIENT = (
         "An HTTP status from an address that is not known",
         LOADER,
         "The log has a status and no address.",
-        certainty=LIKELY,
     ),
     Cause(
         "client_address",

@@ -57,7 +57,14 @@ HOSTS = (
         HOST,
         "The connection's own error.",
     ),
-    Cause("host_unhealthy", "The server's container does not become healthy", SERVER, "Docker's health state.", row=58),
+    Cause(
+        "host_unhealthy",
+        "The server's container does not become healthy",
+        SERVER,
+        "Docker's health state, or Docker Compose's own sentence about it.",
+        row=58,
+        narrower_than=("client_exception",),
+    ),
     Cause("host_wrong_answer", "Another server answers at the address", CONFIGURATION, "The answer itself."),
     Cause(
         "host_not_confirmed",

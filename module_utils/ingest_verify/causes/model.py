@@ -22,8 +22,8 @@ sentence, and the server's own guess at a name."""
 class Form:
     """One way in which the server says a cause: kinds of its error codes, and what its text holds.
 
-    `kinds` are classes of `clickhouse.error_codes`. The pattern's first group is the object; without one the
-    statement's target is. `example` is a text of a real server that the form answers.
+    `kinds` are classes of `clickhouse.error_codes`, "" for codes without one. The pattern's first group is the
+    object; without one the statement's target is. `example` is a text of a real server that the form answers.
     """
 
     kinds: tuple[str, ...]
@@ -73,7 +73,8 @@ class Cause:
 class Decision:
     """What a rule decides about one failure: the cause, and the parts of a finding that say it.
 
-    `generic` decisions give way to specific ones; the others of a run follow from a `decisive` one.
+    `certainty` is the catalogue's where it is None. What is likely may say what would `confirm` it, and what it is
+    `otherwise`. `generic` decisions give way to specific ones; the others of a run follow from a `decisive` one.
     """
 
     cause: str
@@ -83,6 +84,9 @@ class Decision:
     object: str | None = None
     expected: str | None = None
     actual: str | None = None
+    certainty: str | None = None
+    confirm: str | None = None
+    otherwise: str | None = None
     generic: bool = False
     decisive: bool = False
 

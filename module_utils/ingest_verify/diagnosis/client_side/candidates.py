@@ -45,6 +45,9 @@ def finding_of(judged: Judged, error: ClientError | None) -> Finding:
         actual=judged.actual,
         next_step=judged.next_step,
         fix_side=judged.fix_side,
+        certainty=judged.certainty,
+        confirm=judged.confirm,
+        otherwise=judged.otherwise,
         evidence=_evidence(error) if error else {},
     )
 

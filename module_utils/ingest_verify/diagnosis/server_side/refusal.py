@@ -92,6 +92,9 @@ def to_finding(cause: Decision, refusal: Refusal, severity: str = "error") -> Fi
         actual=cause.actual,
         next_step=cause.next_step or None,
         fix_side=cause.fix_side,
+        certainty=cause.certainty,
+        confirm=cause.confirm,
+        otherwise=cause.otherwise,
         evidence={
             key: value
             for key, value in {
