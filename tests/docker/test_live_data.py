@@ -29,6 +29,9 @@ def shop(tmp_path_factory, server_image, base_image):
     """The shop's project, brought up by its own people, with a table that no run made."""
     with shop_in(tmp_path_factory.mktemp("live"), server_image, base_image) as made:
         stack = made.folder / "stack"
+        # As on the host that this was measured on: query_log alone.
+        listen = "<clickhouse><listen_host>0.0.0.0</listen_host></clickhouse>"
+        (stack / "etc/config.d/listen.xml").write_text(listen)
         docker("compose", "--project-directory", str(stack), "-f", str(stack / "stack.yml"), "up", "--detach")
         made.client_when_up().execute("CREATE DATABASE shop")
         made.client().execute("CREATE TABLE shop.sales (id UInt64) ENGINE = MergeTree ORDER BY id")
