@@ -1,0 +1,16 @@
+"""Orders of a shop by dlt: append, merge or replace."""
+import csv, os, dlt
+from dlt.destinations import clickhouse
+
+@dlt.resource(name="orders", write_disposition=os.environ.get("DISPOSITION", "append"), primary_key="id")
+def orders():
+    with open(os.environ["SOURCE"]) as source:
+        for row in csv.DictReader(source):
+            yield {"id": int(row["id"]), "sku": row["sku"], "pieces": int(row["pieces"]), "sold_at": row["sold_at"]}
+
+pipeline = dlt.pipeline("shop", destination=clickhouse(credentials={
+    "host": os.environ["CLICKHOUSE_HOST"], "port": int(os.environ["CLICKHOUSE_PORT"]),
+    "http_port": int(os.environ["CLICKHOUSE_HTTP_PORT"]), "username": os.environ["CLICKHOUSE_USER"],
+    "password": os.environ["CLICKHOUSE_PASSWORD"], "database": os.environ["CLICKHOUSE_DB"], "secure": 0}),
+    dataset_name="raw", pipelines_dir=os.environ["STATE"])
+print(pipeline.run(orders()))
