@@ -40,7 +40,8 @@ def missing_variable(error: ClientError, _: Context) -> Judged | None:
     name = None
     code = error.frame.code or "" if error.frame else ""
     if re.search(r"<frozen os>|/os\.py\"|environ\b|getenv", error.text + code) and kind.endswith("KeyError"):
-        name = text.strip().strip("'\"")
+        # os.environ looks for the name's bytes first.
+        name = text.strip().removeprefix("b'").strip("'\"")
     elif match := re.fullmatch(r"['\"]([A-Z][A-Z0-9]*_[A-Z0-9_]+)['\"]", key.strip()):
         # A record's field in capitals stands in the line that read it.
         name = match[1] if match[1] not in code else None

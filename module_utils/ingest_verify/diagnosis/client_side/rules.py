@@ -41,6 +41,7 @@ def judge(error: ClientError, context: Context) -> Judged:
     named = [endpoint for endpoint in endpoints(error.text) if endpoint != context.api]
     near = next(iter(named), context.clickhouse)
     for name in ("headline", "next_step", "object", "expected", "actual"):
-        if said := getattr(judged, name):
+        # A variable that is not set is told by the name that the program asked for.
+        if (said := getattr(judged, name)) and judged.cause != "config_env_file":
             setattr(judged, name, context.renamed(said, near))
     return judged

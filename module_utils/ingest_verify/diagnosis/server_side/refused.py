@@ -66,7 +66,9 @@ def refused_statements(case: Case) -> Refused:
             finding.evidence["hosts"] = group.hosts
         if recovery and recovery.proven:
             finding.headline = f"Failed {group.count} time(s) and {recovery.words}: {finding.headline}"
-            finding.next_step = f"Nothing has to be done for this run. To avoid the failure: {finding.next_step}"
+            # What the loader makes itself, nobody else has to make before it.
+            avoid = "" if recovery.made else f" To avoid the failure: {finding.next_step}"
+            finding.next_step = f"Nothing has to be done for this run.{avoid}"
         elif recovery:
             _not_known(case, finding, recovery.words)
         collapse(refused.warnings if recovery else refused.errors, finding)
