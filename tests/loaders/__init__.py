@@ -60,7 +60,7 @@ def write_orders(path: Path, first: int = 1, rows: int = 60) -> None:
         lines.writerows([n, f"S{n % 7}", n % 5 + 1, f"2026-11-28T10:{n % 60:02}:00Z"] for n in range(first, first + rows))
 
 
-@dataclass
+@dataclass(repr=False)
 class Judged:
     """What the play would tell of a run: findings of the diagnosis, then of the checks where nothing failed before."""
 
@@ -73,7 +73,7 @@ class Judged:
     def errors(self) -> list[Finding]:
         return [finding for finding in self.findings if finding.severity == "error"]
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         told = [f"{f.severity} {f.cause} [{f.fix_side}] {f.object}: {f.headline}\n   {f.next_step}" for f in self.findings]
         return "\n".join([f"{self.verdict}, exit code {self.exit_code}", *told, self.log[-3000:]])
 
@@ -135,15 +135,16 @@ class Loader:
         finally:
             client.disconnect()
 
-    def _connect(self) -> Any:
+    def _connect(self, database: str = "default") -> Any:
         engine = self.engine
-        login = {"login_host": engine.host, "login_port": engine.tcp_port}
-        return connect({**login, "login_user": engine.user, "login_password": engine.password})
+        login = {"login_host": engine.host, "login_port": engine.tcp_port, "login_user": engine.user}
+        return connect({**login, "login_password": engine.password, "login_db": database})
 
     def _judge(self, asked: dict[str, Any], log: str, exit_code: int | None) -> Judged:
         profile = self.profile
         since, until = asked["window_before"]["at"], asked["window_after"]["at"]
-        client = self._connect()
+        # The database that the checks' queries are about may not be there yet when the run starts.
+        client = self._connect(self.database)
         try:
             said = diagnose(
                 partial(query, client), partial(send_marker, client),

@@ -63,6 +63,27 @@ def missing_variable(error: ClientError, _: Context) -> Judged | None:
     )
 
 
+# dbt's line of a failed test: "3 of 9 FAIL 12 unique_orders_id ..... [FAIL 12 in 0.05s]".
+_FAILED_TEST = re.compile(r"\bFAIL (\d+) (\w+)[ .]*\[FAIL \1 in [\d.]+s\]")
+
+
+def failed_test(error: ClientError, _: Context) -> Judged | None:
+    """A test of a dbt project that found rows."""
+    found = _FAILED_TEST.search(error.text)
+    if found is None:
+        return None
+    count, name = found.groups()
+    return Judged(
+        "client_failed_test",
+        f"dbt's test {name} does not hold: its query gave {count} result{'' if count == '1' else 's'}.",
+        f"Look at the rows: dbt show --select {name}\nThen correct the model, or the data that it reads.",
+        INGEST,
+        object=name,
+        expected="no result",
+        actual=f"{count} result{'' if count == '1' else 's'}",
+    )
+
+
 _NO_MODULE = re.compile(
     r"No module named '?([\w.]+)|Cannot find (?:module|package) '([^']+)'"
     r"|(?:ClassNotFoundException|NoClassDefFoundError): ([\w./$]+)"

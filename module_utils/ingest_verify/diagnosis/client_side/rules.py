@@ -14,6 +14,7 @@ _RULES: tuple[connection_rules.Rule, ...] = (
     program_rules.missing_variable,
     program_rules.missing_module,
     program_rules.bad_arguments,
+    program_rules.failed_test,
     row_rules.other_columns,
     row_rules.unknown_element,
     code_rules.key_error,
