@@ -55,9 +55,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         _, arguments = self.validate_argument_spec(ARGUMENTS)
         folder, ledger = Path(arguments["dir"]), arguments["ledger"]
         env_file = str((ledger.get("ingest") or {}).get("env_file") or "")
-        hidden = [*arguments["secrets"], *arguments["notify"], *self._secrets_of(env_file, task_vars)]
+        content = None
         if arguments["snapshot"]:
-            self._take_snapshot(folder, arguments["snapshot"], env_file, task_vars)
+            content = self._take_snapshot(folder, arguments["snapshot"], env_file, task_vars)
+        if content is None and env_file:
+            content = self._content_of(env_file, task_vars)
+        found = secret_values(parse_env(base64.b64decode(content or ""), env_file).values)
+        hidden = [*arguments["secrets"], *arguments["notify"], *found]
         try:
             written = write_report(folder, ledger, hidden, Wanted(**{name: arguments[name] for name in _WANTED}))
         except (bundle.LeakError, LookupError, ValueError) as error:
@@ -70,35 +74,48 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         shown = {key: model[key] for key in ("verdict", "headline", "summary", "counts", "comparison")}
         return {**result, "changed": False, **shown, "paths": written.paths, "warnings": written.warnings}
 
-    def _secrets_of(self, env_file: str, task_vars: dict[str, Any] | None) -> list[str]:
-        """What of the ingest's env file must not be shown; the file lies on the host."""
-        if not env_file:
-            return []
+    def _content_of(self, path: str, task_vars: dict[str, Any] | None) -> str | None:
+        """A file of the host, base64; None where it cannot be read."""
         try:
-            answer = self._execute_module("ansible.builtin.slurp", {"src": env_file}, task_vars=task_vars)
+            answer = self._execute_module("ansible.builtin.slurp", {"src": path}, task_vars=task_vars)
         except AnsibleError:
-            return []
-        content = base64.b64decode(answer.get("content") or "")
-        found: list[str] = secret_values(parse_env(content, env_file).values)
-        return found
+            return None
+        content: str | None = answer.get("content")
+        return content
 
     def _take_snapshot(
         self, folder: Path, given: dict[str, Any], env_file: str, task_vars: dict[str, Any] | None
-    ) -> None:
-        """Put what the host tells into the run's folder; a host that tells nothing leaves its reason there."""
+    ) -> str | None:
+        """Put what the host tells into the run's folder; a host that tells nothing leaves its reason there.
+
+        Returns the env file's content, base64: what of it must not be shown.
+        """
         arguments = {**given, "hash_key": _hash_key(folder.parent)}
         if env_file:
             arguments["env_file"] = env_file
+        task = self._task.copy()
+        task.action, task.args = "run_snapshot", arguments
+        action = self._shared_loader_obj.action_loader.get(
+            "run_snapshot",
+            task=task,
+            connection=self._connection,
+            play_context=self._play_context,
+            loader=self._loader,
+            templar=self._templar,
+            shared_loader_obj=self._shared_loader_obj,
+        )
         try:
-            answer = self._execute_module("run_snapshot", arguments, task_vars=task_vars)
+            answer = action.run(task_vars=task_vars)
         except AnsibleError as error:
             answer = {"msg": str(error)}
         snapshot = answer.get("snapshot")
         if not isinstance(snapshot, dict):
             snapshot = {"missing": [f"all: {' '.join(str(answer.get('msg') or 'no answer').split())[:300]}"]}
         bundle.write_json(folder / "snapshot.json", snapshot)
-        for name, content in (answer.get("evidence") or {}).items():
-            bundle.write(folder / Path(name).name, content)
+        for name, text in (answer.get("evidence") or {}).items():
+            bundle.write(folder / Path(name).name, text)
+        content: str | None = answer.get("env_file_content")
+        return content
 
 
 def _hash_key(artifacts_dir: Path) -> str:

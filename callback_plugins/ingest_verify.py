@@ -14,7 +14,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,9 @@ _OURS = str(Path(__file__).resolve().parents[1] / "module_utils")
 if _OURS not in module_utils.__path__:
     module_utils.__path__.append(_OURS)
 
+from ansible.module_utils.ingest_verify.env_file import parse_env
 from ansible.module_utils.ingest_verify.findings import FAIL, PASS, Finding, render_failure
+from ansible.module_utils.ingest_verify.masking import Masker, secret_values
 
 DOCUMENTATION = """
 name: ingest_verify
@@ -38,6 +40,8 @@ short_description: One line for each stage, the ingest's progress, the cause onc
 description:
   - On a terminal the running stage's line is updated in place; in a file each line stands once.
   - C(-v) adds the task banners, C(-vv) is Ansible's own output with these lines between.
+  - Secrets and personal data are masked in all of it, at every verbosity. Secrets are known by the names of environment
+    variables, of the play's variables and of the ingest's env file, others by their shape.
 extends_documentation_fragment: [default_callback, result_format_callback]
 """
 
@@ -56,6 +60,8 @@ _PLAIN_SECONDS = 60.0
 _STALE_SECONDS = 15.0
 _TAIL = 4096
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# Of the shell, and no passwords.
+_NO_SECRETS = {"PWD", "OLDPWD"}
 _OF_TOTAL = re.compile(r"(?<![\d./])(\d[\d,]*) ?(?:/|of) ?(\d[\d,]*)(?![\d./])")
 
 
@@ -147,6 +153,10 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types
         self._pid = os.getpid()
         self._screen = threading.RLock()
         self._drawn = False
+        self._secrets: set[str] = set()
+        self._masker = Masker()
+        self._read_env_files: set[str] = set()
+        self._learn(os.environ)
         self._terminal = sys.stdout.isatty() and os.environ.get("TERM", "") != "dumb"
         marks = {"ok": "✔", "warning": "!", "failed": "✘", "run": "…", "interrupted": "■"}
         try:
@@ -154,8 +164,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types
         except (UnicodeEncodeError, LookupError):
             marks = {"ok": "ok", "warning": "!", "failed": "x", "run": ".", "interrupted": "-"}
         self._marks = marks
-        if self._terminal:
-            self._make_way()
+        self._stand_before_the_display()
         atexit.register(self._leave)
         threading.Thread(target=self._watch, daemon=True).start()
 
@@ -168,6 +177,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types
 
     @_never_fails
     def v2_playbook_on_play_start(self, play: Any) -> None:
+        self._learn_of_play(play)
         self._finish_step()
         if self._talks(2):
             self._clear()
@@ -206,6 +216,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types
 
     @_never_fails
     def v2_runner_on_ok(self, result: Any) -> None:
+        self._learn(result.result)
         self._note_result(result)
         if self._talks(1):
             self._clear()
@@ -215,6 +226,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types
 
     @_never_fails
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        self._learn(result.result)
         if not ignore_errors:
             host = self._host(result.host.get_name())
             text = _text_of(result.result)
@@ -255,6 +267,12 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types
         if self._talks(1):
             self._clear()
             super().v2_runner_item_on_skipped(result)
+
+    @_never_fails
+    def v2_playbook_on_include(self, included_file: Any) -> None:
+        if self._talks(1):
+            self._clear()
+            super().v2_playbook_on_include(included_file)
 
     @_never_fails
     def v2_on_file_diff(self, result: Any) -> None:
@@ -308,6 +326,31 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types
         if self._step and _place(task) not in _BOOKS:
             self._step.task = task.get_name()
 
+    def _learn(self, named: Mapping[str, Any]) -> None:
+        """Keep the values of secret names, at any depth, so that they are masked from now on."""
+        found = {
+            text
+            for values in _by_name(named)
+            # A template is no value yet: the result of the task that fills it in tells that.
+            for text in secret_values({name: value for name, value in values.items() if name not in _NO_SECRETS})
+            if "{{" not in text
+        }
+        for path in {str(values["env_file"]) for values in _by_name(named) if values.get("env_file")}:
+            if path not in self._read_env_files:
+                self._read_env_files.add(path)
+                with contextlib.suppress(OSError):
+                    found.update(secret_values(parse_env(Path(path).read_bytes(), path).values))
+        if found - self._secrets:
+            self._secrets |= found
+            self._masker = Masker(sorted(self._secrets))
+
+    def _learn_of_play(self, play: Any) -> None:
+        variables = play.get_variable_manager()
+        # A pattern without hosts, or a vault that cannot be opened, ends the play by itself.
+        with contextlib.suppress(Exception):
+            for host in variables._inventory.get_hosts(play.hosts):
+                self._learn(variables.get_vars(play=play, host=host, include_hostvars=False))
+
     def _note_result(self, result: Any) -> None:
         host, role = self._host(result.host.get_name()), _place(result.task)
         answer = result.result
@@ -323,11 +366,12 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types
                 and host.headline
                 and isinstance(answer.get("msg"), str)
             ):
-                host.headline = clean(answer["msg"].partition("\n")[0])
+                host.headline = clean(self._masker.text(answer["msg"]).partition("\n")[0])
         elif result.task.action.rpartition(".")[2] == "debug" and answer.get("msg"):
             told = answer["msg"] if isinstance(answer["msg"], list) else [answer["msg"]]
             for line in told:
-                self._say(f"    {self._marks['warning']} {clean(str(line))}", C.COLOR_HIGHLIGHT)
+                told_line = clean(self._masker.text(str(line)))
+                self._say(f"    {self._marks['warning']} {told_line}", C.COLOR_HIGHLIGHT)
 
     def _tell_warnings(self, result: Any) -> None:
         if result.result.get("warnings") or result.result.get("deprecations"):
@@ -360,12 +404,15 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types
         mark = "failed" if failed else "warning" if warnings else "ok"
         self._say_step(step, mark, told)
         for finding in warnings:
-            self._say(f"    {self._marks['warning']} [{finding['cause']}] {clean(finding['headline'])}", C.COLOR_WARN)
+            headline = clean(self._masker.text(finding["headline"]))
+            self._say(f"    {self._marks['warning']} [{finding['cause']}] {headline}", C.COLOR_WARN)
 
     def _say_step(self, step: _Step, mark: str, told: str) -> None:
         color = {"ok": C.COLOR_OK, "warning": C.COLOR_WARN}.get(mark, C.COLOR_ERROR)
         took = f"{time.monotonic() - step.since:.1f} s"
-        text = f"{self._named(step.host)}{step.name:<16} {took:>8}  {clean(told)}".rstrip()
+        # Masked before it is cut: half of a secret is not known again.
+        told = clean(self._masker.text(told))
+        text = f"{self._named(step.host)}{step.name:<16} {took:>8}  {told}".rstrip()
         text = fit(text, self._width(2))
         self._clear()
         self._display.display(f"{stringc(self._marks[mark], color)} {text}")
@@ -417,15 +464,15 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types
         # Not wrapped: a command that is copied from a terminal's own long line stays one line.
         self._display.display(text, color=color)
 
-    def _make_way(self) -> None:
-        """Let whatever Ansible prints, such as a warning, begin on a line of its own."""
+    def _stand_before_the_display(self) -> None:
+        """Mask whatever is printed, Ansible's own warnings and errors too, and let it begin on a line of its own."""
         show = self._display.display
 
         @functools.wraps(show)
-        def display(*args: Any, **kwargs: Any) -> Any:
-            if os.getpid() == self._pid:  # a worker's copy has no line
+        def display(msg: Any, *args: Any, **kwargs: Any) -> Any:
+            if self._terminal and os.getpid() == self._pid:  # a worker's copy has no line
                 self._clear()
-            return show(*args, **kwargs)
+            return show(self._masker.text(str(msg)), *args, **kwargs)
 
         self._display.display = display
 
@@ -468,7 +515,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types
         seconds = int(now - step.since)
         took = f"{seconds} s" if seconds < 60 else f"{seconds // 60} min {seconds % 60:02} s"
         progress = self._progress(step) if step.name == "qtickets_ingest" else {}
-        line = clean(str(progress.get("line") or ""))
+        line = clean(self._masker.text(str(progress.get("line") or "")))
         rows = progress.get("rows")
         parts = [
             f"{int(rows):,} rows" if isinstance(rows, int | float) else "",
@@ -521,6 +568,15 @@ def _step_of(place: tuple[str, str]) -> str:
     if role == "run_report" or (role, file) == ("clickhouse_reset", "end"):
         return _REPORT
     return role if role in _STEPS else ""
+
+
+def _by_name(data: Any) -> Iterable[Mapping[str, Any]]:
+    """The data's mappings, at any depth, each with names that are texts."""
+    if isinstance(data, Mapping):
+        yield {str(name): value for name, value in data.items() if isinstance(value, str | int)}
+    for value in data.values() if isinstance(data, Mapping) else data if isinstance(data, list | tuple) else ():
+        if isinstance(value, Mapping | list | tuple):
+            yield from _by_name(value)
 
 
 def _key(finding: dict[str, Any]) -> tuple[str, str, str]:

@@ -96,8 +96,8 @@ def main() -> None:
             others = [name for name in seen if name.lower() not in ("system", "information_schema")]
             login = module.params["login_user"]
             module.fail_json(
-                msg=f"User {login} sees no database {database!r}. It sees {', '.join(others) or 'none'}. Correct the name,"
-                f" or grant it: GRANT SELECT ON {quote_identifier(database)}.* TO {quote_identifier(login)};"
+                msg=f"User {login} sees no database {database!r}. It sees {', '.join(others) or 'none'}. Correct the"
+                f" name, or grant it: GRANT SELECT ON {quote_identifier(database)}.* TO {quote_identifier(login)};"
             )
         version = str(query(client, "SELECT version() AS v")[0]["v"])
         # A profile that tells its tables by variables has none of its own.

@@ -71,7 +71,15 @@ evidence:
   description: Content of evidence files by name.
   type: dict
   returned: always
+env_file_content:
+  description: The env file, base64, for the report to know what it must not show; it goes into no file.
+  type: str
+  returned: when I(env_file) can be read
 """
+
+import base64
+import contextlib
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ingest_verify.answers import Answers
@@ -96,7 +104,11 @@ def main() -> None:
         supports_check_mode=True,
     )
     evidence = server_evidence(module.params)
-    Answers(module).done(changed=False, snapshot=take(module.params), evidence=evidence)
+    answer = {"snapshot": take(module.params), "evidence": evidence}
+    if module.params["env_file"]:
+        with contextlib.suppress(OSError):
+            answer["env_file_content"] = base64.b64encode(Path(module.params["env_file"]).read_bytes()).decode()
+    Answers(module).done(changed=False, **answer)
 
 
 if __name__ == "__main__":

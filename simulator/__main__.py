@@ -75,6 +75,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     add("now", parse_time, "", "end of the window, ISO 8601 (default: the time of the start)")
     add("ready-file", Path, "", "file that gets the address once the simulator listens")
     add("pid-file", Path, "", "file that gets the process id")
+    add("seconds", number(0, 366 * 86400), "0", "time after which it ends by itself; 0 never")
     parser.add_argument("--token-file", type=Path, help="read the token from this file instead of SIMULATOR_TOKEN")
     parser.add_argument(
         "--prebuilt",
@@ -163,6 +164,8 @@ def main() -> int:
     # uvicorn raises the signal again once it has shut down; with its default action that would look like a crash.
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: None)
+    signal.signal(signal.SIGALRM, lambda *_: setattr(server, "should_exit", True))
+    signal.alarm(given.seconds)
     try:
         server.run(sockets=[listener])
     finally:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from .causes import SIDES, by_id
+from .causes import LIKELY, SIDES, by_id
 
 STAGES = ("clickhouse_reset", "schema_apply", "query_logging", "qtickets_ingest", "verify_data")
 SEVERITIES = ("error", "warning", "info")
@@ -33,7 +33,8 @@ class Finding:
     """One thing observed.
 
     `cause` is an id of the catalogue (`causes`), such as `server_missing_column`; `fix_side` is one of its six words,
-    the catalogue's own for the cause where the rule names none and there is a next step. `evidence` holds what
+    the catalogue's own for the cause where the rule names none and there is a next step. `certainty` is `proven` or
+    `likely` (the catalogue's where none is given): what is likely is told so in the headline. `evidence` holds what
     is known of `sql`, `exception`, `code`, `code_name`, `count`, `first`, `last` (server clock, ISO 8601),
     `log_table`, `query_id`, `location` (file:line), `rows` (offending rows, list of dicts).
     """
@@ -49,19 +50,27 @@ class Finding:
     fix_side: str | None = None
     evidence: dict[str, Any] = field(default_factory=dict)
     effects: list[str] = field(default_factory=list)
+    certainty: str | None = None
 
     def __post_init__(self) -> None:
         if self.severity not in SEVERITIES:
             raise ValueError(f"severity is one of {', '.join(SEVERITIES)}, not {self.severity!r}")
         known = by_id(self.cause)
+        if self.next_step is None and self.severity == "error":
+            self.next_step = known.step or None
         if self.fix_side is None and self.next_step:
             self.fix_side = known.side
         if self.fix_side is not None and self.fix_side not in SIDES:
             raise ValueError(f"fix_side is one of {', '.join(SIDES)}, not {self.fix_side!r}")
+        if self.certainty is None:
+            self.certainty = known.certainty
+        if self.certainty == LIKELY and not self.headline.startswith("Likely: "):
+            self.headline = f"Likely: {self.headline}"
 
     def to_dict(self) -> dict[str, Any]:
         """The finding as JSON-ready data, without the parts that are not known."""
-        return {key: value for key, value in asdict(self).items() if value not in (None, {}, [])}
+        known = {key: value for key, value in asdict(self).items() if value not in (None, {}, [])}
+        return known if self.certainty == LIKELY else {k: v for k, v in known.items() if k != "certainty"}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Finding:

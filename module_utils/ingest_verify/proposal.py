@@ -56,7 +56,8 @@ def propose(
 ) -> Proposal:
     """Propose checks for the tables of `database` that `user` loads, or for all of them where no load was seen.
 
-    `bookkeeping` has regular expressions by profile: tables that match one as a whole are a loader's own, and no target.
+    `bookkeeping` has regular expressions by profile: tables that match one as a whole are a loader's
+    own, and no target.
 
     Raises ServerError when the catalog cannot be read.
     """
@@ -154,7 +155,7 @@ def _written(client: Client, database: str, user: str) -> set[str]:
 
 
 def _swapped_in(client: Client, database: str, user: str) -> set[str]:
-    """What the rows' tables are called today, where a loader fills one beside and exchanges it: a table keeps its UUID."""
+    """The filled tables' names of today: one that is filled and then exchanged keeps its UUID."""
     try:
         rows = query(
             client,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, cached_property
 
 # A shorter "secret" (an empty or one-letter password) would only shred the text around it.
 MIN_SECRET = 4
@@ -79,12 +79,23 @@ class _Form:
         self.encoded = encoded
         # What no quoting changes; to look for it costs next to nothing.
         self._anchor = max(_PLAIN_RUN.findall(text), key=len, default="")
-        units = [_character(char) for char in text]
+        self._text = text
+
+    def _pattern(self, between: str) -> re.Pattern[str]:
+        units = [_character(char) for char in self._text]
         # A short word of letters is not to be cut out of a longer one.
-        short = len(text) < 8 and text.isalnum() and not encoded
+        short = len(self._text) < 8 and self._text.isalnum() and not self.encoded
         left, right = (r"(?<![A-Za-z0-9])", r"(?![A-Za-z0-9])") if short else ("", "")
-        self._whole = re.compile(left + "".join(units) + right)
-        self._broken = re.compile(left + f"{_BREAK}?".join(units) + right)
+        return re.compile(left + between.join(units) + right)
+
+    # Compiling takes 20 ms, and most forms are never in a text.
+    @cached_property
+    def _whole(self) -> re.Pattern[str]:
+        return self._pattern("")
+
+    @cached_property
+    def _broken(self) -> re.Pattern[str]:
+        return self._pattern(f"{_BREAK}?")
 
     def spans(self, text: str, joined: str | None) -> Iterator[tuple[int, int]]:
         """Where it stands in `text`; `joined` is the text without line ends, None where it has none."""

@@ -133,18 +133,23 @@ def _split(exchange):
     if "://" in path:
         path = "/" + path.split("://", 1)[1].partition("/")[2]
     exchange.event["path"] = mask.text(path or "/", 200)
-    exchange.query = query
-    if not query:
-        pairs = []
-    else:
-        from urllib.parse import parse_qsl
-
-        pairs = parse_qsl(query[:8000], keep_blank_values=True)
+    # Values stay as they were sent: they are compared, and only a statement among them is read.
+    pairs = [
+        (_decoded(name), value) for name, _, value in (pair.partition("=") for pair in query[:8000].split("&") if pair)
+    ]
     names = sorted({name for name, _ in pairs})
     if names:
         exchange.event["parameters"] = [mask.text(name, 40) for name in names[:20]]
     exchange.pairs = pairs
     exchange.event["asked"] = _series(pairs, exchange.text)
+
+
+def _decoded(text):
+    if "%" not in text and "+" not in text:
+        return text
+    from urllib.parse import unquote_plus
+
+    return unquote_plus(text)
 
 
 def _series(pairs, body):
@@ -172,7 +177,7 @@ def _number_in(text, name):
 
 
 def _add_statement(event, exchange):
-    query = next((value for name, value in exchange.pairs if name == "query"), "")
+    query = next((_decoded(value) for name, value in exchange.pairs if name == "query"), "")
     verb, table = statement(query or exchange.text)
     if verb:
         event["verb"], event["table"] = verb, table

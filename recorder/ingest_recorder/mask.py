@@ -8,6 +8,7 @@ _rules = None
 # (moment, number of variables, their secret values); texts that were masked with these values.
 _found = None
 _known = {}
+_names = {}
 
 
 def text(value, limit=400):
@@ -21,7 +22,12 @@ def text(value, limit=400):
 
 def is_secret_name(name):
     """Whether a variable or parameter of this name holds a secret."""
-    return _compiled()[0].search(name) is not None
+    known = _names.get(name)
+    if known is None:
+        known = _compiled()[0].search(name) is not None
+        if len(_names) < 1000:
+            _names[name] = known
+    return known
 
 
 def _masked(value):

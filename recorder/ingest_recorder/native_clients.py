@@ -30,8 +30,10 @@ def _end(exchange, connection, client, error):
     event["host"], event["port"] = _address(connection)
     event["clickhouse"] = True
     sock = getattr(connection, "socket", None)
+    # asynch keeps a stream writer inside a writer of its own.
+    stream = getattr(getattr(connection, "writer", None), "writer", None)
     try:
-        name = sock.getpeername() if sock is not None else None
+        name = sock.getpeername() if sock is not None else stream.get_extra_info("peername") if stream else None
     except OSError:
         # It is closed after a failure.
         name = None

@@ -110,6 +110,12 @@ def _line(event):
 
 def encode(value):
     """JSON of plain values. The standard library's `json` is not loaded on the program's behalf."""
+    kind = type(value)
+    # Most of what is written: a plain text or number is tried before everything else.
+    if kind is str:
+        return '"' + (value if value.isalnum() else value.translate(_ESCAPES)) + '"'
+    if kind is int:
+        return str(value)
     if value is None:
         return "null"
     if value is True or value is False:
@@ -121,7 +127,7 @@ def encode(value):
     if isinstance(value, str):
         return '"' + str.translate(value, _ESCAPES) + '"'
     if isinstance(value, dict):
-        return "{" + ",".join(encode(str(key)) + ":" + encode(each) for key, each in value.items()) + "}"
+        return "{" + ",".join([encode(str(key)) + ":" + encode(each) for key, each in value.items()]) + "}"
     if isinstance(value, (list, tuple)):
-        return "[" + ",".join(encode(each) for each in value) + "]"
+        return "[" + ",".join([encode(each) for each in value]) + "]"
     return encode(type(value).__name__)

@@ -1,4 +1,4 @@
-"""Real loaders in their ready profiles: two healthy runs pass, and each fault is told by its cause, side, object and fix."""
+"""Real loaders in their profiles: two healthy runs pass; a fault is told by its cause, side, object and fix."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ def place(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config)
     with start_engine(folder / "engine", users=users) as engine:
         engine.query(f"CREATE DATABASE {DATABASE}")
         engine.query(f"CREATE TABLE {DATABASE}.sales {SALES}")
-        engine.query(f"INSERT INTO {DATABASE}.sales SELECT number, 'S' || toString(number % 7), 1, now() FROM numbers(90)")
+        engine.query(
+            f"INSERT INTO {DATABASE}.sales SELECT number, 'S' || toString(number % 7), 1, now() FROM numbers(90)"
+        )
         source = folder / "orders.csv"
         write_orders(source)
         yield Place(engine, folder, programs, source)

@@ -57,7 +57,9 @@ def write_orders(path: Path, first: int = 1, rows: int = 60) -> None:
     with path.open("w", newline="") as target:
         lines = csv.writer(target)
         lines.writerow(["id", "sku", "pieces", "sold_at"])
-        lines.writerows([n, f"S{n % 7}", n % 5 + 1, f"2026-11-28T10:{n % 60:02}:00Z"] for n in range(first, first + rows))
+        lines.writerows(
+            [n, f"S{n % 7}", n % 5 + 1, f"2026-11-28T10:{n % 60:02}:00Z"] for n in range(first, first + rows)
+        )
 
 
 @dataclass(repr=False)
@@ -74,7 +76,9 @@ class Judged:
         return [finding for finding in self.findings if finding.severity == "error"]
 
     def __repr__(self) -> str:
-        told = [f"{f.severity} {f.cause} [{f.fix_side}] {f.object}: {f.headline}\n   {f.next_step}" for f in self.findings]
+        told = [
+            f"{f.severity} {f.cause} [{f.fix_side}] {f.object}: {f.headline}\n   {f.next_step}" for f in self.findings
+        ]
         return "\n".join([f"{self.verdict}, exit code {self.exit_code}", *told, self.log[-3000:]])
 
 

@@ -2,13 +2,15 @@
 
 import csv
 import os
+from collections.abc import Iterator
+from typing import Any
 
 import dlt
 from dlt.destinations import clickhouse
 
 
 @dlt.resource(name="orders", write_disposition=os.environ.get("DISPOSITION", "append"), primary_key="id")
-def orders():
+def orders() -> Iterator[dict[str, Any]]:
     with open(os.environ["SOURCE"]) as source:
         for row in csv.DictReader(source):
             yield {"id": int(row["id"]), "sku": row["sku"], "pieces": int(row["pieces"]), "sold_at": row["sold_at"]}

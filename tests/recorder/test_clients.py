@@ -26,10 +26,37 @@ async def ask():
         print((await client.get(os.environ["SOURCE_URL"] + "/orders?page=2&key=abcdef")).json())
 asyncio.run(ask())
 """
+AIOHTTP = """
+import os, asyncio, aiohttp
+async def ask():
+    async with aiohttp.ClientSession(os.environ["SOURCE_URL"]) as client:
+        for page in (1, 2):
+            async with client.get("/orders", params={"page": page, "key": "abcdef"}) as answer:
+                print(await answer.json())
+asyncio.run(ask())
+"""
+ASYNCH = """
+import asyncio, os
+from asynch import connect
+async def load():
+    async with connect(
+        host=os.environ["CLICKHOUSE_HOST"], port=int(os.environ["PORT"]), user="ingest",
+        password=os.environ["CLICKHOUSE_PASSWORD"], database=os.environ["CLICKHOUSE_DB"],
+    ) as client:
+        sent = ("INSERT INTO orders (order_id, tickets) VALUES", [("1", 2)]), ("SELECT nope FROM orders", None)
+        for sql, rows in sent:
+            try:
+                async with client.cursor() as cursor:
+                    await cursor.execute(sql, rows)
+            except Exception as error:
+                print(error)
+asyncio.run(load())
+"""
 
 
-def test_the_native_driver(loaded: Loaded) -> None:
-    (loaded.folder / "native.py").write_text(NATIVE)
+@pytest.mark.parametrize("program", [NATIVE, ASYNCH], ids=["clickhouse-driver", "asynch"])
+def test_a_native_driver(loaded: Loaded, program: str) -> None:
+    (loaded.folder / "native.py").write_text(program)
     run = loaded.run(str(loaded.folder / "native.py"), PORT=str(loaded.stage.engine.tcp_port))
     insert, select = run.recorded.exchanges
     assert (insert.verb, insert.table, insert.status, insert.clickhouse) == ("INSERT", "orders", 200, True)
@@ -45,7 +72,7 @@ def test_a_server_that_is_not_there(loaded: Loaded) -> None:
     ] * 2
 
 
-@pytest.mark.parametrize("program", [HTTPX], ids=["httpx"])
+@pytest.mark.parametrize("program", [HTTPX, AIOHTTP], ids=["httpx", "aiohttp"])
 def test_an_http_client(loaded: Loaded, program: str) -> None:
     (loaded.folder / "client.py").write_text(program)
     loaded.source.total = 70

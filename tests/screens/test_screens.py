@@ -305,3 +305,43 @@ def test_ansibles_own_output_is_there_for_the_asking(stage: Stage) -> None:
     assert status == 0
     assert "TASK [schema_apply : Record]" in text
     assert "✔" not in text
+
+
+@pytest.mark.parametrize("verbosity", ["", "-v", "-vvv"])
+def test_no_secret_is_printed_at_any_verbosity(stage: Stage, verbosity: str) -> None:
+    secrets = {
+        "of the environment": "Environm3nt-Secret'x",
+        "of the play": "Pl4y+Secret/y",
+        "of a fact": "F4ct-Secret-z",
+        "of the env file": "EnvFile-S3cret-w",
+    }
+    env_file = stage.folder / "loader.env"
+    env_file.write_text(f"QTICKETS_TOKEN={secrets['of the env file']}\n")
+    every = " | ".join(secrets.values())
+    stage.roles["run_context"] += [
+        {"name": "Resolve", "ansible.builtin.set_fact": {"run": {"login_password": "{{ 'F4ct-Secret' ~ '-z' }}",
+                                                                "env_file": str(env_file)}}},
+        {"name": "Tell", "ansible.builtin.debug": {"msg": f"told: {every}"}},
+        {"name": "Print", "ansible.builtin.command": {"argv": ["printf", "%s", json.dumps(every)]}},
+    ]  # fmt: skip
+    stage.roles["verify_data"] = [
+        *update("verify_data", f"exit code 1: {every}", {**ERROR, "stage": "verify_data", "headline": f"Said {every}",
+                                                         "evidence": {"exception": every}}),
+        {"name": "Break", "ansible.builtin.command": {"argv": ["sh", "-c", f"echo {json.dumps(every)} >&2; exit 3"]}},
+        {"name": "Never reached", "ansible.builtin.debug": {"msg": "{{ nothing_of_the_name }}"}},
+    ]  # fmt: skip
+    given = json.dumps({"clickhouse_password": secrets["of the play"]})
+    status, text = stage.in_file(
+        "-e", given, *([verbosity] if verbosity else []), CLICKHOUSE_PASSWORD=secrets["of the environment"]
+    )
+    assert status != 0
+    assert "told:" in text
+    assert "Said ***" in text
+    for whose, secret in secrets.items():
+        assert secret not in text, f"{whose}: {verbosity}"
+
+
+def test_the_shells_folder_is_no_secret(stage: Stage) -> None:
+    stage.roles["run_context"].append({"name": "Tell", "ansible.builtin.debug": {"msg": f"in {ROOT}"}})
+    _, text = stage.in_file(PWD=str(ROOT), OLDPWD=str(ROOT))
+    assert f"in {ROOT}" in text

@@ -85,7 +85,7 @@ GENERATE = runpy.run_path(str(ROOT / "docs/generate.py"))
 
 
 # Their files in library/ are documentation; the work is done on the control node.
-ACTIONS = {path.stem for path in (ROOT / "action_plugins").glob("*.py")}
+ACTIONS = {path.stem for path in (ROOT / "action_plugins").glob("*.py") if not path.is_symlink()} - {"in_process"}
 
 
 class AskedError(Exception):
@@ -124,6 +124,12 @@ def test_an_actions_documented_options_are_its_arguments(action):
 
     arguments = runpy.run_path(str(ROOT / "action_plugins" / f"{action}.py"))["ARGUMENTS"]
     assert told(GENERATE["module_doc"](ROOT / "library" / f"{action}.py")["options"]) == told(arguments)
+
+
+def test_every_module_is_linked_to_the_action_that_runs_it_in_the_plays_own_process():
+    modules = {path.stem for path in (ROOT / "library").glob("*.py")} - ACTIONS
+    links = {path.stem: path.readlink() for path in (ROOT / "action_plugins").glob("*.py") if path.is_symlink()}
+    assert links == dict.fromkeys(modules, Path("in_process.py"))
 
 
 def test_requirements_yml_admits_the_collection_that_the_lock_installs():

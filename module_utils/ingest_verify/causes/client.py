@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .model import CONFIGURATION, HOST, LIKELY, LOADER, SERVER, Cause
+from .model import CONFIGURATION, HOST, LOADER, SERVER, Cause
 
 CLIENT = (
     Cause(
@@ -145,7 +145,6 @@ CLIENT = (
         CONFIGURATION,
         "A connection to ClickHouse's address failed, and the log does not say how.",
         row=20,
-        certainty=LIKELY,
         narrower_than=("client_http_status", "client_socket_timeout"),
     ),
     Cause(
@@ -176,7 +175,6 @@ CLIENT = (
         "A connection broke off in the middle",
         LOADER,
         "Reset, broken pipe or end of stream on a connection that had been made.",
-        certainty=LIKELY,
     ),
     Cause(
         "client_shared_connection",
@@ -211,7 +209,6 @@ CLIENT = (
         "An HTTP status from an address that is not known",
         LOADER,
         "The log has a status and no address.",
-        certainty=LIKELY,
     ),
     Cause(
         "client_address",

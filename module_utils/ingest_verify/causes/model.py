@@ -22,8 +22,8 @@ sentence, and the server's own guess at a name."""
 class Form:
     """One way in which the server says a cause: kinds of its error codes, and what its text holds.
 
-    `kinds` are classes of `clickhouse.error_codes`. The pattern's first group is the object; without one the
-    statement's target is. `example` is a text of a real server that the form answers.
+    `kinds` are classes of `clickhouse.error_codes`, "" for codes without one. The pattern's first group is the
+    object; without one the statement's target is. `example` is a text of a real server that the form answers.
     """
 
     kinds: tuple[str, ...]
@@ -49,6 +49,7 @@ class Cause:
 
     `holds` says in terms of facts when it may be named, `never` when not. `row` is its row of the failure catalogue.
     `narrower_than` names causes that hold for the same facts and say less. `side` is None where nobody has to act.
+    `step` is the next step of a finding whose rule names none.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Cause:
     holds: str
     never: str = ""
     confirm: str = ""
+    step: str = ""
     row: int | None = None
     certainty: str = PROVEN
     narrower_than: tuple[str, ...] = ()
@@ -73,7 +75,8 @@ class Cause:
 class Decision:
     """What a rule decides about one failure: the cause, and the parts of a finding that say it.
 
-    `generic` decisions give way to specific ones; the others of a run follow from a `decisive` one.
+    `certainty` is the catalogue's where it is None. What is likely may say what would `confirm` it, and what it is
+    `otherwise`. `generic` decisions give way to specific ones; the others of a run follow from a `decisive` one.
     """
 
     cause: str
@@ -83,8 +86,19 @@ class Decision:
     object: str | None = None
     expected: str | None = None
     actual: str | None = None
+    certainty: str | None = None
+    confirm: str | None = None
+    otherwise: str | None = None
     generic: bool = False
     decisive: bool = False
+
+    @property
+    def steps(self) -> str | None:
+        """The next step, and what would confirm what is only likely; None without either."""
+        lines = [self.next_step]
+        lines += [f"To confirm it: {self.confirm}"] if self.confirm else []
+        lines += [f"If it is not that: {self.otherwise}"] if self.otherwise else []
+        return "\n".join(filter(None, lines)) or None
 
 
 def fields_of(template: str) -> set[str]:

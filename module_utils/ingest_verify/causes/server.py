@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .model import CONFIGURATION, LIKELY, LOADER, SCHEMA, SERVER, Cause, Form
+from .model import CONFIGURATION, LOADER, SCHEMA, SERVER, SOURCE, Cause, Form
 
 _REMOTE_ADDRESS = r"(?:([\w-]+(?:\.[\w-]+)*:\d{1,5})\b|address of host: ([\w.-]+))"
 
@@ -130,6 +130,20 @@ SERVERS = (
         "The parser stopped at the first byte, or at the end of the data inside a value.",
         row=3,
         narrower_than=("server_type_mismatch",),
+        forms=(
+            Form(
+                ("input", "value"),
+                r"\\xEF\\xBB\\xBF|\ufeff()",
+                "What {what} was sent begins with a byte order mark (BOM), which its first column takes for a part of "
+                "its value: {brief}.",
+                "Remove the mark before the data is sent: sed -i '1s/^\\xEF\\xBB\\xBF//' FILE, or in Python open(..., "
+                "encoding='utf-8-sig'). A format with a header line (CSVWithNames) skips it too.",
+                SOURCE,
+                "data without a byte order mark",
+                object="{target}",
+                example=r"Cannot parse input: expected ',' before: '\xEF\xBB\xBF2010,64\r\n2011,3'",
+            ),
+        ),
     ),
     Cause(
         "server_array_sizes",
@@ -277,8 +291,18 @@ SERVERS = (
         "server_bad_argument",
         "A function does not take its arguments",
         LOADER,
-        "A code of kind function_arguments, or BAD_ARGUMENTS that names a function.",
+        "A code of kind function_arguments, or BAD_ARGUMENTS that names a function or a time zone.",
         forms=(
+            Form(
+                ("arguments",),
+                r"time zone ([\w/+-]+)",
+                "The server knows no time zone {name}: it refused {what}.",
+                "Write the zone's name as the server has it: SELECT time_zone FROM system.time_zones WHERE time_zone "
+                "ILIKE '%part of the name%';",
+                LOADER,
+                "a time zone that this server has",
+                example="Cannot load time zone Europe/Kiew",
+            ),
             Form(
                 ("arguments", "function_arguments"),
                 r"function (?:with name )?[`']?(\w+)",
@@ -529,7 +553,6 @@ SERVERS = (
         "A statement was cancelled",
         SERVER,
         "QUERY_WAS_CANCELLED, and no KILL QUERY is known.",
-        certainty=LIKELY,
     ),
     Cause(
         "server_query_id",
@@ -627,6 +650,47 @@ SERVERS = (
                 "another system that answers the server",
                 example="All connection tries failed. Log: Code: 210. DB::NetException: Connection refused "
                 "(10.0.0.7:9000)",
+            ),
+        ),
+    ),
+    Cause(
+        "server_remote_refused",
+        "Another system refuses what the statement reads from or writes to",
+        LOADER,
+        "A code of kind remote, and the text tells the other system's HTTP status or its word for a refusal.",
+        never="The other system was not reached.",
+        narrower_than=("server_remote_unreachable",),
+        forms=(
+            Form(
+                ("remote",),
+                r"HTTP (?:status|response) code: ([45]\d\d)|(?i:(access ?denied|no ?such ?(?:bucket|key)))",
+                "Another system refused what {what} reads from or writes to ({name}): {brief}.",
+                "Check the address, the path and the credentials in the statement's table function, or in the named "
+                "collection that it uses. The loader's own login and network do not matter here.",
+                LOADER,
+                "an answer of the other system",
+                object="{target}",
+                example="Failed to get object info: No response body.. HTTP response code: 403",
+            ),
+        ),
+    ),
+    Cause(
+        "server_guarded",
+        "The server refuses by default what a setting would allow",
+        SCHEMA,
+        "The text names a setting allow_... or enable_... that is off.",
+        narrower_than=("server_refused_statement", "server_unsupported_ddl", "server_computed_column"),
+        forms=(
+            Form(
+                ("", "computed_column"),
+                r"[`'\s]((?:allow|enable)_\w+)",
+                "The server refused {what}: {brief}.",
+                "Change the statement as the server's sentence says. Only where it is wanted as it is, allow it: "
+                "{name} = 1, in the SETTINGS of the table for a MergeTree setting, else in those of the statement.",
+                SCHEMA,
+                "a statement that needs no {name}",
+                object="{target}",
+                example="Sorting key contains nullable columns, but setting `allow_nullable_key` is disabled",
             ),
         ),
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .model import CONFIGURATION, LIKELY, LOADER, SOURCE, Cause
+from .model import CONFIGURATION, LOADER, SOURCE, Cause
 
 SOURCES = (
     Cause(
@@ -67,6 +67,5 @@ SOURCES = (
         SOURCE,
         "The loader was reading from the source when its time was over.",
         row=30,
-        certainty=LIKELY,
     ),
 )

@@ -19,6 +19,8 @@ from .log_reader import ClientLog
 from .outcome import cause_in_outcome, metric
 from .rules import judge
 
+# `Topic: [sales], Partition: [0], Offset: [881]`
+_LABELS = re.compile(r"(?:\(?\w+: ?\[[^\]]*\]\)?[,\s]*)+")
 _WELL = ("ok", "success", "succeeded", "done", "completed", "finished")
 _FAILED = ("failed", "fail", "failure", "error", "aborted", "crashed", "critical")
 
@@ -211,6 +213,10 @@ def _elect(candidates: Sequence[Candidate], served: Sequence[ClientError], conte
         chosen = next((c for c in above if c.judged.cause != "client_exception"), chosen)
     if chosen is None:
         return None
+    if _LABELS.fullmatch(chosen.error.message.strip()):
+        # It names the batch that failed; why, stands above it.
+        why = [c for c in final if c.error.line < chosen.error.line and not c.error.weak]
+        chosen = max(why, key=lambda c: c.error.line, default=chosen)
     # One error is often logged twice, once with its traceback: that one has the place.
     twins = [c for c in final if c.judged.cause == chosen.judged.cause and c.judged.object == chosen.judged.object]
     return next((c for c in twins if c.error.frame), chosen)

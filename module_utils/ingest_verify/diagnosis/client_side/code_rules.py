@@ -116,6 +116,8 @@ def key_error(error: ClientError, context: Context) -> Judged | None:
             object=key.strip("'\""),
             expected="an error with its type and place",
             actual=f"the text {key} alone",
+            certainty="likely",
+            otherwise="another exception whose text is no more than that.",
         )
     kind, text = origin(error)
     if not kind.endswith("KeyError") or not text:
@@ -235,6 +237,7 @@ def text_alone(error: ClientError, context: Context) -> Judged | None:
         INGEST,
         expected="an error with its type and place",
         actual=first_line(error.message),
+        certainty="likely",
         generic=True,
     )
 
@@ -248,7 +251,7 @@ def unexplained(error: ClientError, context: Context) -> Judged:
         return Judged(
             "client_exception",
             f"{context.tool} ended with {kind}: {' '.join((text or error.message).split())[:600]}",
-            f"The sentence is {context.tool}'s own. Correct what it names in its project or settings, then run it again.",
+            f"That is {context.tool}'s own sentence. Correct what it names in its project or settings.",
             INGEST,
             generic=True,
         )

@@ -68,7 +68,10 @@ class Raised:
 _SERVER_CODE = (
     # clickhouse-driver repeats the class that the server's packet names; its own failures have none.
     re.compile(r"\bCode:\s*(\d+)\.\s*(DB::\w+)\. \2: "),
-    re.compile(r"\bCode:\s*(\d+)\.\s*(?:Nested:.*)?\s*DB::(?!NetException:(?! Received from))\w*Exception", re.DOTALL),
+    re.compile(
+        r"\bCode:\s*(\d+)\.\s*(?:Nested:.*)?\s*(?:DB|Coordination)::(?!NetException:(?! Received from))\w*Exception",
+        re.DOTALL,
+    ),
     re.compile(r"\bcode: (\d+), message: "),
     re.compile(r"\bcode: ['\"](\d+)['\"],\s*type: ['\"][A-Z_]+['\"]"),
 )
@@ -131,7 +134,7 @@ def is_library(path: str) -> bool:
 
 _JVM_LIBRARY = re.compile(
     r"^(?:app/+)?(?:java|javax|jakarta|jdk|sun|com\.(?:sun|clickhouse|github\.housepower|fasterxml|zaxxer|google)|kotlinx?|scala"
-    r"|io\.airbyte|xenon|org\.(?:apache|spring\w*|hibernate|jooq|postgresql|slf4j)|io\.(?:netty|ktor|micrometer)|okhttp3|retrofit2|feign"
+    r"|io\.(?:airbyte|confluent|debezium)|com\.altinity|xenon|org\.(?:apache|spring\w*|hibernate|jooq|postgresql|slf4j)|io\.(?:netty|ktor|micrometer)|okhttp3|retrofit2|feign"
     r"|reactor|ch\.qos|groovy)[./]"
 )
 PACKAGE = re.compile(r"(?:site|dist)-packages/([^/]+)|^(clickhouse_connect|clickhouse_driver|asynch)/")

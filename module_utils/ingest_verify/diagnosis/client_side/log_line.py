@@ -79,7 +79,7 @@ REQUEST_LINE = re.compile(r"HTTP/\d(?:\.\d)?\"? [\"']?(?:[45]\d\d)\b")
 _TAIL = re.compile(
     r"(?:Code: \d+|DB::|Stack trace|\d+\. |\[SQL|\[parameters|\(Background|HTTPDriver|Nested|Received|Check |LINE \d"
     r"|DETAIL|HINT|You must use port|You can also|For more information|\[signal "
-    r"|</?\w+[ >]|Require stack:|- /|Row \d+:|Column \d+,|ERROR: |: While )"
+    r"|:$|</?\w+[ >]|Require stack:|- /|Row \d+:|Column \d+,|ERROR: |: While )"
 )
 ROW_SHOWN = re.compile(r"Row \d+:|Column \d+, |ERROR: ")
 # Where none of these stands in lower case, no line is an error or the start of one. Plain `in` over a whole chunk is

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from .code_rules import bare_key
-from .context import CONFIGURATION, HOST, INGEST, Context, Judged, first_line, origin, place
+from .context import CONFIGURATION, HOST, INGEST, SERVER, Context, Judged, first_line, origin, place
 from .errors import ClientError
 
 _VARIABLE = r"([A-Z][A-Z0-9]*_[A-Z0-9_]+)"
@@ -31,6 +31,28 @@ _NO_VARIABLE = (
     re.compile(rf"(?i:could not resolve placeholder|missing (?:env|config)\w*:?) [`'\"]?{_VARIABLE}"),
     re.compile(rf"[`'\"]?{_VARIABLE}[`'\"]?:? (?:Required|Invalid input: expected \w+, received undefined)"),
 )
+
+
+_DEPENDENCY = re.compile(r"dependency failed to start: container (\S+) (is unhealthy|exited \(\d+\)|[^\n]+)")
+
+
+def dependency_failed(error: ClientError, _: Context) -> Judged | None:
+    """Docker Compose did not start the ingest, since a container that it waits for failed."""
+    found = _DEPENDENCY.search(error.text)
+    if not found:
+        return None
+    return Judged(
+        "host_unhealthy",
+        f"Docker Compose did not start the ingest: container {found[1]}, which it waits for, {found[2]}.",
+        "Look why, in the container's own log and the output of its health check:\n"
+        f"docker logs --tail 50 {found[1]}\n"
+        f"docker inspect --format '{{{{json .State.Health}}}}' {found[1]}",
+        SERVER,
+        object=found[1],
+        expected="a container that gets healthy",
+        actual=found[2],
+        decisive=True,
+    )
 
 
 def missing_variable(error: ClientError, _: Context) -> Judged | None:

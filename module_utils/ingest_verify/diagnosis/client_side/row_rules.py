@@ -23,6 +23,13 @@ _SERIALIZATION = (
     re.compile(
         r"Unable to create (?:native|Python) array(?: for(?: source)? column [`'\"](?P<column>[^`'\"]+)[`'\"])?"
     ),
+    # Kafka Connect's sink, the native JDBC driver, R.
+    re.compile(
+        r"(?P<why>column name \[(?P<column>\w+)\] type \[(?P<type>\w+)\] is not matching data column type "
+        r"\[(?P<got>\w+)\])"
+    ),
+    re.compile(r"(?P<why>type\[(?P<type>\w+)\] doesn't support null value)"),
+    re.compile(r"(?P<why>cannot write unsupported type: \w+)"),
     re.compile(r"Invalid None value in non-Nullable column(?:, column name: `(?P<column>[^`]+)`)?"),
     re.compile(
         r"(?P<why>argument out of range|required argument is not an integer|'[bBhHiIlLqQfd]' format requires [^\n]*"

@@ -11,6 +11,7 @@ from .errors import ClientError
 _RULES: tuple[connection_rules.Rule, ...] = (
     clickhouse_rules.shared_client,
     clickhouse_rules.address_syntax,
+    program_rules.dependency_failed,
     program_rules.missing_variable,
     program_rules.missing_module,
     program_rules.bad_arguments,

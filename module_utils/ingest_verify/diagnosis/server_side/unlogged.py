@@ -30,6 +30,7 @@ _SQL_TOLD = re.compile(
 
 # clickhouse-go puts the server's sentence after its code; what stands before it is the program's own.
 _GO_SENTENCE = re.compile(r"\bcode: \d+, message: (.+)", re.DOTALL)
+_SERVER_TEXT = re.compile(r"(?:Code: \d+\. )?(?:DB|Coordination)::\w*Exception")
 
 
 def unlogged_refusals(case: Case, known: Sequence[Finding]) -> list[Finding]:
@@ -160,9 +161,11 @@ def told_refusal(error: ClientError, request: Request, name: str) -> Refusal:
     """A refusal as the client tells it: the statement only where its message repeats it."""
     told = _SQL_TOLD.search(error.text)
     sentence = _GO_SENTENCE.search(error.text)
+    # What the loader says before the server's own text is no part of the exception.
+    server = _SERVER_TEXT.search(error.text)
     return Refusal(
         sql=next(filter(None, told.groups()), "") if told else "",
-        exception=sentence[1] if sentence else error.text,
+        exception=sentence[1] if sentence else error.text[server.start() if server else 0 :],
         code=error.server_code or 0,
         code_name=name,
         user=refused_user(error.text) or request.first_user,

@@ -18,6 +18,9 @@ _OTHER_LENGTH = re.compile(
     r"(?i)(?:less|more|fewer) columns than expected|expected '(?:\\t|,)' (?:before: '(?:\\n|\\r|\])|at end of stream)"
 )
 
+# The row that could not be read, as the text formats lay it out, and the key of a JSON row.
+_TOLD_COLUMN = re.compile(r"[Cc]olumn \d+,\s+name: ([^,]+),\s+type: (.+?),\s+(?:parsed text|ERROR)")
+_KEY = re.compile(r"value of key `?(\w+)")
 _CUT_OFF = re.compile(r"at end of stream|JSON string: expected closing quote")
 
 
@@ -31,13 +34,17 @@ def type_mismatch(refusal: Refusal, catalog: Catalog) -> Decision | None:
     target = refusal.target
     if target.verb == "SELECT":
         return _conversion_in_select(refusal)
-    if not target.table or target.kind == "FUNCTION":
+    told = {found[1].strip(): found[2] for found in _TOLD_COLUMN.finditer(text)}
+    if target.kind == "FUNCTION" or not (target.table or told or _KEY.search(text)):
         return None
     if _OTHER_LENGTH.search(text):
         return column_count(refusal, catalog)
     if _CUT_OFF.search(text) and (found := cut_off(refusal, catalog)):
         return found
-    types = catalog.columns(target.database, target.table)
+    types = catalog.columns(target.database, target.table) if target.table else {}
+    if not types and (key := _KEY.search(text)):
+        told.setdefault(key[1], "")
+    types = types or told
     listed = [name for name in (target.columns or types) if name in types]
     column = _column_in(text, types)
     expected = types.get(column) if column else None
@@ -58,9 +65,13 @@ def type_mismatch(refusal: Refusal, catalog: Catalog) -> Decision | None:
     is_null = refusal.kind == "null_value" or bool(re.search(r"NULL value into|convert NULL", text))
     value = "NULL" if is_null else _value_in(text)
     seen = f"the value {value}" if value else "the value sent"
-    where = f"{target.name}.{column}" if column else target.name
+    named = target.name if target.table else ""
+    where = (f"{named}.{column}" if named else column) if column else named
     quoted = quote_identifier(column) if column else "<column>"
-    table = quote_table(target.database, target.table) if target.database else quote_identifier(target.table)
+    if target.table:
+        table = quote_table(target.database, target.table) if target.database else quote_identifier(target.table)
+    else:
+        table = "<table>"
     suggested = _type_for(value)
     if is_null:
         low = re.fullmatch(r"LowCardinality\((.+)\)", expected or "")
@@ -76,6 +87,11 @@ def type_mismatch(refusal: Refusal, catalog: Catalog) -> Decision | None:
         step = (
             "It says that there is no value: send null for it, and let the column take NULL: "
             f"ALTER TABLE {table} MODIFY COLUMN {quoted} Nullable({_plain_type(expected or '<type>')});"
+        )
+    elif "date" in _base_type(expected or "") and (unit := _unix_unit(value)):
+        step = (
+            f"It looks like a Unix time in {unit}: let the ingest send it as text (2026-11-23 04:00:00), or in seconds "
+            "with a point before the fraction."
         )
     else:
         step = f"Convert the value in the ingest before it is sent{_FORMS.get(_base_type(expected or ''), '')}."
@@ -156,6 +172,8 @@ _FORMS = {
     "datetime64": " (to 2026-11-23 04:00:00.000, or set date_time_input_format = 'best_effort' for the INSERT)",
     "decimal": " (a point before the decimals, no blanks between the digits)",
 }
+# Digits of a Unix time of these years.
+_UNIX_TIMES = {13: "milliseconds", 16: "microseconds", 19: "nanoseconds"}
 _TYPE_WORD = r"(?:U?Int|Float|Decimal|Date|DateTime|UUID|IPv|Bool|Enum|FixedString|Array|Map|Tuple|JSON)"
 
 
@@ -184,6 +202,25 @@ def cut_off(refusal: Refusal, _: Catalog) -> Decision | None:
     if refusal.target.verb != "INSERT":
         return None
     row = re.search(r"\(at row (\d+)\)", refusal.text)
+    if binary := re.search(
+        r"(?i)\bFORMAT\s+(RowBinary|Native)|(BinaryRow|Native)InputFormat", refusal.sql + refusal.text
+    ):
+        return Decision(
+            "server_type_mismatch",
+            f"The rows of {what_of(refusal.target)}, in {binary[1] or 'a binary format'}, are not laid out as the "
+            f"table's columns are: the server ran out of bytes{f' in row {row[1]}' if row else ''}.",
+            "A binary row carries neither names nor types, so one field of another width shifts all that follow. "
+            "Compare the loader's row, field by field and in order, with the table's: DESCRIBE TABLE "
+            f"{refusal.target.name or '<table>'};\nA field that may be absent (Option, pointer) needs a Nullable "
+            "column.",
+            object=refusal.target.name,
+            expected="fields of the columns' types, in their order",
+            actual=refusal.brief,
+            fix_side="loader",
+            certainty="likely",
+            confirm="Send one row alone: where it fails too, it is the layout.",
+            otherwise="What the loader sent was cut off.",
+        )
     return Decision(
         "server_bad_input",
         f"The data of {what_of(refusal.target)} ends in the middle of {f'row {row[1]}' if row else 'a row'}: what the "
@@ -233,6 +270,11 @@ def _value_in(text: str) -> str | None:
     # What follows the place where the parser stopped: the value's end, up to the next delimiter.
     rest = re.search(r"before: '([^\"',}\]]{1,80})", text)
     return f"near '{rest.group(1).strip()}'" if rest and rest.group(1).strip() else None
+
+
+def _unix_unit(value: str | None) -> str | None:
+    digits = (value or "").strip("'\"")
+    return _UNIX_TIMES.get(len(digits)) if digits.isdigit() else None
 
 
 _NESTED = (" (an array)", " (an object)")
