@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,7 +135,7 @@ def test_dlt_loses_a_column_that_the_table_no_longer_has(dlt: Loader, place: Pla
     judged = dlt.run()
     assert judged.exit_code == 0
     headline(judged, "data_rule_broken", "loader", "raw____dlt_version")
-    assert judged.errors[0].rows[0] == {"table": "raw___orders", "columns_that_are_missing": "sku"}, judged
+    assert judged.errors[0].evidence["rows"][0] == {"table": "raw___orders", "columns_that_are_missing": "sku"}, judged
     # Another way of writing is another schema, for which dlt looks at the tables: the column comes back.
     for way in ("merge", "replace"):
         judged = dlt.run(DISPOSITION=way)
@@ -224,3 +227,86 @@ def test_the_swapped_tables_of_dbt_pass_in_the_play(dbt: Loader, place: Place, t
     )  # fmt: skip
     assert played.status == 0, played.output[-5000:]
     assert played.report["verdict"] == "PASS"
+
+
+class Stream:
+    """A broker, a table with engine Kafka that reads from it, and a view behind that."""
+
+    QUEUE = "(id UInt64, sku String) ENGINE = Kafka('{broker}', 'sales', 'group', 'JSONEachRow')"
+    SETTINGS = "kafka_flush_interval_ms = 300, kafka_poll_timeout_ms = 100"
+
+    def __init__(self, place: Place) -> None:
+        self.engine = place.engine
+        self.broker = subprocess.Popen(
+            [place.programs / "python", HERE / "kafka_broker.py"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        )  # fmt: skip
+        broker = self._answer()
+        self.send(0)
+        self.engine.query("CREATE TABLE shop.streamed (id UInt64, sku String) ENGINE = MergeTree ORDER BY id")
+        self.engine.query(f"CREATE TABLE shop.queue {self.QUEUE.format(broker=broker)} SETTINGS {self.SETTINGS}")
+        self.engine.query("CREATE MATERIALIZED VIEW shop.view TO shop.streamed AS SELECT * FROM shop.queue")
+        self.wait("SELECT count() FROM shop.streamed", 1)
+
+    def _answer(self) -> str:
+        assert self.broker.stdout is not None
+        return self.broker.stdout.readline().strip()
+
+    def send(self, *ids: object) -> None:
+        assert self.broker.stdin is not None
+        for number in ids:
+            self.broker.stdin.write(f"sales {json.dumps({'id': number, 'sku': 'a'})}\n")
+            self.broker.stdin.flush()
+            assert self._answer() == "sent"
+
+    def wait(self, sql: str, least: int) -> None:
+        """Wait until a figure is reached: the stream works at its own pace."""
+        deadline = time.monotonic() + 60
+        while self.engine.query(sql)[0][0] < least:
+            assert time.monotonic() < deadline, f"{sql}: still below {least}"
+            time.sleep(0.05)
+
+    def wait_for_error(self, words: str) -> None:
+        """Wait until the consumer's newest error has these words and is newer than its last commit."""
+        newest = f"`exceptions.text`[-1] LIKE '%{words}%' AND `exceptions.time`[-1] > last_commit_time"
+        self.wait(f"SELECT count() FROM system.kafka_consumers WHERE {newest}", 1)
+
+
+@pytest.fixture(scope="module")
+def stream(place: Place) -> Iterator[Stream]:
+    running = Stream(place)
+    yield running
+    running.broker.kill()
+    place.engine.query("DROP TABLE shop.queue SYNC")
+
+
+@pytest.fixture(scope="module")
+def kafka(place: Place) -> Loader:
+    return place.loader("kafka", inventory={"kafka_queues": ["shop.queue"], "kafka_tables": ["streamed"]})
+
+
+def test_a_stream_is_judged_by_what_it_pushed_and_by_its_consumers(kafka: Loader, stream: Stream) -> None:
+    count = "SELECT count() FROM shop.streamed"
+    told: list[Judged] = []
+    for first in (1, 21):
+        with kafka.observed(told):
+            stream.send(*range(first, first + 20))
+            stream.wait(count, first + 20)
+        assert told[-1].verdict == "PASS", told[-1]
+        assert not told[-1].findings, told[-1]
+
+    with kafka.observed(told):
+        pass  # nobody produces
+    headline(told[-1], "data_not_from_this_run", "loader", "shop.streamed")
+
+    with kafka.observed(told):
+        stream.send("no number")
+        stream.wait_for_error("while parsing Kafka message")
+    headline(told[-1], "source_stream_message", "source", "shop.queue", "kafka_handle_error_mode", "kafka_skip_broken")
+    assert "topic sales" in told[-1].errors[0].headline
+    assert "Stack trace" not in told[-1].errors[0].headline
+
+    stream.broker.kill()
+    with kafka.observed(told):
+        stream.wait_for_error("brokers are down")
+    headline(told[-1], "source_stream_unreachable", "configuration", "shop.queue", "engine_full", "kafka_consumers")
