@@ -136,7 +136,7 @@ class Context:
         said = re.sub("|".join(_IN_WORDS), own, text)
         # Where one address holds both.
         said = re.sub(r"\b([A-Z]\w+) and \1\b", r"\1", said)
-        return re.sub(r"(^|[.:] |\n)its (?=setting|token|ClickHouse)", lambda m: f"{m[1]}The ingest's ", said)
+        return re.sub(r"(^|\. |\n)its (?=setting|token|ClickHouse)", lambda m: f"{m[1]}The ingest's ", said)
 
     @property
     def api(self) -> tuple[str, int | None]:
@@ -208,6 +208,8 @@ _HOST_PORT = (
     re.compile(r"\bto ([\w.-]+) port (\d{1,5})\b"),
     # Go: `read tcp <local>-><peer>`.
     re.compile(r"->([\w.-]+):(\d{1,5})\b"),
+    # librdkafka: the broker's address before the attempt's own.
+    re.compile(r"\[thrd:([\w.-]+):(\d{1,5})/"),
     # infi, clickhouse-jdbc and Go list the hosts that they tried.
     re.compile(r"\bhosts? (?:are|is) unreachable: \[?([\w.-]+):(\d{1,5})\b"),
     re.compile(r"(?<![\w./:@-])((?=[\w.-]*[A-Za-z])[\w-]+(?:\.[\w-]+)*):(\d{4,5})(?=: | failed\b)"),
