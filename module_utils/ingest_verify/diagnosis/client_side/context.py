@@ -77,7 +77,13 @@ class Context:
     def editable(self, text: str) -> bool:
         """Whether the loader is code that its user can change, and no tool that is configured; `text` is what it
         logged."""
-        return not _TOOLS.search(self.command) and not _TOOLS.search(text.partition("\n")[0])
+        return not self.tool and not _TOOLS.search(text.partition("\n")[0])
+
+    @property
+    def tool(self) -> str:
+        """The program that the command starts, where its user only configures it."""
+        found = _TOOLS.search(self.command)
+        return found[0].strip(" /|'\"") if found else ""
 
     def variable(self, name: str, near: tuple[str, int | None] = ("", None)) -> str:
         """What the ingest calls the variable that is `name` in this project, empty where it has none like it. Of
@@ -95,6 +101,9 @@ class Context:
             # One address may hold both.
             address = self.variable("CLICKHOUSE_HOST", near)
             holding = [address] if ":" in str(self.env.get(address, "")) else []
+        if name == "CLICKHOUSE_USER" and not found:
+            address = self.variable("CLICKHOUSE_HOST", near)
+            holding = [address] if "@" in str(self.env.get(address, "")) else []
         return next(iter([*holding, *found]), "")
 
     def _candidates(self, name: str) -> list[str]:
