@@ -49,6 +49,7 @@ class Cause:
 
     `holds` says in terms of facts when it may be named, `never` when not. `row` is its row of the failure catalogue.
     `narrower_than` names causes that hold for the same facts and say less. `side` is None where nobody has to act.
+    `fix` is the next step in general, `command` one to paste for it; a finding's own next step says more where it can.
     """
 
     id: str
@@ -61,6 +62,8 @@ class Cause:
     certainty: str = PROVEN
     narrower_than: tuple[str, ...] = ()
     forms: tuple[Form, ...] = field(default=())
+    fix: str = field(kw_only=True)
+    command: str = field(default="", kw_only=True)
 
     def __post_init__(self) -> None:
         if self.side is not None and self.side not in SIDES:

@@ -12,6 +12,7 @@ SOURCES = (
         "HTTP 401 or 403 from the source's address, or the loader's own cause.",
         never="The address is ClickHouse's or a proxy's before it.",
         row=23,
+        fix="Put a valid token into the env file.",
     ),
     Cause(
         "source_unavailable",
@@ -21,6 +22,7 @@ SOURCES = (
         never="The address is ClickHouse's or a proxy's before it.",
         row=24,
         narrower_than=("source_slow",),
+        fix="Wait until the source answers again, or ask its operator.",
     ),
     Cause(
         "source_bad_request",
@@ -28,6 +30,7 @@ SOURCES = (
         LOADER,
         "HTTP 4xx other than 401, 403 and 429 from the source's address.",
         row=25,
+        fix="Correct the request's address and parameters in the loader.",
     ),
     Cause(
         "source_bad_payload",
@@ -35,14 +38,23 @@ SOURCES = (
         SOURCE,
         "HTML, broken JSON or another shape, by the parser's own exception or the loader's own cause.",
         row=25,
+        fix="Compare the source's answer with what the loader reads, and correct the side that is wrong.",
     ),
-    Cause("source_no_orders", "The source has no orders in the window", SOURCE, "The loader fetched none.", row=26),
+    Cause(
+        "source_no_orders",
+        "The source has no orders in the window",
+        SOURCE,
+        "The loader fetched none.",
+        row=26,
+        fix="Check the window and the organisation. If there were orders, ask the source's operator.",
+    ),
     Cause(
         "source_orders_vanished",
         "Orders that were there are no longer served",
         SOURCE,
         "The loader's own cause.",
         row=26,
+        fix="Ask the source's operator whether the orders were deleted.",
     ),
     Cause(
         "source_filter_ignored",
@@ -50,6 +62,7 @@ SOURCES = (
         SOURCE,
         "Orders outside of the window that was asked for.",
         row=27,
+        fix="Let the loader filter by time itself, and tell the source's operator.",
     ),
     Cause(
         "source_unstable_pages",
@@ -57,9 +70,15 @@ SOURCES = (
         SOURCE,
         "The loader met the same order on two pages, or fewer than promised.",
         row=28,
+        fix="Read with a stable order, and run again when the source is quiet.",
     ),
     Cause(
-        "source_partial", "A part of the source failed", SOURCE, "The loader's record says what was left out.", row=29
+        "source_partial",
+        "A part of the source failed",
+        SOURCE,
+        "The loader's record says what was left out.",
+        row=29,
+        fix="Run again, and look which part failed if it happens twice.",
     ),
     Cause(
         "source_slow",
@@ -67,5 +86,6 @@ SOURCES = (
         SOURCE,
         "The loader was reading from the source when its time was over.",
         row=30,
+        fix="Raise the time limit, or ask the source for less at once.",
     ),
 )
