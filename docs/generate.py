@@ -184,7 +184,7 @@ def troubleshooting_page() -> str:
     for title in dict.fromkeys(FAMILIES.values()):
         lines += [f"## {title}", "", *head]
         lines += [
-            f"| `{cause.id}` | {text(cause.title)} | {text(cause.fix)} | {as_code(cause.command)} |"
+            f"| `{cause.id}` | {text(cause.title)} | {text(cause.step)} | {as_code(cause.command)} |"
             for cause in CATALOGUE.values()
             if next(name for prefix, name in FAMILIES.items() if cause.id.startswith(prefix)) == title
         ]

@@ -90,7 +90,8 @@ options:
   server_setup:
     description: >-
       Where the server runs, for advice that fits it. C(backend) is V(embedded), V(compose) or V(external), C(place) the
-      folder of the engine or project, C(container) the container's name.
+      folder of the engine or project, C(container) the container's name, C(schema_file) the file that the play
+      applies, C(mode) V(fresh) where it started the server empty.
     type: dict
   max_shown:
     description: Findings shown in full in the failure text; the rest is counted.

@@ -29,6 +29,8 @@ BOUNDS: Mapping[str, Any] = {
 }
 # READONLY and SETTING_CONSTRAINT_VIOLATION: the user may not change settings.
 _SETTINGS_REFUSED = (164, 452)
+# AUTHENTICATION_FAILED, and what some servers tell: UNKNOWN_USER, WRONG_PASSWORD, REQUIRED_PASSWORD.
+LOGIN_CODES = (516, 192, 193, 194)
 
 _STACK_TRACE = re.compile(r"[.,]?\s*Stack trace:.*", re.DOTALL)
 # Not the words that the parser takes for something else than a column where an expression may stand.
@@ -168,7 +170,7 @@ def explain_connect_error(error: Exception, host: str, port: int, user: str, *, 
     where = f"{host}:{port}"
     if isinstance(error, errors.ServerException):
         message = clean_exception(error.message)
-        if error.code in (516, 192, 193, 194):
+        if error.code in LOGIN_CODES:
             return ConnectError(
                 "authentication",
                 f"ClickHouse at {where} refused user {user!r}: {message} Check the user's name and password.",

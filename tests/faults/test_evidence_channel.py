@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,47 @@ def test_row_60_a_restart_in_mid_run_is_the_cause(server: Engine, orders: Stage)
     healthy = orders.judge(ingest={"exit_code": 0}, **asked)
     assert healthy.verdict == "PASS"
     assert "server_restarted" not in causes(healthy)
+
+
+def wait_for_uptime(engine: Engine) -> None:
+    """Whole seconds are what a server tells of its age."""
+    while engine.query("SELECT uptime()")[0][0] < 3:
+        time.sleep(0.1)
+
+
+def test_row_60_a_refusal_that_a_killed_server_took_with_it_is_no_pass(tmp_path: Path) -> None:
+    """Production flushes its logs each 7.5 s; here only on demand, so that the kill comes before it for certain."""
+    late = "<flush_interval_milliseconds>600000</flush_interval_milliseconds>"
+    logs = ("query_log", "text_log", "session_log", "error_log", "part_log", "asynchronous_insert_log")
+    config = f"<clickhouse>{''.join(f'<{log}>{late}</{log}>' for log in logs)}</clickhouse>"
+    with start_engine(tmp_path, users={"ingest": {"password": PASSWORD}}, config_xml=config) as engine:
+        engine.query(ORDERS.format(db="default"))
+        engine.flush_logs()
+        asked: dict[str, Any] = {"ingest": {"exit_code": 0}, "targets": ["orders"]}
+        wait_for_uptime(engine)
+        killed = Stage(engine, "default")
+        killed.refused("INSERT INTO orders (nope) VALUES ('a')")
+        engine.kill()
+        engine.start()
+        killed.send("INSERT INTO orders (order_id) VALUES ('b')")
+        said = killed.judge(**asked)
+        assert said.verdict == "INCONCLUSIVE", said.message(5)
+        assert "may lack the last seconds" in said.message(5)
+        assert engine.query("SELECT count() FROM system.query_log WHERE exception LIKE '%nope%'") == [(0,)]
+        # A load that nobody watched, judged afterwards: the server's uptime alone tells of its restart.
+        looked_back = killed.judge(window_before=None, targets=["orders"])
+        assert looked_back.verdict == "INCONCLUSIVE", looked_back.message(5)
+        assert [finding.cause for finding in looked_back.findings] == ["server_restarted"]
+        # The same load after that restart has whole logs.
+        wait_for_uptime(engine)
+        later = Stage(engine, "default")
+        later.send("INSERT INTO orders (order_id) VALUES ('c')")
+        assert later.judge(**asked).verdict == "PASS"
+        assert later.judge(window_before=None, targets=["orders"]).verdict == "PASS"
+        # A server whose first start is in the window has lost nothing.
+        engine.query("TRUNCATE TABLE system.query_log")
+        later.send("INSERT INTO orders (order_id) VALUES ('d')")
+        assert killed.judge(window_before=None, targets=["orders"]).verdict == "PASS"
 
 
 def test_a_server_that_is_gone_leaves_the_clients_log(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def words() -> set[str]:
     ):  # fmt: skip
         found.add(message[0] if isinstance(message, tuple) else message)
     forms = [form for cause in CATALOGUE.values() for form in cause.forms]
-    of_causes = {text for cause in CATALOGUE.values() for text in (cause.title, cause.fix)}
+    of_causes = {text for cause in CATALOGUE.values() for text in (cause.title, cause.step)}
     return found - {""} | of_causes | {text for form in forms for text in (form.says, form.fix)}
 
 
@@ -69,7 +69,7 @@ def test_every_sentence_of_the_catalogue_is_told_in_the_language(code: str) -> N
               "maybe": ""}  # fmt: skip
     language = Language(code)
     for cause in CATALOGUE.values():
-        assert language.fix({"cause": cause.id}).startswith(language.text(cause.fix))
+        assert language.fix({"cause": cause.id}).startswith(language.text(cause.step))
         for form in cause.forms:
             finding = {
                 "cause": cause.id,
@@ -88,6 +88,9 @@ def test_what_is_no_sentence_of_the_catalogue_stands_after_the_title_and_the_gen
     finding = {"cause": "data_stale", "headline": "The newest order is 13 h old.", "next_step": "Ask the source."}
     assert russian.headline(finding) == "Самая новая строка слишком стара: The newest order is 13 h old."
     assert russian.fix(finding).endswith("\nAsk the source.")
+    likely = {**finding, "headline": f"Likely: {finding['headline']}", "next_step": CATALOGUE["data_stale"].step}
+    assert russian.headline(likely) == f"Вероятно: {russian.headline(finding)}"
+    assert CATALOGUE["data_stale"].step not in russian.fix(likely), "told once, in the language"
     assert (english.headline(finding), english.fix(finding)) == (finding["headline"], finding["next_step"])
     assert "max(time)" in english.fix({"cause": "data_stale", "headline": "x"}), "a step where the finding has none"
     assert russian.headline({"cause": "not of the catalogue", "headline": "x"}) == "x"

@@ -13,7 +13,7 @@ CLIENT = (
         never="The number is a server code that the server's text proves.",
         row=16,
         narrower_than=("client_exception",),
-        fix="Log the exception with its traceback (logger.exception), run again, and correct the line that it shows.",
+        step="Log the exception with its traceback (logger.exception), run again, and correct the line that it shows.",
     ),
     Cause(
         "client_exception",
@@ -22,7 +22,7 @@ CLIENT = (
         "An exception that no narrower cause explains came out of the loader; or it exited with an error and logged "
         "none.",
         row=19,
-        fix="Correct the line of the loader that the exception names.",
+        step="Correct the line of the loader that the exception names.",
     ),
     Cause(
         "client_serialization",
@@ -31,7 +31,7 @@ CLIENT = (
         "A driver's own code raised on a value, and the log names the column or the type.",
         row=17,
         narrower_than=("client_exception",),
-        fix="Convert the value to the column's type before it is given to the driver.",
+        step="Convert the value to the column's type before it is given to the driver.",
         command="DESCRIBE TABLE db.table;",
     ),
     Cause(
@@ -41,7 +41,7 @@ CLIENT = (
         "A driver raised since a row has more or fewer values than columns.",
         row=4,
         narrower_than=("client_exception",),
-        fix="Give the driver one value for each column that it is told of.",
+        step="Give the driver one value for each column that it is told of.",
     ),
     Cause(
         "client_bad_arguments",
@@ -49,7 +49,7 @@ CLIENT = (
         LOADER,
         "The exception or the usage text says that an argument is missing, unknown or of the wrong kind.",
         narrower_than=("client_exception",),
-        fix="Correct the call or the command line.",
+        step="Correct the call or the command line.",
     ),
     Cause(
         "client_missing_module",
@@ -58,7 +58,7 @@ CLIENT = (
         "A ModuleNotFoundError, ImportError or another runtime's like ended the loader.",
         never="The record is below the level of an error, or the run ended well.",
         narrower_than=("client_exception",),
-        fix="Install the package into the loader's image, and build it anew.",
+        step="Install the package into the loader's image, and build it anew.",
     ),
     Cause(
         "client_file_missing",
@@ -66,7 +66,7 @@ CLIENT = (
         LOADER,
         "The exception says that a path does not exist.",
         narrower_than=("client_exception",),
-        fix="Put the file where the loader looks for it, or mount it into the container.",
+        step="Put the file where the loader looks for it, or mount it into the container.",
     ),
     Cause(
         "client_file_denied",
@@ -74,7 +74,7 @@ CLIENT = (
         HOST,
         "The exception says that permission to a path was denied.",
         narrower_than=("client_exception",),
-        fix="Let the loader's user read the file.",
+        step="Let the loader's user read the file.",
         command="ls -l FILE",
     ),
     Cause(
@@ -84,7 +84,7 @@ CLIENT = (
         "The server read the end of its client's data, or a reset, inside a statement.",
         never="The client's own failure is known: then this is its effect. The server gave up on its own remote read.",
         row=18,
-        fix="Find out why the loader broke off: its log and its exit code say it.",
+        step="Find out why the loader broke off: its log and its exit code say it.",
     ),
     Cause(
         "client_idle_in_insert",
@@ -94,7 +94,7 @@ CLIENT = (
         never="The statement itself reads from another system.",
         row=18,
         narrower_than=("client_aborted_insert", "server_remote_unreachable"),
-        fix="Fetch the rows before the INSERT begins, or send them in smaller statements.",
+        step="Fetch the rows before the INSERT begins, or send them in smaller statements.",
     ),
     Cause(
         "client_rows_as_dictionaries",
@@ -104,7 +104,7 @@ CLIENT = (
         never="The KeyError was raised in the loader's own code, or its key is a text.",
         row=16,
         narrower_than=("client_key_error", "client_exception"),
-        fix="Give the insert lists or tuples in the order of its columns.",
+        step="Give the insert lists or tuples in the order of its columns.",
     ),
     Cause(
         "client_pages_unread",
@@ -114,7 +114,7 @@ CLIENT = (
         never="The run failed, another question to the same path was read whole, or as many rows were written as the "
         "source told of.",
         row=28,
-        fix="Let the loader read on until the source's paging says that there is no further page.",
+        step="Let the loader read on until the source's paging says that there is no further page.",
     ),
     Cause(
         "client_no_insert",
@@ -122,7 +122,7 @@ CLIENT = (
         LOADER,
         "Exit code 0, statements of the run in query_log, none of them an INSERT into a target or one that feeds it.",
         row=45,
-        fix="Find out in the loader's log why it had nothing to insert.",
+        step="Find out in the loader's log why it had nothing to insert.",
     ),
     Cause(
         "client_unknown_host",
@@ -130,7 +130,7 @@ CLIENT = (
         CONFIGURATION,
         "The resolver's error names the host.",
         row=20,
-        fix="Correct the host's name in the settings, or in the network's name service.",
+        step="Correct the host's name in the settings, or in the network's name service.",
         command="getent hosts NAME",
     ),
     Cause(
@@ -140,7 +140,7 @@ CLIENT = (
         "The connection was refused by the operating system.",
         confirm="curl -sS http://HOST:PORT/ping",
         row=20,
-        fix="Correct the address and the port, or start what should listen there.",
+        step="Correct the address and the port, or start what should listen there.",
         command="ss -ltnp",
     ),
     Cause(
@@ -150,7 +150,7 @@ CLIENT = (
         "The connection attempt ended by its time limit.",
         row=20,
         narrower_than=("client_socket_timeout", "client_connection_refused"),
-        fix="Open the way to the address: firewall, network, routes.",
+        step="Open the way to the address: firewall, network, routes.",
         command="nc -vz HOST PORT",
     ),
     Cause(
@@ -160,7 +160,7 @@ CLIENT = (
         "A connection to ClickHouse's address failed, and the log does not say how.",
         row=20,
         narrower_than=("client_http_status", "client_socket_timeout"),
-        fix="Correct ClickHouse's address in the loader's settings, or start the server.",
+        step="Correct ClickHouse's address in the loader's settings, or start the server.",
         command="nc -vz HOST PORT",
     ),
     Cause(
@@ -170,7 +170,7 @@ CLIENT = (
         "The peer's answer belongs to the other protocol.",
         row=20,
         narrower_than=("client_connection_lost", "client_unreachable"),
-        fix="Use the port of the client's protocol: 8123 for HTTP, 9000 for the native one.",
+        step="Use the port of the client's protocol: 8123 for HTTP, 9000 for the native one.",
     ),
     Cause(
         "client_tls_mismatch",
@@ -179,7 +179,7 @@ CLIENT = (
         "The TLS library's own error.",
         row=20,
         narrower_than=("client_connection_lost", "client_unreachable"),
-        fix="Use TLS with the TLS port only, and let the client trust the server's certificate.",
+        step="Use TLS with the TLS port only, and let the client trust the server's certificate.",
         command="openssl s_client -connect HOST:PORT",
     ),
     Cause(
@@ -188,14 +188,14 @@ CLIENT = (
         LOADER,
         "The client's read timed out after the connection was made.",
         row=12,
-        fix="Raise the client's time limit, or send less in one statement.",
+        step="Raise the client's time limit, or send less in one statement.",
     ),
     Cause(
         "client_connection_lost",
         "A connection broke off in the middle",
         LOADER,
         "Reset, broken pipe or end of stream on a connection that had been made.",
-        fix="Find out which side closed the connection, then run again.",
+        step="Find out which side closed the connection, then run again.",
     ),
     Cause(
         "client_shared_connection",
@@ -203,7 +203,7 @@ CLIENT = (
         LOADER,
         "The driver says that a second query was started on a connection in use.",
         narrower_than=("client_connection_lost", "client_exception", "client_serialization"),
-        fix="Give each thread a client of its own.",
+        step="Give each thread a client of its own.",
     ),
     Cause(
         "client_pool_exhausted",
@@ -211,7 +211,7 @@ CLIENT = (
         LOADER,
         "The pool's own exception.",
         narrower_than=("client_exception", "client_socket_timeout", "client_unreachable"),
-        fix="Give connections back to the pool, or enlarge it.",
+        step="Give connections back to the pool, or enlarge it.",
     ),
     Cause(
         "client_proxy_refused",
@@ -219,7 +219,7 @@ CLIENT = (
         SERVER,
         "An HTTP status at ClickHouse's address without ClickHouse's headers or text.",
         narrower_than=("client_http_status",),
-        fix="Correct the proxy's rules or limits for ClickHouse's address.",
+        step="Correct the proxy's rules or limits for ClickHouse's address.",
     ),
     Cause(
         "client_proxy_timeout",
@@ -227,7 +227,7 @@ CLIENT = (
         SERVER,
         "502 or 504 at ClickHouse's address; the statement may have run on.",
         narrower_than=("client_http_status", "client_proxy_refused"),
-        fix="Raise the proxy's time limit. Look first whether the statement ran on.",
+        step="Raise the proxy's time limit. Look first whether the statement ran on.",
         command="SELECT type, query_duration_ms FROM system.query_log ORDER BY event_time DESC LIMIT 10;",
     ),
     Cause(
@@ -235,14 +235,14 @@ CLIENT = (
         "An HTTP status from an address that is not known",
         LOADER,
         "The log has a status and no address.",
-        fix="Let the loader log the address with the status, and run again.",
+        step="Let the loader log the address with the status, and run again.",
     ),
     Cause(
         "client_address",
         "An address that the client takes otherwise than meant",
         CONFIGURATION,
         "The client's own error about its address.",
-        fix="Write the address in the form that the client takes.",
+        step="Write the address in the form that the client takes.",
     ),
     Cause(
         "client_killed_memory",
@@ -251,7 +251,7 @@ CLIENT = (
         "The container's state says OOMKilled, or the kernel's counter rose.",
         row=22,
         narrower_than=("client_killed",),
-        fix="Raise the container's memory limit, or let the loader hold fewer rows at once.",
+        step="Raise the container's memory limit, or let the loader hold fewer rows at once.",
         command="docker inspect -f '{{json .State}}' CONTAINER",
     ),
     Cause(
@@ -260,7 +260,7 @@ CLIENT = (
         HOST,
         "The exit status names SIGKILL.",
         row=22,
-        fix="Find out who sent SIGKILL: the kernel's log, or a person.",
+        step="Find out who sent SIGKILL: the kernel's log, or a person.",
         command="dmesg | tail",
     ),
     Cause(
@@ -270,14 +270,14 @@ CLIENT = (
         "The exit status or the log names SIGTERM or SIGINT.",
         never="The play itself sent it at the time limit.",
         row=22,
-        fix="Find out who stopped the loader, then run again.",
+        step="Find out who stopped the loader, then run again.",
     ),
     Cause(
         "client_crashed",
         "Native code in the process crashed",
         LOADER,
         "The exit status names SIGSEGV, SIGABRT, SIGILL, SIGFPE or SIGTRAP.",
-        fix="Update the package with native code that the log names, and run again.",
+        step="Update the package with native code that the log names, and run again.",
     ),
     Cause(
         "client_no_such_command",
@@ -285,7 +285,7 @@ CLIENT = (
         CONFIGURATION,
         "Exit status 127, or the engine's own error at the start.",
         row=22,
-        fix="Correct the loader's command, or put the program into the image.",
+        step="Correct the loader's command, or put the program into the image.",
     ),
     Cause(
         "client_not_executable",
@@ -293,7 +293,7 @@ CLIENT = (
         CONFIGURATION,
         "Exit status 126.",
         row=22,
-        fix="Make the file executable.",
+        step="Make the file executable.",
         command="chmod +x FILE",
     ),
     Cause(
@@ -301,7 +301,7 @@ CLIENT = (
         "The loader was not started",
         HOST,
         "The container or process was never created.",
-        fix="Mend what the message names, then run again.",
+        step="Mend what the message names, then run again.",
     ),
     Cause(
         "client_timed_out",
@@ -309,6 +309,6 @@ CLIENT = (
         LOADER,
         "The play's own time limit was reached.",
         row=22,
-        fix="Find out what the loader waited for. Raise qtickets_ingest_timeout_seconds only if it was still working.",
+        step="Find out what the loader waited for. Raise qtickets_ingest_timeout_seconds only if it was still working.",
     ),
 )

@@ -11,7 +11,7 @@ EVIDENCE = (
         SERVER,
         "The marker is not in query_log after its wait.",
         row=44,
-        fix="Switch query logging on, and see that log_queries and query_log work.",
+        step="Switch query logging on, and see that log_queries and query_log work.",
         command="ansible-playbook verify.yml -i prod --tags query_logging",
     ),
     Cause(
@@ -20,7 +20,7 @@ EVIDENCE = (
         SERVER,
         "ACCESS_DENIED on a log table.",
         row=43,
-        fix="Grant the verifying user SELECT on the system tables.",
+        step="Grant the verifying user SELECT on the system tables.",
         command="GRANT SELECT ON system.* TO verifier;",
     ),
     Cause(
@@ -28,7 +28,7 @@ EVIDENCE = (
         "The recorder did not see all of the run",
         None,
         "Its file is missing, cut, too large or has lines that are not its own, or no process of the run wrote to it.",
-        fix="Nothing is to be done for the ingest; the report knows less of what it did.",
+        step="Nothing is to be done for the ingest; the report knows less of what it did.",
     ),
     Cause(
         "evidence_not_configured",
@@ -36,7 +36,7 @@ EVIDENCE = (
         SERVER,
         "The table does not exist.",
         row=38,
-        fix="Configure the log table, or let the play do it.",
+        step="Configure the log table, or let the play do it.",
         command="ansible-playbook verify.yml -i prod --tags query_logging",
     ),
     Cause(
@@ -45,7 +45,7 @@ EVIDENCE = (
         CONFIGURATION,
         "No row for the user or mark in the window.",
         row=37,
-        fix="Check the loader's user, and that it writes to this server.",
+        step="Check the loader's user, and that it writes to this server.",
         command="SELECT user, count() FROM system.query_log WHERE event_time > now() - 3600 GROUP BY user;",
     ),
     Cause(
@@ -54,7 +54,7 @@ EVIDENCE = (
         SERVER,
         "The user's settings, or those of its statements.",
         row=37,
-        fix="Switch log_queries on for the loader's user.",
+        step="Switch log_queries on for the loader's user.",
         command="ansible-playbook verify.yml -i prod --tags query_logging",
     ),
     Cause(
@@ -63,7 +63,7 @@ EVIDENCE = (
         SERVER,
         "The user's settings, or those of its statements.",
         row=37,
-        fix="Let every statement of the loader's user be logged.",
+        step="Let every statement of the loader's user be logged.",
         command="ansible-playbook verify.yml -i prod --tags query_logging",
     ),
     Cause(
@@ -71,7 +71,7 @@ EVIDENCE = (
         "A host of the cluster does not answer",
         SERVER,
         "The host is in system.clusters and not in the answer.",
-        fix="Start the host that does not answer, or take it out of the cluster.",
+        step="Start the host that does not answer, or take it out of the cluster.",
         command="SELECT host_name, errors_count FROM system.clusters;",
     ),
     Cause(
@@ -79,7 +79,7 @@ EVIDENCE = (
         "The server knows no user of the name to look for",
         CONFIGURATION,
         "system.users has no such name.",
-        fix="Correct ingest_user in the inventory.",
+        step="Correct ingest_user in the inventory.",
         command="SELECT name FROM system.users;",
     ),
     Cause(
@@ -88,7 +88,7 @@ EVIDENCE = (
         SERVER,
         "The container's mounts.",
         row=38,
-        fix="Mount a folder to config.d and users.d of the server's container.",
+        step="Mount a folder to config.d and users.d of the server's container.",
     ),
     Cause(
         "evidence_log_lost",
@@ -96,7 +96,7 @@ EVIDENCE = (
         SERVER,
         "A restart inside the window, by uptime.",
         row=60,
-        fix="Run again: the log's last seconds went with the server.",
+        step="Run again: the log's last seconds went with the server.",
     ),
     Cause(
         "noise_excluded",
@@ -104,6 +104,6 @@ EVIDENCE = (
         None,
         "They carry another mark, user or program, or are older than the window.",
         row=53,
-        fix="Nothing is to be done: these statements are not this run's.",
+        step="Nothing is to be done: these statements are not this run's.",
     ),
 )

@@ -49,7 +49,7 @@ class Cause:
 
     `holds` says in terms of facts when it may be named, `never` when not. `row` is its row of the failure catalogue.
     `narrower_than` names causes that hold for the same facts and say less. `side` is None where nobody has to act.
-    `fix` is the next step in general, `command` one to paste for it; a finding's own next step says more where it can.
+    `step` is the next step in general, that of an error whose rule names none; `command` is one to paste for it.
     """
 
     id: str
@@ -58,12 +58,12 @@ class Cause:
     holds: str
     never: str = ""
     confirm: str = ""
+    step: str = field(kw_only=True)
+    command: str = field(default="", kw_only=True)
     row: int | None = None
     certainty: str = PROVEN
     narrower_than: tuple[str, ...] = ()
     forms: tuple[Form, ...] = field(default=())
-    fix: str = field(kw_only=True)
-    command: str = field(default="", kw_only=True)
 
     def __post_init__(self) -> None:
         if self.side is not None and self.side not in SIDES:
@@ -92,6 +92,14 @@ class Decision:
     otherwise: str | None = None
     generic: bool = False
     decisive: bool = False
+
+    @property
+    def steps(self) -> str | None:
+        """The next step, and what would confirm what is only likely; None without either."""
+        lines = [self.next_step]
+        lines += [f"To confirm it: {self.confirm}"] if self.confirm else []
+        lines += [f"If it is not that: {self.otherwise}"] if self.otherwise else []
+        return "\n".join(filter(None, lines)) or None
 
 
 def fields_of(template: str) -> set[str]:

@@ -32,7 +32,7 @@ SERVERS = (
                 example="JOIN  INNER JOIN ... ambiguous identifier 'id'",
             ),
         ),
-        fix="Correct the statement as the exception says, and run it alone as the same user.",
+        step="Correct the statement as the exception says, and run it alone as the same user.",
     ),
     Cause(
         "server_missing_table",
@@ -42,7 +42,7 @@ SERVERS = (
         never="The statement was the client's own question, and the run then made what it had looked for.",
         row=1,
         narrower_than=("server_refused_statement",),
-        fix="Apply the schema, or correct the table's name in the loader.",
+        step="Apply the schema, or correct the table's name in the loader.",
         command="ansible-playbook verify.yml -i prod --tags schema_apply",
     ),
     Cause(
@@ -52,7 +52,7 @@ SERVERS = (
         "UNKNOWN_DATABASE, or UNKNOWN_TABLE in a database that the catalog does not have.",
         row=1,
         narrower_than=("server_missing_table", "server_refused_statement"),
-        fix="Apply the schema, or correct the database's name in the loader's settings.",
+        step="Apply the schema, or correct the database's name in the loader's settings.",
         command="ansible-playbook verify.yml -i prod --tags schema_apply",
     ),
     Cause(
@@ -73,7 +73,7 @@ SERVERS = (
                 example="No such attribute 'nam'",
             ),
         ),
-        fix="Add the column with the ALTER that the finding shows, or take it out of the loader's INSERT.",
+        step="Add the column with the ALTER that the finding shows, or take it out of the loader's INSERT.",
         command="ansible-playbook verify.yml -i prod --tags schema_apply",
     ),
     Cause(
@@ -95,7 +95,7 @@ SERVERS = (
                 example="Cannot insert column total, because it is MATERIALIZED column",
             ),
         ),
-        fix="Leave the computed column out of the INSERT, or make it a DEFAULT column.",
+        step="Leave the computed column out of the INSERT, or make it a DEFAULT column.",
         command="SHOW CREATE TABLE db.table;",
     ),
     Cause(
@@ -115,7 +115,7 @@ SERVERS = (
                 example="Column a specified more than once",
             ),
         ),
-        fix="Name each column once. In an ALTER write ADD COLUMN IF NOT EXISTS.",
+        step="Name each column once. In an ALTER write ADD COLUMN IF NOT EXISTS.",
     ),
     Cause(
         "server_type_mismatch",
@@ -124,7 +124,7 @@ SERVERS = (
         "A code of kind value, null_value or input, for an INSERT; the column by the text or by its only type.",
         row=3,
         narrower_than=("server_refused_statement",),
-        fix="Convert the value in the loader, or change the column's type in the schema.",
+        step="Convert the value in the loader, or change the column's type in the schema.",
         command="DESCRIBE TABLE db.table;",
     ),
     Cause(
@@ -134,7 +134,7 @@ SERVERS = (
         "A code of kind column_count, or a text format that met a row of another length.",
         row=4,
         narrower_than=("server_type_mismatch",),
-        fix="Send one value for each column of the INSERT's list, and name the columns in the INSERT.",
+        step="Send one value for each column of the INSERT's list, and name the columns in the INSERT.",
         command="DESCRIBE TABLE db.table;",
     ),
     Cause(
@@ -158,7 +158,7 @@ SERVERS = (
                 example=r"Cannot parse input: expected ',' before: '\xEF\xBB\xBF2010,64\r\n2011,3'",
             ),
         ),
-        fix="Send whole rows in the format that the statement names.",
+        step="Send whole rows in the format that the statement names.",
     ),
     Cause(
         "server_array_sizes",
@@ -178,7 +178,7 @@ SERVERS = (
                 "sizes",
             ),
         ),
-        fix="Send arrays of the same length for all columns of one Nested structure.",
+        step="Send arrays of the same length for all columns of one Nested structure.",
     ),
     Cause(
         "server_constraint_violated",
@@ -197,7 +197,7 @@ SERVERS = (
                 example="Constraint `positive` for table t is violated at row 1",
             ),
         ),
-        fix="Correct such rows in the loader, or drop the constraint if the rule is wrong.",
+        step="Correct such rows in the loader, or drop the constraint if the rule is wrong.",
         command="SHOW CREATE TABLE db.table;",
     ),
     Cause(
@@ -216,7 +216,7 @@ SERVERS = (
                 example="Value passed to 'throwIf' function is non-zero",
             ),
         ),
-        fix="Correct the rows that the check names, or the check in the statement.",
+        step="Correct the rows that the check names, or the check in the statement.",
     ),
     Cause(
         "server_object_exists",
@@ -235,7 +235,7 @@ SERVERS = (
                 example="Table shop.orders already exists",
             ),
         ),
-        fix="Write IF NOT EXISTS or CREATE OR REPLACE. Drop once what an earlier, broken run left.",
+        step="Write IF NOT EXISTS or CREATE OR REPLACE. Drop once what an earlier, broken run left.",
     ),
     Cause(
         "server_not_writable",
@@ -255,7 +255,7 @@ SERVERS = (
                 example="Method write is not supported by storage View",
             ),
         ),
-        fix="Insert into the table that it reads from.",
+        step="Insert into the table that it reads from.",
         command="SHOW CREATE TABLE db.table;",
     ),
     Cause(
@@ -278,7 +278,7 @@ SERVERS = (
                 "ValuesBlockInputFormat",
             ),
         ),
-        fix="Correct the statement at the place that the exception shows.",
+        step="Correct the statement at the place that the exception shows.",
     ),
     Cause(
         "server_missing_parameter",
@@ -309,7 +309,7 @@ SERVERS = (
                 example="Syntax error: failed at position 34 (?): ?, ?). Expected one of: expression",
             ),
         ),
-        fix="Hand the values over in the call that sends the statement, in the way of its driver.",
+        step="Hand the values over in the call that sends the statement, in the way of its driver.",
     ),
     Cause(
         "server_bad_argument",
@@ -338,7 +338,7 @@ SERVERS = (
                 example="Illegal type String of argument of function plus",
             ),
         ),
-        fix="Correct the function's arguments in the statement.",
+        step="Correct the function's arguments in the statement.",
         command="SELECT name, syntax FROM system.functions WHERE name ILIKE '%name%';",
     ),
     Cause(
@@ -359,7 +359,7 @@ SERVERS = (
                 example="Dictionary (`shop.rates`) not found",
             ),
         ),
-        fix="Create the dictionary by applying the schema, or correct its name.",
+        step="Create the dictionary by applying the schema, or correct its name.",
         command="SELECT database, name, status, last_exception FROM system.dictionaries;",
     ),
     Cause(
@@ -378,7 +378,7 @@ SERVERS = (
                 example="Unknown format JSONEachRows. Maybe you meant: ['JSONEachRow']",
             ),
         ),
-        fix="Correct the format's name in the statement.",
+        step="Correct the format's name in the statement.",
         command="SELECT name FROM system.formats WHERE is_input;",
     ),
     Cause(
@@ -397,7 +397,7 @@ SERVERS = (
                 example="File /var/lib/clickhouse/user_files/a.csv doesn't exist",
             ),
         ),
-        fix="Put the file below the server's user_files folder, or send its content with the INSERT.",
+        step="Put the file below the server's user_files folder, or send its content with the INSERT.",
     ),
     Cause(
         "server_missing_cluster",
@@ -416,7 +416,7 @@ SERVERS = (
                 example="Requested cluster 'prod' not found",
             ),
         ),
-        fix="Correct the cluster's name, or leave ON CLUSTER out on a single server.",
+        step="Correct the cluster's name, or leave ON CLUSTER out on a single server.",
         command="SELECT DISTINCT cluster FROM system.clusters;",
     ),
     Cause(
@@ -437,7 +437,7 @@ SERVERS = (
                 example="Session 71dd is locked by a concurrent client",
             ),
         ),
-        fix="Use a session from one thread at a time, or no session_id at all.",
+        step="Use a session from one thread at a time, or no session_id at all.",
     ),
     Cause(
         "server_missing_grant",
@@ -445,7 +445,7 @@ SERVERS = (
         SERVER,
         "ACCESS_DENIED; the privilege and the user by the server's own text.",
         row=5,
-        fix="Run the GRANT that the finding shows as an administrator.",
+        step="Run the GRANT that the finding shows as an administrator.",
         command="SHOW GRANTS FOR loader;",
     ),
     Cause(
@@ -454,7 +454,7 @@ SERVERS = (
         CONFIGURATION,
         "A login was refused; the user by the server's own text, or by session_log.",
         row=6,
-        fix="Correct the user or the password in the settings, or set it on the server.",
+        step="Correct the user or the password in the settings, or set it on the server.",
         command="SELECT name, auth_type FROM system.users;",
     ),
     Cause(
@@ -464,7 +464,7 @@ SERVERS = (
         "IP_ADDRESS_NOT_ALLOWED, by the text or by the counters of system.errors.",
         row=7,
         narrower_than=("server_authentication",),
-        fix="Allow the user to log in from this address.",
+        step="Allow the user to log in from this address.",
         command="SHOW CREATE USER loader;",
     ),
     Cause(
@@ -473,7 +473,7 @@ SERVERS = (
         SERVER,
         "A login code with 'Received from' in the text of a statement that was let in.",
         narrower_than=("server_authentication",),
-        fix="Correct the user and password that this server uses for the other one "
+        step="Correct the user and password that this server uses for the other one "
         "(remote_servers, or the table function).",
         command="SELECT cluster, host_name, user FROM system.clusters;",
     ),
@@ -483,7 +483,7 @@ SERVERS = (
         SERVER,
         "READONLY or TABLE_IS_READ_ONLY.",
         row=8,
-        fix="Give the user a profile that may write, or write into a table that takes rows.",
+        step="Give the user a profile that may write, or write into a table that takes rows.",
         command="SELECT name, value FROM system.settings WHERE name = 'readonly';",
     ),
     Cause(
@@ -492,7 +492,7 @@ SERVERS = (
         SERVER,
         "QUOTA_EXCEEDED.",
         row=8,
-        fix="Wait until the quota's interval is over, or raise the quota.",
+        step="Wait until the quota's interval is over, or raise the quota.",
         command="SHOW QUOTAS;",
     ),
     Cause(
@@ -501,7 +501,7 @@ SERVERS = (
         LOADER,
         "A code of kind missing_setting, or READONLY that names a setting.",
         narrower_than=("server_readonly",),
-        fix="Take the setting out of the loader's statements, or allow the user to change it.",
+        step="Take the setting out of the loader's statements, or allow the user to change it.",
         command="SELECT name, value, readonly FROM system.settings WHERE changed;",
     ),
     Cause(
@@ -533,7 +533,7 @@ SERVERS = (
                 example="Limit for rows to read exceeded, max rows: 10.00",
             ),
         ),
-        fix="Ask for less in one statement, or raise the limit that the text names.",
+        step="Ask for less in one statement, or raise the limit that the text names.",
         command="SELECT name, value FROM system.settings WHERE name LIKE 'max_%' AND changed;",
     ),
     Cause(
@@ -556,7 +556,7 @@ SERVERS = (
                 "max_[table/partition]_size_to_drop (50.00 GB)",
             ),
         ),
-        fix="Where the drop is meant, allow it once with max_table_size_to_drop = 0.",
+        step="Where the drop is meant, allow it once with max_table_size_to_drop = 0.",
     ),
     Cause(
         "server_object_limit",
@@ -575,7 +575,7 @@ SERVERS = (
                 "to 5, the current number is 5",
             ),
         ),
-        fix="Drop what is not needed, or raise the limit in the server's configuration.",
+        step="Drop what is not needed, or raise the limit in the server's configuration.",
         command="SELECT count() FROM system.tables;",
     ),
     Cause(
@@ -599,7 +599,7 @@ SERVERS = (
                 "Client should retry",
             ),
         ),
-        fix="Find the statement that holds the lock, wait for it, and send this one again.",
+        step="Find the statement that holds the lock, wait for it, and send this one again.",
         command="SELECT query_id, elapsed, query FROM system.processes ORDER BY elapsed DESC;",
     ),
     Cause(
@@ -609,7 +609,7 @@ SERVERS = (
         "QUERY_WAS_CANCELLED, and query_log holds a KILL QUERY of another program in the window that names the query "
         "or its user.",
         narrower_than=("client_aborted_insert", "server_query_cancelled"),
-        fix="Ask who ended the statement, then run the ingest again.",
+        step="Ask who ended the statement, then run the ingest again.",
         command="SELECT event_time, user, query FROM system.query_log WHERE query ILIKE 'KILL QUERY%';",
     ),
     Cause(
@@ -617,7 +617,7 @@ SERVERS = (
         "A statement was cancelled",
         SERVER,
         "QUERY_WAS_CANCELLED, and no KILL QUERY is known.",
-        fix="Find out what cancelled the statement: the client's time limit, a lost connection or a person. "
+        step="Find out what cancelled the statement: the client's time limit, a lost connection or a person. "
         "Then run again.",
     ),
     Cause(
@@ -637,7 +637,7 @@ SERVERS = (
                 example="Query with id = load-7 is already running.",
             ),
         ),
-        fix="Let each statement have an id of its own.",
+        step="Let each statement have an id of its own.",
         command="SELECT query_id, elapsed FROM system.processes;",
     ),
     Cause(
@@ -659,7 +659,7 @@ SERVERS = (
                 example="Unknown compression method: 110",
             ),
         ),
-        fix="Let the client name the compression that it uses, or switch compression off.",
+        step="Let the client name the compression that it uses, or switch compression off.",
     ),
     Cause(
         "server_memory_limit",
@@ -667,7 +667,7 @@ SERVERS = (
         SERVER,
         "MEMORY_LIMIT_EXCEEDED; which limit by the text.",
         row=9,
-        fix="Send smaller batches, or raise the memory limit that the text names.",
+        step="Send smaller batches, or raise the memory limit that the text names.",
         command="SELECT name, value FROM system.settings WHERE name LIKE 'max_memory%';",
     ),
     Cause(
@@ -676,7 +676,7 @@ SERVERS = (
         LOADER,
         "TOO_MANY_PARTS or TOO_MANY_PARTITIONS; merges or the partition key by the text.",
         row=10,
-        fix="Insert fewer, larger batches, and use a coarser partition key.",
+        step="Insert fewer, larger batches, and use a coarser partition key.",
         command="SELECT table, count() FROM system.parts WHERE active GROUP BY table ORDER BY 2 DESC;",
     ),
     Cause(
@@ -685,7 +685,7 @@ SERVERS = (
         SERVER,
         "NOT_ENOUGH_SPACE, or system.disks.",
         row=11,
-        fix="Free space on the server's disk.",
+        step="Free space on the server's disk.",
         command="SELECT name, path, formatReadableSize(free_space) FROM system.disks;",
     ),
     Cause(
@@ -694,14 +694,14 @@ SERVERS = (
         SERVER,
         "TIMEOUT_EXCEEDED or TOO_SLOW.",
         row=12,
-        fix="Make the statement smaller, or raise max_execution_time for the user.",
+        step="Make the statement smaller, or raise max_execution_time for the user.",
     ),
     Cause(
         "server_too_many_queries",
         "More queries at once than the server takes",
         SERVER,
         "A code of kind busy.",
-        fix="Run fewer statements at once, or raise the limit that the text names.",
+        step="Run fewer statements at once, or raise the limit that the text names.",
         command="SELECT user, count() FROM system.processes GROUP BY user;",
     ),
     Cause(
@@ -722,7 +722,7 @@ SERVERS = (
                 example="Can't create replicated table without ZooKeeper",
             ),
         ),
-        fix="Bring Keeper and the replicas back. On a single server use engines without Replicated.",
+        step="Bring Keeper and the replicas back. On a single server use engines without Replicated.",
         command="SELECT database, table, is_readonly, zookeeper_exception FROM system.replicas;",
     ),
     Cause(
@@ -747,7 +747,7 @@ SERVERS = (
                 "(10.0.0.7:9000)",
             ),
         ),
-        fix="Check the address in the statement or the cluster, from the server's own host.",
+        step="Check the address in the statement or the cluster, from the server's own host.",
         command="SELECT cluster, host_name, port, errors_count FROM system.clusters;",
     ),
     Cause(
@@ -770,7 +770,7 @@ SERVERS = (
                 example="Failed to get object info: No response body.. HTTP response code: 403",
             ),
         ),
-        fix="Check the address, the path and the credentials in the statement's table function or named collection.",
+        step="Check the address, the path and the credentials in the statement's table function or named collection.",
     ),
     Cause(
         "server_guarded",
@@ -791,7 +791,7 @@ SERVERS = (
                 example="Sorting key contains nullable columns, but setting `allow_nullable_key` is disabled",
             ),
         ),
-        fix="Change the statement as the server says. Allow the setting only where it is wanted.",
+        step="Change the statement as the server says. Allow the setting only where it is wanted.",
     ),
     Cause(
         "server_view_failed",
@@ -799,7 +799,7 @@ SERVERS = (
         SCHEMA,
         "The text says 'while pushing to view', or a view needs the missing table.",
         row=13,
-        fix="Correct the view's SELECT or its target table. Until then every INSERT into its source fails.",
+        step="Correct the view's SELECT or its target table. Until then every INSERT into its source fails.",
         command="SHOW CREATE TABLE db.view;",
     ),
     Cause(
@@ -808,7 +808,7 @@ SERVERS = (
         LOADER,
         "A row of asynchronous_insert_log with an error.",
         row=14,
-        fix="Correct the rows as the error says, and send them again. Let the loader use wait_for_async_insert = 1.",
+        step="Correct the rows as the error says, and send them again. Let the loader use wait_for_async_insert = 1.",
         command="SELECT event_time, table, exception FROM system.asynchronous_insert_log WHERE exception != '';",
     ),
     Cause(
@@ -818,7 +818,7 @@ SERVERS = (
         "A schema statement failed with a code of kind other_version, not_implemented, syntax or missing_setting.",
         row=15,
         narrower_than=("server_refused_statement",),
-        fix="Write the schema statement in a form that this server's version takes.",
+        step="Write the schema statement in a form that this server's version takes.",
         command="SELECT version();",
     ),
     Cause(
@@ -826,7 +826,7 @@ SERVERS = (
         "A table is not what the schema file says",
         SCHEMA,
         "The catalog before and after.",
-        fix="Bring the table to what the schema file says with an ALTER, or correct the file.",
+        step="Bring the table to what the schema file says with an ALTER, or correct the file.",
         command="SHOW CREATE TABLE db.table;",
     ),
     Cause(
@@ -834,7 +834,7 @@ SERVERS = (
         "A table has another engine than the contract says",
         SCHEMA,
         "The catalog.",
-        fix="Make the table anew with the engine that the contract says, and move its rows.",
+        step="Make the table anew with the engine that the contract says, and move its rows.",
         command="SHOW CREATE TABLE db.table;",
     ),
     Cause(
@@ -842,7 +842,7 @@ SERVERS = (
         "A table has another key than the contract says",
         SCHEMA,
         "The catalog.",
-        fix="Make the table anew with the key that the contract says, and move its rows.",
+        step="Make the table anew with the key that the contract says, and move its rows.",
         command="SHOW CREATE TABLE db.table;",
     ),
     Cause(
@@ -863,7 +863,7 @@ SERVERS = (
                 example="Exception happened during execution of mutation 'mutation_3.txt' with part 'all_1_1_0'",
             ),
         ),
-        fix="Correct the rows or the expression, or end the mutation with KILL MUTATION.",
+        step="Correct the rows or the expression, or end the mutation with KILL MUTATION.",
         command="SELECT database, table, mutation_id, latest_fail_reason FROM system.mutations WHERE NOT is_done;",
     ),
     Cause(
@@ -871,7 +871,7 @@ SERVERS = (
         "A merge or another change of a part failed",
         SERVER,
         "A row of part_log with an error.",
-        fix="Read the error of the part, and mend what it names: disk, memory or data.",
+        step="Read the error of the part, and mend what it names: disk, memory or data.",
         command="SELECT event_time, table, part_name, exception FROM system.part_log WHERE error != 0;",
     ),
     Cause(
@@ -880,7 +880,7 @@ SERVERS = (
         SERVER,
         "uptime() fell.",
         row=60,
-        fix="Find out why the server restarted, then run again.",
+        step="Find out why the server restarted, then run again.",
         command="SELECT uptime();",
     ),
     Cause(
@@ -889,7 +889,7 @@ SERVERS = (
         SERVER,
         "The connection broke.",
         row=60,
-        fix="Look into the server's log for the reason, then run again.",
+        step="Look into the server's log for the reason, then run again.",
     ),
     Cause(
         "server_unreachable",
@@ -897,7 +897,7 @@ SERVERS = (
         SERVER,
         "No connection to it.",
         row=60,
-        fix="Start the server, or look into its log for why it ended.",
+        step="Start the server, or look into its log for why it ended.",
         command="docker ps --all",
     ),
     Cause(
@@ -905,7 +905,7 @@ SERVERS = (
         "The server is older than what is supported",
         SERVER,
         "SELECT version().",
-        fix="Update the server to a version that is supported.",
+        step="Update the server to a version that is supported.",
         command="SELECT version();",
     ),
     Cause(
@@ -913,7 +913,7 @@ SERVERS = (
         "An INSERT of the schema file writes its rows again at each run",
         SCHEMA,
         "The file was applied before, and the statement is not idempotent.",
-        fix="Make the INSERT of the schema file repeatable, or take it out of the file.",
+        step="Make the INSERT of the schema file repeatable, or take it out of the file.",
     ),
     Cause(
         "server_retry_unknown",
@@ -921,6 +921,6 @@ SERVERS = (
         LOADER,
         "A passing refusal of an INSERT, and a later INSERT into the same table that is not known to be the same rows.",
         row=55,
-        fix="Compare the rows in the table with what was to be sent, and send what is missing.",
+        step="Compare the rows in the table with what was to be sent, and send what is missing.",
     ),
 )

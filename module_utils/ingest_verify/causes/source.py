@@ -12,7 +12,7 @@ SOURCES = (
         "HTTP 401 or 403 from the source's address, or the loader's own cause.",
         never="The address is ClickHouse's or a proxy's before it.",
         row=23,
-        fix="Put a valid token into the env file.",
+        step="Put a valid token into the env file.",
     ),
     Cause(
         "source_unavailable",
@@ -22,7 +22,7 @@ SOURCES = (
         never="The address is ClickHouse's or a proxy's before it.",
         row=24,
         narrower_than=("source_slow",),
-        fix="Wait until the source answers again, or ask its operator.",
+        step="Wait until the source answers again, or ask its operator.",
     ),
     Cause(
         "source_bad_request",
@@ -30,7 +30,7 @@ SOURCES = (
         LOADER,
         "HTTP 4xx other than 401, 403 and 429 from the source's address.",
         row=25,
-        fix="Correct the request's address and parameters in the loader.",
+        step="Correct the request's address and parameters in the loader.",
     ),
     Cause(
         "source_bad_payload",
@@ -38,7 +38,7 @@ SOURCES = (
         SOURCE,
         "HTML, broken JSON or another shape, by the parser's own exception or the loader's own cause.",
         row=25,
-        fix="Compare the source's answer with what the loader reads, and correct the side that is wrong.",
+        step="Compare the source's answer with what the loader reads, and correct the side that is wrong.",
     ),
     Cause(
         "source_no_orders",
@@ -46,7 +46,7 @@ SOURCES = (
         SOURCE,
         "The loader fetched none.",
         row=26,
-        fix="Check the window and the organisation. If there were orders, ask the source's operator.",
+        step="Check the window and the organisation. If there were orders, ask the source's operator.",
     ),
     Cause(
         "source_orders_vanished",
@@ -54,7 +54,7 @@ SOURCES = (
         SOURCE,
         "The loader's own cause.",
         row=26,
-        fix="Ask the source's operator whether the orders were deleted.",
+        step="Ask the source's operator whether the orders were deleted.",
     ),
     Cause(
         "source_filter_ignored",
@@ -62,7 +62,7 @@ SOURCES = (
         SOURCE,
         "Orders outside of the window that was asked for.",
         row=27,
-        fix="Let the loader filter by time itself, and tell the source's operator.",
+        step="Let the loader filter by time itself, and tell the source's operator.",
     ),
     Cause(
         "source_unstable_pages",
@@ -70,7 +70,7 @@ SOURCES = (
         SOURCE,
         "The loader met the same order on two pages, or fewer than promised.",
         row=28,
-        fix="Read with a stable order, and run again when the source is quiet.",
+        step="Read with a stable order, and run again when the source is quiet.",
     ),
     Cause(
         "source_partial",
@@ -78,7 +78,7 @@ SOURCES = (
         SOURCE,
         "The loader's record says what was left out.",
         row=29,
-        fix="Run again, and look which part failed if it happens twice.",
+        step="Run again, and look which part failed if it happens twice.",
     ),
     Cause(
         "source_slow",
@@ -86,6 +86,6 @@ SOURCES = (
         SOURCE,
         "The loader was reading from the source when its time was over.",
         row=30,
-        fix="Raise the time limit, or ask the source for less at once.",
+        step="Raise the time limit, or ask the source for less at once.",
     ),
 )

@@ -16,6 +16,7 @@ from .result import Diagnosis
 from .server_side.mutations import failing_mutations
 from .server_side.refused import failed_async_inserts, refused_statements
 from .server_side.unlogged import full_disk, unlogged_refusals
+from .setup import name_schema_file
 from .surroundings import background, list_noise, restart, take_extracts
 
 
@@ -47,6 +48,8 @@ def diagnose(query: Query, execute_marker: Callable[[str], None], request: Reque
     background(case)
     list_noise(case)
     take_extracts(case)
+    for finding in result.findings:
+        name_schema_file(finding, request.server_setup)
     result.missing_evidence = dict(evidence.missing)
     return result
 

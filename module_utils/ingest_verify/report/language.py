@@ -24,6 +24,9 @@ def _n(text: str) -> str:
     return text
 
 
+# Stands before what is inferred (findings.py).
+_LIKELY = _n("Likely:") + " "
+
 # Words of the model that the forms show; the model itself stays in English.
 _TERMS = {
     "source": _n("source told"),
@@ -86,7 +89,9 @@ class Language:
         said = str(finding.get("headline") or "")
         if self.code == "en" or str(finding.get("cause")) not in CATALOGUE:
             return said
-        return self._sentence(finding, "says", said) or f"{self.cause_title(finding['cause'])}: {said}"
+        sure = said.removeprefix(_LIKELY)
+        told = self._sentence(finding, "says", sure) or f"{self.cause_title(finding['cause'])}: {sure}"
+        return told if sure == said else f"{self.text(_LIKELY.strip())} {told}"
 
     def fix(self, finding: Mapping[str, Any]) -> str:
         """A finding's next step; the cause's general one where it has none, or none in this language."""
@@ -94,7 +99,8 @@ class Language:
         cause = CATALOGUE.get(str(finding.get("cause")))
         if cause is None or (said and self.code == "en"):
             return said
-        general = "\n".join(part for part in (self.text(cause.fix), "" if said else cause.command) if part)
+        said = "" if said == cause.step else said
+        general = "\n".join(part for part in (self.text(cause.step), "" if said else cause.command) if part)
         return self._sentence(finding, "fix", said) or "\n".join(part for part in (general, said) if part)
 
     def _sentence(self, finding: Mapping[str, Any], part: str, said: str) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from ...client import quote_string
 from .channel import OWN_CLIENT_NAME
 from .log_tables import LogTables
 from .statements import Program, StatementGroup, program_of, statement_group
-from .window import Window, utc
+from .window import Window, format_time, instant, utc
 
 # An INSERT is logged without its data, so a longer text is a list of literals that nobody reads in a terminal.
 _SHOWN_QUERY = 20_000
@@ -323,6 +324,15 @@ class LogReads(LogTables):
             ORDER BY toInt8(type) >= 3 DESC, time
             LIMIT {int(limit)}""",
         )
+
+    def logged_before(self, window: Window, moment: datetime) -> bool:
+        """Whether query_log holds anything of before `moment` (UTC), in the window or on the day before it."""
+        source = self.source(
+            "query_log",
+            f"event_date >= toDate({quote_string(window.first_date)}) - 1"
+            f" AND event_time_microseconds < {instant(format_time(moment))}",
+        )
+        return bool(self._read(source, f"SELECT 1 AS found FROM {source} LIMIT 1"))
 
 
 def _mark(run_mark: Sequence[str]) -> str:
