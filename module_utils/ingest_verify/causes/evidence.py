@@ -79,12 +79,15 @@ EVIDENCE = (
         "A log table is there and gave no answer",
         SERVER,
         "The server refused the question (memory, time, a limit), or the connection broke.",
+        step="Read the server's sentence, and mend what it names: memory, time or a limit of the verifying user. Then run again.",
     ),
     Cause(
         "evidence_no_bounds",
         "The verifier's statements ran without limits",
         SERVER,
         "Its session does not carry them: the user has readonly = 1, or constraints.",
+        step="Let the verifying user set limits for its session: readonly = 2 or 0, and no constraint on them.",
+        command="SELECT name, value, readonly FROM system.settings WHERE name IN ('readonly', 'max_execution_time');",
     ),
     Cause(
         "evidence_unknown_user",
