@@ -79,7 +79,8 @@ EVIDENCE = (
         "A log table is there and gave no answer",
         SERVER,
         "The server refused the question (memory, time, a limit), or the connection broke.",
-        step="Read the server's sentence, and mend what it names: memory, time or a limit of the verifying user. Then run again.",
+        step="Read the server's sentence, and mend what it names: memory, time or a limit of the verifying user. "
+        "Then run again.",
     ),
     Cause(
         "evidence_no_bounds",
