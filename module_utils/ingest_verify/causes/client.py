@@ -52,6 +52,15 @@ CLIENT = (
         step="Correct the call or the command line.",
     ),
     Cause(
+        "client_failed_test",
+        "A test of the loader's own project does not hold",
+        LOADER,
+        "dbt's line of a test that failed, with its number of results.",
+        narrower_than=("client_exception",),
+        step="Run that test alone, and correct the rows or the test.",
+        command="dbt test --select NAME",
+    ),
+    Cause(
         "client_missing_module",
         "A package is not installed for the loader",
         LOADER,

@@ -46,6 +46,14 @@ SERVERS = (
         command="ansible-playbook verify.yml -i prod --tags schema_apply",
     ),
     Cause(
+        "server_stream_refused",
+        "What a stream read cannot be written",
+        SCHEMA,
+        "The newest error of a Kafka table's consumer is the server's, names no message, and is newer than a commit.",
+        step="Correct the view behind the stream, or its target table.",
+        command="SELECT database, table, exceptions.text FROM system.kafka_consumers;",
+    ),
+    Cause(
         "server_missing_database",
         "A database does not exist",
         SCHEMA,

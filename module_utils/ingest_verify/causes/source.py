@@ -49,6 +49,22 @@ SOURCES = (
         step="Check the window and the organisation. If there were orders, ask the source's operator.",
     ),
     Cause(
+        "source_stream_message",
+        "A message of a stream cannot be read",
+        SOURCE,
+        "The newest error of a Kafka table's consumer names a message, and came after its last commit.",
+        step="Correct the message's format at its producer, or let the table skip broken ones (kafka_skip_broken_messages).",
+        command="SELECT database, table, exceptions.text FROM system.kafka_consumers;",
+    ),
+    Cause(
+        "source_stream_unreachable",
+        "A stream's brokers are not reached",
+        CONFIGURATION,
+        "The newest error of a Kafka table's consumer is librdkafka's of a connection, and came after its last commit.",
+        step="Correct the brokers' addresses in the table, and open the way from the server's host.",
+        command="SELECT database, table, exceptions.text FROM system.kafka_consumers;",
+    ),
+    Cause(
         "source_orders_vanished",
         "Orders that were there are no longer served",
         SOURCE,
