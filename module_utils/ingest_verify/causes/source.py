@@ -53,7 +53,8 @@ SOURCES = (
         "A message of a stream cannot be read",
         SOURCE,
         "The newest error of a Kafka table's consumer names a message, and came after its last commit.",
-        step="Correct the message's format at its producer, or let the table skip broken ones (kafka_skip_broken_messages).",
+        step="Correct the message's format at its producer, or let the table skip broken ones "
+        "(kafka_skip_broken_messages).",
         command="SELECT database, table, exceptions.text FROM system.kafka_consumers;",
     ),
     Cause(
