@@ -18,17 +18,18 @@ from .findings import Finding
 MINIMUM_VERSION = (24, 8)
 
 # What one of the verifier's own statements may cost, since it runs beside production's load: seconds, bytes, and a
-# priority below that of statements without one. A check's own limit of time wins.
+# priority below that of statements with a smaller number, on two of its cores. A check's own limit of time wins.
 BOUNDS: Mapping[str, Any] = {
     "max_execution_time": 120,
     "max_memory_usage": 4 << 30,
     "max_bytes_before_external_group_by": 2 << 30,
     "max_bytes_before_external_sort": 2 << 30,
     "priority": 10,
+    "max_threads": 2,
     "log_comment": json.dumps({"tool": "clickhouse-ingest-verify"}),
 }
 # READONLY and SETTING_CONSTRAINT_VIOLATION: the user may not change settings.
-_SETTINGS_REFUSED = (164, 452)
+SETTINGS_REFUSED = (164, 452)
 # AUTHENTICATION_FAILED, and what some servers tell: UNKNOWN_USER, WRONG_PASSWORD, REQUIRED_PASSWORD.
 LOGIN_CODES = (516, 192, 193, 194)
 
@@ -40,7 +41,7 @@ _PLAIN_NAME = re.compile(
     r"|then|true|union|using|when|where|window|with)\Z)[a-z_][a-z0-9_]*",
     re.IGNORECASE | re.ASCII,
 )
-_DB_EXCEPTION = re.compile(r"^(?:Code: \d+\.\s*)?DB::Exception:\s*")
+_DB_EXCEPTION = re.compile(r"^(?:Code: \d+(?:\.\s*|, e\.displayText\(\) = ))?DB::Exception:\s*")
 
 
 class ConnectError(Exception):
@@ -106,6 +107,8 @@ def clean_exception(text: str) -> str:
     """An exception's text without `DB::Exception:` prefix, stack trace and trailing version noise."""
     text = _STACK_TRACE.sub("", text)
     text = re.sub(r"\s*\(version [^)]*\)+\s*$", "", text)
+    # Up to 20.x: `Code: 60, e.displayText() = DB::Exception: Table ... doesn't exist., e.what() = DB::Exception`.
+    text = re.sub(r",? e\.what\(\) = [\w:]+\s*$", "", text)
     return _DB_EXCEPTION.sub("", text).strip()
 
 
@@ -130,6 +133,9 @@ def connect(params: Mapping[str, Any], bounds: Mapping[str, Any] = BOUNDS) -> Cl
     """
     host, port, user = params["login_host"], params["login_port"], params["login_user"]
     kwargs = {"connect_timeout": 10, "client_name": "clickhouse-ingest-verify", **(params.get("client_kwargs") or {})}
+    if bounds:
+        # A server that works sends its progress all the time: one that is silent for so long hangs.
+        kwargs.setdefault("send_receive_timeout", 60)
     kwargs["settings"] = {**bounds, **(kwargs.get("settings") or {})}
     for option in ("ca_certs", "certfile", "keyfile"):
         # The driver reports an absent file as a port where nothing listens.
@@ -150,7 +156,7 @@ def connect(params: Mapping[str, Any], bounds: Mapping[str, Any] = BOUNDS) -> Cl
         version_text = str(client.execute("SELECT version()")[0][0])
     except (errors.Error, OSError, EOFError) as error:
         client.disconnect()
-        if bounds and isinstance(error, errors.ServerException) and error.code in _SETTINGS_REFUSED:
+        if bounds and isinstance(error, errors.ServerException) and error.code in SETTINGS_REFUSED:
             return connect(params, bounds={})
         raise explain_connect_error(error, host, port, user, secure=bool(kwargs.get("secure"))) from error
     version = tuple(int(part) for part in version_text.split(".")[:2])

@@ -10,7 +10,7 @@ from ..causes import Decision
 from ..findings import Finding
 from . import STAGE
 from .case import Case
-from .evidence import parse_time
+from .evidence import UNANSWERED, parse_time
 from .result import excluded_row
 from .server_side.refusal import Refusal, to_finding
 from .setup import look_at_server
@@ -55,7 +55,10 @@ def _restarted(case: Case) -> tuple[str, str] | None:
     """
     before, after = case.request.window_before or {}, case.request.window_after or {}
     # The reading after the ingest fails when the server was down just then; of a load that is over there is none.
-    after = after if after.get("uptime_seconds") is not None else case.evidence.clock()
+    try:
+        after = after if after.get("uptime_seconds") is not None else case.evidence.clock()
+    except UNANSWERED:
+        return None
     uptime = after["uptime_seconds"]
     if before.get("at") and before.get("uptime_seconds") is not None:
         elapsed = (parse_time(after["at"]) - parse_time(before["at"])).total_seconds()
