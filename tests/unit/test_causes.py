@@ -210,3 +210,14 @@ def test_the_server_s_sentence_is_taken_out_of_a_go_client_s_text() -> None:
         None, "x", text="fatal:\n--- proc.go:283 main ---\ncode: 16, message: No such column plan", server_code=16
     )
     assert told_refusal(error, Request(), "").brief == "No such column plan"
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_refusal_without_its_statement_is_told_without_holes(kind: str) -> None:
+    """What a log alone tells: the server's sentence, and neither statement nor catalog."""
+    code = next(number for number in range(1100) if kind_of(number) == kind)
+    for text in ("It did not work.", "No such column x in table shop.t", "Too many parts (300). Connection reset"):
+        refusal = Refusal("", f"Code: {code}. DB::Exception: {text}", code, name_of(code), "ingest")
+        told = classify(refusal, Catalog(Evidence(lambda sql: [])))
+        said = " ".join(filter(None, (told.headline, told.next_step, told.expected, told.actual, told.object)))
+        assert not re.search(r"\bNone\b|  |``|'{2}| \.(?!\.)|\{|^\W", said), said

@@ -203,7 +203,9 @@ def bad_arguments(error: ClientError, context: Context) -> Judged | None:
 
 def out_of_resources(error: ClientError, context: Context) -> Judged | None:
     """No memory, or no space on the ingest's own disk."""
-    if re.search(r"MemoryError|Cannot allocate memory|OutOfMemory|heap out of memory|std::bad_alloc", error.text):
+    if re.search(
+        r"MemoryError|Cannot allocate memory|OutOfMemory|OOMKilled|heap out of memory|std::bad_alloc", error.text
+    ):
         return Judged(
             "client_killed_memory",
             f"The ingest ran out of memory{place(error)}.",

@@ -30,7 +30,7 @@ _SQL_TOLD = re.compile(
 
 # clickhouse-go puts the server's sentence after its code; what stands before it is the program's own.
 _GO_SENTENCE = re.compile(r"\bcode: \d+, message: (.+)", re.DOTALL)
-_SERVER_TEXT = re.compile(r"(?:Code: \d+\. )?(?:DB|Coordination)::\w*Exception")
+_SERVER_TEXT = re.compile(r"(?:Code: \d+[.,] (?:e\.displayText\(\) = )?)?(?:DB|Coordination)::\w*Exception")
 
 
 def unlogged_refusals(case: Case, known: Sequence[Finding]) -> list[Finding]:
