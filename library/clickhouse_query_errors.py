@@ -276,7 +276,11 @@ def _diagnose(params: dict[str, Any], request: Request) -> Diagnosis:
         if request.client_log is None and request.ingest is None:
             raise
         return diagnose_log(request, str(error))
-    return diagnose(partial(query, client), partial(send_marker, client), request)
+    try:
+        return diagnose(partial(query, client), partial(send_marker, client), request)
+    except ConnectError as error:
+        # It went away before the window was known; what is read later is told as not read.
+        return diagnose_log(request, str(error))
 
 
 if __name__ == "__main__":
