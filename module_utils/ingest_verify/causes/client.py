@@ -46,6 +46,13 @@ CLIENT = (
         narrower_than=("client_exception",),
     ),
     Cause(
+        "client_failed_test",
+        "A test of the loader's own project does not hold",
+        LOADER,
+        "dbt's line of a test that failed, with its number of results.",
+        narrower_than=("client_exception",),
+    ),
+    Cause(
         "client_missing_module",
         "A package is not installed for the loader",
         LOADER,

@@ -43,6 +43,12 @@ SERVERS = (
         narrower_than=("server_refused_statement",),
     ),
     Cause(
+        "server_stream_refused",
+        "What a stream read cannot be written",
+        SCHEMA,
+        "The newest error of a Kafka table's consumer is the server's, names no message, and is newer than a commit.",
+    ),
+    Cause(
         "server_missing_database",
         "A database does not exist",
         SCHEMA,

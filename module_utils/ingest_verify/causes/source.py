@@ -36,6 +36,18 @@ SOURCES = (
         "HTML, broken JSON or another shape, by the parser's own exception or the loader's own cause.",
         row=25,
     ),
+    Cause(
+        "source_stream_message",
+        "A message of a stream cannot be read",
+        SOURCE,
+        "The newest error of a Kafka table's consumer names a message, and came after its last commit.",
+    ),
+    Cause(
+        "source_stream_unreachable",
+        "A stream's brokers are not reached",
+        CONFIGURATION,
+        "The newest error of a Kafka table's consumer is librdkafka's of a connection, and came after its last commit.",
+    ),
     Cause("source_no_orders", "The source has no orders in the window", SOURCE, "The loader fetched none.", row=26),
     Cause(
         "source_orders_vanished",

@@ -23,7 +23,7 @@ CERTIFICATE = re.compile(r"CERTIFICATE|certificate|Hostname mismatch|x509:", re.
 UNKNOWN_HOST = re.compile(
     r"Name or service not known|Temporary failure in name resolution|getaddrinfo|nodename nor servname"
     r"|No address associated with hostname|NameResolutionError|\bENOTFOUND\b|EAI_AGAIN|UnknownHost|no such host"
-    r"|Not found address of host|Имя или служба не известны"
+    r"|Not found address of host|\bbad address ['\"]|Имя или служба не известны"
     r"|(?:Could not|unable to) resolve host|Failed to resolve|Name does not resolve|getaddrinfo failed|DNS_ERROR",
     re.IGNORECASE,
 )

@@ -69,7 +69,7 @@ def login_refused(refusal: Refusal, catalog: Catalog) -> Decision:
         object=refusal.user,
         expected=f"user {refusal.user} with the password in the ingest's settings",
         actual=(detail or refusal.text) + (f"; the nearest existing name is {near}" if near else ""),
-        next_step="Put the right CLICKHOUSE_USER and CLICKHOUSE_PASSWORD into the ingest's env file (no quotes, no "
+        next_step="Correct CLICKHOUSE_USER and CLICKHOUSE_PASSWORD in the ingest's env file (no quotes, no "
         f"line end behind the value); try them: clickhouse-client --user {refusal.user} --password --query 'SELECT 1'.",
         fix_side="configuration",
     )
