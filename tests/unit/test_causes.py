@@ -13,6 +13,7 @@ from ansible.module_utils.ingest_verify.diagnosis.client_side import ClientError
 from ansible.module_utils.ingest_verify.diagnosis.evidence import Evidence
 from ansible.module_utils.ingest_verify.diagnosis.request import Request
 from ansible.module_utils.ingest_verify.diagnosis.server_side.classify import classify, forms_of
+from ansible.module_utils.ingest_verify.diagnosis.server_side.network import broken_by_own_client
 from ansible.module_utils.ingest_verify.diagnosis.server_side.refusal import Refusal
 from ansible.module_utils.ingest_verify.diagnosis.server_side.unlogged import told_refusal
 from ansible.module_utils.ingest_verify.diagnosis.setup import look_at_server
@@ -221,3 +222,13 @@ def test_a_refusal_without_its_statement_is_told_without_holes(kind: str) -> Non
         told = classify(refusal, Catalog(Evidence(lambda sql: [])))
         said = " ".join(filter(None, (told.headline, told.next_step, told.expected, told.actual, told.object)))
         assert not re.search(r"\bNone\b|  |``|'{2}| \.(?!\.)|\{|^\W", said), said
+
+
+def test_a_broken_socket_is_the_loaders_where_the_server_had_accepted_it() -> None:
+    """By the ports at both ends, whatever the statement is."""
+    said = "Code: 210. DB::NetException: Connection reset by peer, while reading from socket (peer: {}, local: {})"
+    own, other = said.format("10.0.0.4:41022", "10.0.0.9:9000"), said.format("10.0.0.4:9000", "10.0.0.9:41022")
+    assert broken_by_own_client(own)
+    assert not broken_by_own_client(other)
+    assert classified("SELECT count() FROM shop.pages", own, 210).cause == "client_aborted_insert"
+    assert classified("SELECT count() FROM shop.pages", other, 210).cause == "server_remote_unreachable"

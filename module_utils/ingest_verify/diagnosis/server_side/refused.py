@@ -16,6 +16,7 @@ from ..evidence import StatementGroup
 from ..result import collapse, excluded_row, one_line
 from .classify import async_insert_failed, classify
 from .recovered import recovered
+from .network import broken_by_own_client
 from .refusal import Refusal, to_finding
 from .schema_statements import view_in
 
@@ -55,6 +56,7 @@ def refused_statements(case: Case) -> Refused:
             kind_of(group.code) == "killed"
             or (kind_of(group.code) == "client_gone" and group.code not in server_codes)
             or _CLIENT_LEFT in group.exception
+            or broken_by_own_client(group.exception)
         ):
             refused.aborted.append(group)
             continue
