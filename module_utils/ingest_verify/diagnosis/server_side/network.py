@@ -10,7 +10,6 @@ from ..catalog import Catalog
 from .refusal import Refusal, what_of
 
 _OWN_CLIENT = re.compile(r"receiving data from client|reading from (?:the )?(?:client|request body)")
-_PEER = re.compile(r"peer: \[?([\w.:-]+?)\]?:(\d+)")
 # The server's own end of a connection that it accepted has a port that it listens on, the client's an ephemeral one.
 _ENDS = re.compile(r"peer: \[?[\w.:-]+?\]?:(\d+), local: \[?[\w.:-]+?\]?:(\d+)")
 _EPHEMERAL = 32768
@@ -32,7 +31,7 @@ def reads_elsewhere(refusal: Refusal, catalog: Catalog) -> bool:
 def _accepted(text: str) -> bool:
     """Whether the connection is one that the server accepted."""
     ends = _ENDS.search(text)
-    return bool(ends) and int(ends[2]) < _EPHEMERAL <= int(ends[1])
+    return ends is not None and int(ends[2]) < _EPHEMERAL <= int(ends[1])
 
 
 def broken_by_own_client(text: str) -> bool:

@@ -15,8 +15,8 @@ from ..case import Case
 from ..evidence import StatementGroup
 from ..result import collapse, excluded_row, one_line
 from .classify import async_insert_failed, classify
-from .recovered import recovered
 from .network import broken_by_own_client
+from .recovered import recovered
 from .refusal import Refusal, to_finding
 from .schema_statements import view_in
 
