@@ -52,7 +52,7 @@ def test_a_field_that_nothing_fills_is_an_error_when_the_template_is_read() -> N
     with pytest.raises(ValueError, match="no such field: tabel"):
         Form(("exists",), "", "{tabel} exists", "Drop it.", "loader")
     with pytest.raises(ValueError, match="side is one of"):
-        Cause("x", "x", "operator", "x")
+        Cause("x", "x", "operator", "x", step="x")
 
 
 def test_every_id_in_roles_and_plays_stands_in_the_catalogue() -> None:
