@@ -32,6 +32,7 @@ if _OURS not in module_utils.__path__:
 from ansible.module_utils.ingest_verify.env_file import parse_env
 from ansible.module_utils.ingest_verify.findings import FAIL, PASS, Finding, render_failure
 from ansible.module_utils.ingest_verify.masking import Masker, secret_values
+from ansible.module_utils.ingest_verify.report.text import visible
 
 DOCUMENTATION = """
 name: ingest_verify
@@ -60,6 +61,8 @@ _PLAIN_SECONDS = 60.0
 _STALE_SECONDS = 15.0
 _TAIL = 4096
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# What Ansible colours its own lines with.
+_COLOUR = re.compile(r"(\x1b\[(?:0|[01];3[0-7]|[0-9;]*38;5;\d{1,3})m)")
 # Of the shell, and no passwords.
 _NO_SECRETS = {"PWD", "OLDPWD"}
 _OF_TOTAL = re.compile(r"(?<![\d./])(\d[\d,]*) ?(?:/|of) ?(\d[\d,]*)(?![\d./])")
@@ -67,7 +70,12 @@ _OF_TOTAL = re.compile(r"(?<![\d./])(\d[\d,]*) ?(?:/|of) ?(\d[\d,]*)(?![\d./])")
 
 def clean(text: str) -> str:
     """One line of `text` without what steers a terminal; of a text without end its last 4 KB."""
-    return " ".join(_ESCAPES.sub(" ", text[-_TAIL:]).split())
+    return visible(" ".join(_ESCAPES.sub(" ", text[-_TAIL:]).split()))
+
+
+def _harmless(text: str) -> str:
+    """The text without what steers a terminal, but for Ansible's own colours."""
+    return "".join(part if _COLOUR.fullmatch(part) else visible(part) for part in _COLOUR.split(text))
 
 
 def fit(text: str, width: int | None) -> str:
@@ -465,14 +473,15 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types
         self._display.display(text, color=color)
 
     def _stand_before_the_display(self) -> None:
-        """Mask whatever is printed, Ansible's own warnings and errors too, and let it begin on a line of its own."""
+        """Mask whatever is printed, Ansible's own warnings and errors too, take out of it what steers a terminal, and
+        let it begin on a line of its own."""
         show = self._display.display
 
         @functools.wraps(show)
         def display(msg: Any, *args: Any, **kwargs: Any) -> Any:
             if self._terminal and os.getpid() == self._pid:  # a worker's copy has no line
                 self._clear()
-            return show(self._masker.text(str(msg)), *args, **kwargs)
+            return show(_harmless(self._masker.text(str(msg))), *args, **kwargs)
 
         self._display.display = display
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .causes import LIKELY, SIDES, by_id
+from .report.text import visible
 
 STAGES = ("clickhouse_reset", "schema_apply", "query_logging", "qtickets_ingest", "verify_data")
 SEVERITIES = ("error", "warning", "info")
@@ -150,7 +151,8 @@ def render(finding: Finding) -> str:
         lines.append(_block(f"fix{side}", finding.next_step))
     if evidence.get("log_table"):
         lines.append(_block("evidence", evidence["log_table"]))
-    return "\n".join(lines)
+    # Names and texts come from servers and logs.
+    return visible("\n".join(lines))
 
 
 def render_failure(findings: Iterable[Finding], *, limit: int = 5) -> str:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import termios
 import time
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -305,6 +306,27 @@ def test_ansibles_own_output_is_there_for_the_asking(stage: Stage) -> None:
     assert status == 0
     assert "TASK [schema_apply : Record]" in text
     assert "✔" not in text
+
+
+@pytest.mark.parametrize("verbosity", ["", "-v", "-vvv"])
+def test_what_steers_a_terminal_never_reaches_it(stage: Stage, verbosity: str) -> None:
+    title, wipe, conceal, reversed_, eight_bit = "\x1b]0;owned\x07", "\x1b[2J\x1b[H", "\x1b[8m", "\u202e", "\x9b2J"
+    hostile = f"orders{title}{wipe}{conceal}{reversed_}{eight_bit}\x08\x00"
+    stage.roles["run_diagnosis"] = [
+        *update(
+            "qtickets_ingest",
+            f"exit code 1: {hostile}",
+            {**ERROR, "headline": f"Column {hostile} is missing.", "object": hostile, "next_step": f"ALTER {hostile}",
+             "evidence": {"sql": f"INSERT INTO {hostile}", "exception": hostile, "rows": [{hostile: hostile}]}},
+        ),
+        {"name": f"Tell {reversed_}", "ansible.builtin.debug": {"msg": hostile}},
+        {"name": "Warn", "ansible.builtin.fail": {"msg": f"gone: {hostile}"}},
+    ]  # fmt: skip
+    status, text = stage.in_file(*([verbosity] if verbosity else []))
+    assert status != 0
+    assert "Column orders" in text
+    assert "⟦U+202E⟧" in text
+    assert not [char for char in text if char not in "\n\t" and unicodedata.category(char) in ("Cc", "Cf")]
 
 
 @pytest.mark.parametrize("verbosity", ["", "-v", "-vvv"])
