@@ -75,6 +75,11 @@ class Launcher:
         """
         with self._lock():
             state = self._running_state()
+            if state is not None and state.get("ending"):
+                # Whoever ended it was killed: it answers still, and is gone a moment later.
+                _end(state["pid"], state["start_ticks"], wait)
+                self._forget_process()
+                state = None
             if state is not None:
                 return self._report(state, changed=False, differences=self._differences(options, users))
             attempts = 3 if 0 in (options.http_port, options.tcp_port) else 1
@@ -97,6 +102,8 @@ class Launcher:
             return self._report(None, changed=False)
         with self._lock():
             state = self._running_state()
+            if state is not None:
+                write_private(self.layout.state, json.dumps({**state, "ending": True}, indent=2) + "\n")
             killed = state is not None and not _end(state["pid"], state["start_ticks"], wait)
             self._forget_process()
             return self._report(None, changed=state is not None) | {"killed": killed}

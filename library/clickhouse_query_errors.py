@@ -90,7 +90,8 @@ options:
   server_setup:
     description: >-
       Where the server runs, for advice that fits it. C(backend) is V(embedded), V(compose) or V(external), C(place) the
-      folder of the engine or project, C(container) the container's name.
+      folder of the engine or project, C(container) the container's name, C(schema_file) the file that the play
+      applies, C(mode) V(fresh) where it started the server empty.
     type: dict
   max_shown:
     description: Findings shown in full in the failure text; the rest is counted.
@@ -275,7 +276,11 @@ def _diagnose(params: dict[str, Any], request: Request) -> Diagnosis:
         if request.client_log is None and request.ingest is None:
             raise
         return diagnose_log(request, str(error))
-    return diagnose(partial(query, client), partial(send_marker, client), request)
+    try:
+        return diagnose(partial(query, client), partial(send_marker, client), request)
+    except ConnectError as error:
+        # It went away before the window was known; what is read later is told as not read.
+        return diagnose_log(request, str(error))
 
 
 if __name__ == "__main__":

@@ -47,6 +47,21 @@ options:
     description: How long the canary may take to appear in the log tables.
     type: float
     default: 20
+  from_networks:
+    description:
+      - Docker networks of a containerised ingest. Its user then logs in from the first one that O(server_container) is
+        on, with C(clickhouse-client) of the server's image. Where that cannot be, from this host, and it is told.
+    type: list
+    elements: str
+    default: []
+  server_container:
+    description: The server's container. Needed with O(from_networks).
+    type: str
+    default: ""
+  owner:
+    description: The play that runs it, as M(run_guard) reads it, for the container that logs in.
+    type: str
+    default: ""
 extends_documentation_fragment: [clickhouse_login]
 attributes:
   check_mode:
@@ -103,6 +118,7 @@ from ansible.module_utils.ingest_verify.client import (
     login_argument_spec,
     query,
 )
+from ansible.module_utils.ingest_verify.loader_network import LoaderNetwork, NotAskedError
 from clickhouse_driver import Client
 
 
@@ -111,16 +127,27 @@ def ingest_login(params: dict[str, Any]) -> dict[str, Any]:
     return {**params, "login_user": params["ingest_user"], "login_password": params["ingest_password"]}
 
 
-def hidden_by(params: dict[str, Any], client: Client) -> dict[str, str]:
-    """Settings of the ingest's user that hide statements; none known where this host may not log in as that user."""
-    session, _ = query_logging.session_of(ingest_login(params), client)
-    return query_logging.hiding_settings(session) if session else {}
+def session_of(params: dict[str, Any], client: Client) -> tuple[query_logging.Session | query_logging.Refused, str]:
+    """The ingest's user logged in from where the ingest runs, or why not; and what could not be tried there."""
+    login, networks = ingest_login(params), params["from_networks"]
+    if not networks:
+        return query_logging.session_of(login, client), ""
+    try:
+        if params["client_kwargs"].get("secure"):
+            raise NotAskedError("the server is reached with TLS")
+        network = LoaderNetwork.find(params["server_container"], networks, params["login_port"], params["owner"])
+        return query_logging.session_of(login, client, network), ""
+    except NotAskedError as error:
+        untried = f"; not tried from network {networks[0]}, where the loader runs: {error}"
+        return query_logging.session_of(login, client), untried
 
 
 def present(module: AnsibleModule) -> dict[str, Any]:
     """Alter a user defined by SQL; say which drop-ins a server configured in XML needs."""
     client = connect(module.params)
-    hiding = hidden_by(module.params, client)
+    session, _ = session_of(module.params, client)
+    # None known where this user may not log in from there: the proof says so.
+    hiding = session.hiding if isinstance(session, query_logging.Session) else {}
     account = query_logging.read_account(client, module.params["ingest_user"])
     result: dict[str, Any] = {
         "changed": False,
@@ -159,27 +186,34 @@ def proven(module: AnsibleModule) -> dict[str, Any]:
     if module.check_mode:
         return {"changed": False, "findings": [], "evidence": {"proven": False, "reason": "check mode runs no canary"}}
     client = connect(module.params)
-    login = ingest_login(module.params)
     missing = query_logging.missing_log_tables(client)
     tables = [table for table in ("query_log", "text_log") if table not in missing]
-    findings = [query_logging.tables_finding(missing)] if missing else []
-    hiding = hidden_by(module.params, client)
-    proof = query_logging.run_canary(login, client, tables, module.params["wait_seconds"])
-    evidence = {"proven": proof.proven, "reason": proof.reason, "marker": proof.marker, "seconds": proof.seconds}
+    unlogged = [query_logging.tables_finding(missing)] if missing else []
+    session, untried = session_of(module.params, client)
+    evidence: dict[str, Any]
+    refused = []
+    if isinstance(session, query_logging.Refused):
+        evidence, hiding, refused = {"proven": False, "reason": session.reason}, {}, session.findings
+    else:
+        proof = query_logging.run_canary(session, client, tables, module.params["wait_seconds"])
+        evidence = {"proven": proof.proven, "reason": proof.reason, "marker": proof.marker, "seconds": proof.seconds}
+        hiding = session.hiding
+    evidence["reason"] += untried
     if hiding:
-        findings.append(query_logging.settings_finding(module.params["ingest_user"], hiding, "warning"))
+        unlogged.append(query_logging.settings_finding(module.params["ingest_user"], hiding, "warning"))
         # A canary found by luck under sampling or a minimum type proves nothing about the next statement.
-        evidence.update(proven=False, reason=findings[-1].headline)
+        evidence.update(proven=False, reason=unlogged[-1].headline)
     if "query_log" in missing:
         evidence.update(proven=False, reason="the server keeps no system.query_log")
     elif missing:
         unseen = ", ".join(f"system.{table}" for table in missing)
         evidence["reason"] += f"; not seen: {unseen}, which the server does not keep"
     if module.params["remedy"]:
-        findings = [
-            replace(finding, next_step=f"{finding.next_step}\n{module.params['remedy']}") for finding in findings
+        unlogged = [
+            replace(finding, next_step=f"{finding.next_step}\n{module.params['remedy']}") for finding in unlogged
         ]
-    return {"changed": False, "evidence": evidence, "findings": [finding.to_dict() for finding in findings]}
+    findings = [finding.to_dict() for finding in (*unlogged, *refused)]
+    return {"changed": False, "evidence": evidence, "findings": findings}
 
 
 def absent(module: AnsibleModule) -> dict[str, Any]:
@@ -208,12 +242,17 @@ def main() -> None:
             "may_change": {"type": "bool", "default": True},
             "remedy": {"type": "str", "default": ""},
             "wait_seconds": {"type": "float", "default": 20},
+            "from_networks": {"type": "list", "elements": "str", "default": []},
+            "server_container": {"type": "str", "default": ""},
+            "owner": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
     act = {"present": present, "proven": proven, "absent": absent}[module.params["state"]]
     try:
         result = act(module)
+    except NotAskedError as error:
+        module.fail_json(msg=f"Query logging could not be checked from the loader's network: {error}", findings=[])
     except (ConnectError, ServerError) as error:
         module.fail_json(
             msg=f"Query logging could not be checked: {error}",

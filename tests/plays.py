@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -104,6 +106,19 @@ class Site:
             for path in self.folder.iterdir()
             if path.is_file() and path.suffix in (".password", ".token")
         ]
+
+
+def documented(document: str, playbook: str, option: str = "", **values: str) -> list[str]:
+    """Arguments of a document's command for `playbook` behind its `-i prod`: the one with `option`, or without any.
+
+    `values` replace what the document gives as examples, by the name in front of `=`.
+    """
+    text = (ROOT / document).read_text(encoding="utf-8")
+    commands = re.findall(rf"^ansible-playbook {re.escape(playbook)} -i prod *(.*)$", text, re.MULTILINE)
+    (found,) = {command for command in commands if (option in command if option else not command)}
+    for name, value in values.items():
+        found = re.sub(rf"(?<={name}=)\S+", value, found)
+    return shlex.split(found)
 
 
 def molecule(*args: str, **environment: str) -> tuple[int, str]:

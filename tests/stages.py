@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from ansible.module_utils.ingest_verify.diagnosis.result import Diagnosis
 from ansible.module_utils.ingest_verify.findings import Finding, render_failure
 
 from embedded.testing import Engine, start_engine
+from tests.plays import free_port
 
 PASSWORD = "loader's secret"
 ALL = ["GRANT ALL ON *.*"]
@@ -55,6 +57,26 @@ USERS_XML = """<clickhouse>
         <frugal><password>{password}</password><networks><ip>::/0</ip></networks><profile>default</profile><quota>few</quota></frugal>
     </users>
 </clickhouse>"""
+
+
+@contextlib.contextmanager
+def cluster(folder: Path, hosts: Sequence[str]) -> Iterator[list[Engine]]:
+    """Engines on these loopback addresses with one port, which know one another as the shards of cluster `trio`."""
+    port = free_port()
+    shards = "".join(
+        f"<shard><replica><host>{host}</host><port>{port}</port><user>admin</user><password>pw</password></replica></shard>"
+        for host in hosts
+    )
+    config = f"""<clickhouse>
+        <remote_servers><trio>{shards}</trio></remote_servers>
+        <query_log><flush_interval_milliseconds>500</flush_interval_milliseconds></query_log>
+    </clickhouse>"""
+    users = {"admin": {"password": "pw"}, "ingest": {"password": PASSWORD}}
+    with contextlib.ExitStack() as engines:
+        yield [
+            engines.enter_context(start_engine(folder / host, users=users, host=host, tcp_port=port, config_xml=config))
+            for host in hosts
+        ]
 
 
 class RefusedError(Exception):

@@ -18,17 +18,20 @@ from .findings import Finding
 MINIMUM_VERSION = (24, 8)
 
 # What one of the verifier's own statements may cost, since it runs beside production's load: seconds, bytes, and a
-# priority below that of statements without one. A check's own limit of time wins.
+# priority below that of statements with a smaller number, on two of its cores. A check's own limit of time wins.
 BOUNDS: Mapping[str, Any] = {
     "max_execution_time": 120,
     "max_memory_usage": 4 << 30,
     "max_bytes_before_external_group_by": 2 << 30,
     "max_bytes_before_external_sort": 2 << 30,
     "priority": 10,
+    "max_threads": 2,
     "log_comment": json.dumps({"tool": "clickhouse-ingest-verify"}),
 }
 # READONLY and SETTING_CONSTRAINT_VIOLATION: the user may not change settings.
-_SETTINGS_REFUSED = (164, 452)
+SETTINGS_REFUSED = (164, 452)
+# AUTHENTICATION_FAILED, and what some servers tell: UNKNOWN_USER, WRONG_PASSWORD, REQUIRED_PASSWORD.
+LOGIN_CODES = (516, 192, 193, 194)
 
 _STACK_TRACE = re.compile(r"[.,]?\s*Stack trace:.*", re.DOTALL)
 # Not the words that the parser takes for something else than a column where an expression may stand.
@@ -128,6 +131,9 @@ def connect(params: Mapping[str, Any], bounds: Mapping[str, Any] = BOUNDS) -> Cl
     """
     host, port, user = params["login_host"], params["login_port"], params["login_user"]
     kwargs = {"connect_timeout": 10, "client_name": "clickhouse-ingest-verify", **(params.get("client_kwargs") or {})}
+    if bounds:
+        # A server that works sends its progress all the time: one that is silent for so long hangs.
+        kwargs.setdefault("send_receive_timeout", 60)
     kwargs["settings"] = {**bounds, **(kwargs.get("settings") or {})}
     for option in ("ca_certs", "certfile", "keyfile"):
         # The driver reports an absent file as a port where nothing listens.
@@ -148,7 +154,7 @@ def connect(params: Mapping[str, Any], bounds: Mapping[str, Any] = BOUNDS) -> Cl
         version_text = str(client.execute("SELECT version()")[0][0])
     except (errors.Error, OSError, EOFError) as error:
         client.disconnect()
-        if bounds and isinstance(error, errors.ServerException) and error.code in _SETTINGS_REFUSED:
+        if bounds and isinstance(error, errors.ServerException) and error.code in SETTINGS_REFUSED:
             return connect(params, bounds={})
         raise explain_connect_error(error, host, port, user, secure=bool(kwargs.get("secure"))) from error
     version = tuple(int(part) for part in version_text.split(".")[:2])
@@ -168,7 +174,7 @@ def explain_connect_error(error: Exception, host: str, port: int, user: str, *, 
     where = f"{host}:{port}"
     if isinstance(error, errors.ServerException):
         message = clean_exception(error.message)
-        if error.code in (516, 192, 193, 194):
+        if error.code in LOGIN_CODES:
             return ConnectError(
                 "authentication",
                 f"ClickHouse at {where} refused user {user!r}: {message} Check the user's name and password.",

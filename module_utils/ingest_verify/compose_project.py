@@ -36,9 +36,9 @@ class ProjectError(Exception):
         self.kind = kind
 
 
-def host_finding(kind: str, headline: str) -> Finding:
+def host_finding(kind: str, headline: str, next_step: str | None = None) -> Finding:
     """A reset that cannot begin or did not succeed, as a finding of cause class `host_<kind>`."""
-    return Finding(stage="clickhouse_reset", severity="error", cause=f"host_{kind}", headline=headline, fix_side="host")
+    return Finding("clickhouse_reset", "error", f"host_{kind}", headline, next_step=next_step, fix_side="host")
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,19 @@ def run(
 
     Raises DockerError when docker is missing, refuses, or does not answer within `timeout` seconds.
     """
-    shown = " ".join(arguments[:2])
+    done = call(arguments, timeout=timeout, folder=folder)
+    if done.returncode != 0:
+        raise explain(done.stderr or done.stdout, " ".join(arguments[:2]))
+    return done.stdout + done.stderr if both else done.stdout
+
+
+def call(
+    arguments: Sequence[str], *, timeout: float = DEFAULT_TIMEOUT_SECONDS, folder: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run `docker <arguments>` and return how it ended, whatever its exit status.
+
+    Raises DockerError when docker is missing or does not answer within `timeout` seconds.
+    """
     if shutil.which("docker") is None:
         raise DockerError(
             "no_cli",
@@ -71,7 +83,7 @@ def run(
             "docker-ce from Docker's own repository).",
         )
     try:
-        done = subprocess.run(
+        return subprocess.run(
             ["docker", *arguments],
             capture_output=True,
             text=True,
@@ -81,10 +93,8 @@ def run(
             check=False,
         )
     except subprocess.TimeoutExpired as error:
+        shown = " ".join(arguments[:2])
         raise DockerError("timeout", f"`docker {shown}` did not answer within {timeout:.0f} s.") from error
-    if done.returncode != 0:
-        raise explain(done.stderr or done.stdout, shown)
-    return done.stdout + done.stderr if both else done.stdout
 
 
 def inspect(kind: str, name: str) -> dict[str, Any] | None:

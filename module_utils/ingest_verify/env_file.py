@@ -223,7 +223,8 @@ def check_env(
     findings += _check_dry_run(parsed, name) if forbid_dry_run else []
     for variable, wanted in (expect or {}).items():
         value = _unquoted(parsed.values.get(variable))
-        if value is not None and value != str(wanted):
+        # A password may end with a quote that is its own.
+        if value is not None and str(wanted) not in (value, parsed.values[variable]):
             findings.append(_other_value(parsed, name, variable, value, str(wanted)))
     return findings
 
@@ -251,13 +252,18 @@ def _check_dry_run(parsed: EnvText, name: str) -> list[Finding]:
 def _other_value(parsed: EnvText, name: str, variable: str, value: str, wanted: str) -> Finding:
     database = bool(re.search(r"_DB$|DATABASE", variable))
     secret = is_secret_name(variable)
-    difference = "not this environment's value" if secret else f"{value}, this run verifies {wanted}"
+    difference = "not the one that the inventory holds" if secret else f"{value}, this run verifies {wanted}"
     return _finding(
         "config_other_database" if database else "config_other_environment",
         f"{variable} in the env file {name} is {difference}"
         + (": the ingest would write into another environment's database." if database else "."),
-        f"Set {variable} in line {parsed.lines[variable]} of {name} to the value of this environment, "
-        "or run against the inventory that the file belongs to.",
+        (
+            f"Give {variable} in line {parsed.lines[variable]} of {name} and the inventory the same value (a database"
+            " user's is ingest_password there)."
+            if secret
+            else f"Set {variable} in line {parsed.lines[variable]} of {name} to the value of this environment, "
+            "or run against the inventory that the file belongs to."
+        ),
         object=variable,
         expected=None if secret else wanted,
         actual=None if secret else value,

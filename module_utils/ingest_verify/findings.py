@@ -34,8 +34,7 @@ class Finding:
 
     `cause` is an id of the catalogue (`causes`), such as `server_missing_column`; `fix_side` is one of its six words,
     the catalogue's own for the cause where the rule names none and there is a next step. `certainty` is `proven` or
-    `likely` (the catalogue's where none is given): what is likely is told so in the headline, with what would `confirm`
-    it and what it is `otherwise`, where that is known. `evidence` holds what
+    `likely` (the catalogue's where none is given): what is likely is told so in the headline. `evidence` holds what
     is known of `sql`, `exception`, `code`, `code_name`, `count`, `first`, `last` (server clock, ISO 8601),
     `log_table`, `query_id`, `location` (file:line), `rows` (offending rows, list of dicts).
     """
@@ -52,23 +51,21 @@ class Finding:
     evidence: dict[str, Any] = field(default_factory=dict)
     effects: list[str] = field(default_factory=list)
     certainty: str | None = None
-    confirm: str | None = None
-    otherwise: str | None = None
 
     def __post_init__(self) -> None:
         if self.severity not in SEVERITIES:
             raise ValueError(f"severity is one of {', '.join(SEVERITIES)}, not {self.severity!r}")
         known = by_id(self.cause)
+        if self.next_step is None and self.severity == "error":
+            self.next_step = known.step or None
         if self.fix_side is None and self.next_step:
             self.fix_side = known.side
         if self.fix_side is not None and self.fix_side not in SIDES:
             raise ValueError(f"fix_side is one of {', '.join(SIDES)}, not {self.fix_side!r}")
         if self.certainty is None:
             self.certainty = known.certainty
-        if self.certainty == LIKELY:
-            self.confirm = self.confirm or known.confirm or None
-            if not self.headline.startswith("Likely: "):
-                self.headline = f"Likely: {self.headline}"
+        if self.certainty == LIKELY and not self.headline.startswith("Likely: "):
+            self.headline = f"Likely: {self.headline}"
 
     def to_dict(self) -> dict[str, Any]:
         """The finding as JSON-ready data, without the parts that are not known."""
@@ -148,10 +145,6 @@ def render(finding: Finding) -> str:
         lines.append(_block("row", ", ".join(f"{key}={value}" for key, value in row.items())))
     for effect in finding.effects:
         lines.append(_block("as a result", effect))
-    if finding.confirm:
-        lines.append(_block("to confirm", finding.confirm))
-    if finding.otherwise:
-        lines.append(_block("otherwise", finding.otherwise))
     if finding.next_step:
         side = f" ({finding.fix_side})" if finding.fix_side else ""
         lines.append(_block(f"fix{side}", finding.next_step))

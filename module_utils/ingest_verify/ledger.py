@@ -206,10 +206,11 @@ class Ledger:
         _write(path, "".join([*(other for other in lines if not other.startswith(own)), line]))
 
     def judge(self) -> str:
-        """The verdict on the stages that ran. Evidence must be proven only once an ingest is judged by it."""
+        """The verdict on the stages that ran. Evidence must be proven where an ingest is judged by it, or where proving
+        it was the task."""
         findings = [Finding.from_dict(finding) for finding in self.data["findings"]]
-        ingested = "qtickets_ingest" in self.data["stages"]
-        proven = bool(self.data.get("evidence", {}).get("proven")) or not ingested
+        needed = {"query_logging", "qtickets_ingest"} & self.data["stages"].keys()
+        proven = bool(self.data.get("evidence", {}).get("proven")) or not needed
         judged = verdict(findings, evidence_proven=proven)
         if judged != FAIL and "interrupted" in self.data:
             judged = INTERRUPTED

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -13,8 +14,11 @@ from clickhouse_driver import Client
 
 from .client import ConnectError, ServerError, connect, query, quote_identifier, quote_string, table_columns
 from .findings import Finding
+from .loader_network import LoaderNetwork
 
 STAGE = "query_logging"
+# Sends one statement and returns its rows as dicts by column name; raises as `client.query` does.
+Ask = Callable[[str], list[dict[str, Any]]]
 
 # Values at which no statement of a user stays out of system.query_log.
 WANTED = {
@@ -66,16 +70,12 @@ class Proof:
     reason: str
     marker: str
     seconds: float = 0.0
-    findings: list[Finding] = field(default_factory=list)
 
 
-def hiding_settings(client: Client) -> dict[str, str]:
+def hiding_settings(ask: Ask) -> dict[str, str]:
     """Settings of the session's user that keep statements out of the log or cut them: name to value found."""
-    rows = query(
-        client,
-        "SELECT name, value FROM system.settings WHERE name IN %(names)s",
-        {"names": [*WANTED, "log_queries_cut_to_length"]},
-    )
+    names = ", ".join(map(quote_string, [*WANTED, "log_queries_cut_to_length"]))
+    rows = ask(f"SELECT name, value FROM system.settings WHERE name IN ({names})")
     found = {row["name"]: row["value"] for row in rows}
     hiding = {name: found[name] for name, wanted in WANTED.items() if name in found and not _same(found[name], wanted)}
     cut = found.get("log_queries_cut_to_length")
@@ -150,26 +150,93 @@ def _flush(client: Client) -> None:
             raise
 
 
-def session_of(ingest: Mapping[str, Any], client: Client) -> tuple[Client | None, str]:
-    """A session as the ingest's user, or None with the reason where its addresses keep this host from logging in.
+@dataclass
+class Session:
+    """The ingest's user, logged in: `hiding` as `hiding_settings` tells it, `ask` sends a statement, `place` is from
+    where, empty for this host."""
 
-    `ingest` holds `login_*` values, `client` reads `system.users`. The server gives one answer to a wrong password and
-    to an address that is not allowed, so only a user without restrictions is told that its password is wrong: then
-    ConnectError is raised.
+    hiding: dict[str, str]
+    ask: Ask
+    place: str = ""
+
+
+@dataclass
+class Refused:
+    """A login that the server refused for its address, as far as that is known: one sentence, and the findings."""
+
+    reason: str
+    findings: list[Finding] = field(default_factory=list)
+
+
+def session_of(ingest: Mapping[str, Any], client: Client, network: LoaderNetwork | None = None) -> Session | Refused:
+    """A session as the ingest's user from `network` or this host, or why its addresses keep it out from there.
+
+    `ingest` holds `login_*` values, `client` reads the system tables. The server gives one answer to a wrong password
+    and to an address that is not allowed; its error counters tell them apart. Raises ConnectError where the login is
+    refused for another reason or nothing answers, NotAskedError where nothing can be sent from `network`.
     """
-    user = ingest["login_user"]
+    before = _login_counters(client)
     try:
-        return connect(ingest, bounds={}), ""
+        if network is not None:
+            ask: Ask = partial(network.ask, ingest)
+        else:
+            ask = partial(query, connect(ingest, bounds={}))
+        return Session(hiding_settings(ask), ask, f" from {network.shown}" if network else "")
     except ConnectError as error:
         if error.kind != "authentication":
             raise
-        allowed = _allowed_addresses(client, user)
-        if not allowed:
+        refused = _refused_address(ingest["login_user"], client, before, network)
+        if refused is None:
             raise
-    return None, (
-        f"User {user} may log in from {', '.join(allowed)} only, and this play logs in from another address. Whether"
-        " its password is right, and whether its statements are logged, is not known from here"
+        return refused
+
+
+def _login_counters(client: Client) -> dict[int, int]:
+    """How often the server has met each reason for refusing a login; empty where this reader is not told."""
+    sql = "SELECT code, toInt64(sum(value)) AS value FROM system.errors WHERE code IN (192, 193, 195) GROUP BY code"
+    try:
+        return {192: 0, 193: 0, 195: 0} | {row["code"]: row["value"] for row in query(client, sql)}
+    except ServerError:
+        return {}
+
+
+def _refused_address(
+    user: str, client: Client, before: Mapping[int, int], network: LoaderNetwork | None
+) -> Refused | None:
+    """Whether it was the address; None when it was name or password."""
+    allowed = _allowed_addresses(client, user)
+    now = _login_counters(client)
+    risen = {code for code, value in now.items() if value > before.get(code, value)}
+    if not allowed or (risen and 195 not in risen):
+        return None
+    only = f"User {user} may log in from {', '.join(allowed)} only"
+    if network is None:
+        return Refused(
+            f"{only}, and this play logs in from another address. Whether its password is right, and whether its"
+            " statements are logged, is not known from here"
+        )
+    if risen != {195}:
+        return Refused(
+            f"{only}, and the server refused it from {network.shown}. Whether that was its address or its password is"
+            " not known"
+        )
+    headline = f"The server refused user {user} from {network.shown}: it may log in from {', '.join(allowed)} only"
+    place = network.subnet or "<the network's addresses>"
+    finding = Finding(
+        STAGE,
+        "warning",
+        "server_host_not_allowed",
+        headline,
+        object=user,
+        expected=f"a login from {network.shown}, where the loader runs",
+        actual=", ".join(allowed),
+        next_step=(
+            f"Add <ip>{place}</ip> to <networks> of user {user} (users.d), or for a user defined by SQL:\n"
+            f"ALTER USER {quote_identifier(user)} ADD HOST IP {quote_string(place)}\n"
+            "Where the loader's container has a fixed address or name that is allowed, nothing has to be done."
+        ),
     )
+    return Refused(headline, [finding])
 
 
 def _allowed_addresses(client: Client, user: str) -> list[str]:
@@ -183,27 +250,18 @@ def _allowed_addresses(client: Client, user: str) -> list[str]:
     return [] if {"::/0", "0.0.0.0/0"} & set(allowed) else allowed
 
 
-def run_canary(ingest: Mapping[str, Any], client: Client, tables: list[str], wait_seconds: float) -> Proof:
+def run_canary(session: Session, client: Client, tables: list[str], wait_seconds: float) -> Proof:
     """Fail on purpose as the ingest's user, then look for it in each of `tables` (`query_log`, `text_log`).
 
-    `ingest` holds `login_*` values of the ingest's user; `client` reads the log tables. Waits on the rows themselves,
-    for at most `wait_seconds`.
+    `client` reads the log tables. Waits on the rows themselves, for at most `wait_seconds`.
     """
     marker = f"ingest_verify_canary_{secrets.token_hex(8)}"
     try:
-        canary, kept_out = session_of(ingest, client)
-    except ConnectError as error:
-        return Proof(False, f"the ingest's user could not log in: {error}", marker)
-    if canary is None:
-        return Proof(False, kept_out, marker)
-    try:
-        query(canary, f"SELECT * FROM {quote_identifier(marker)}")
+        session.ask(f"SELECT * FROM {quote_identifier(marker)}")
     except ServerError:
         pass
     else:
         return Proof(False, "the canary statement did not fail, so it proves nothing", marker)
-    finally:
-        canary.disconnect()
     started = time.monotonic()
     lost = list(tables)
     while lost and time.monotonic() - started < wait_seconds:
@@ -215,15 +273,12 @@ def run_canary(ingest: Mapping[str, Any], client: Client, tables: list[str], wai
         if lost:
             time.sleep(0.1)
     seconds = round(time.monotonic() - started, 3)
+    sought = f"a failing statement of the ingest's user{session.place}"
     if lost:
         where = " and ".join(f"system.{table}" for table in lost)
-        return Proof(
-            False, f"a failing statement of the ingest's user was not in {where} after {seconds} s", marker, seconds
-        )
+        return Proof(False, f"{sought} was not in {where} after {seconds} s", marker, seconds)
     where = " and ".join(f"system.{table}" for table in tables)
-    return Proof(
-        True, f"a failing statement of the ingest's user was found in {where} after {seconds} s", marker, seconds
-    )
+    return Proof(True, f"{sought} was found in {where} after {seconds} s", marker, seconds)
 
 
 def _holds(client: Client, table: str, marker: str) -> bool:

@@ -14,9 +14,11 @@ from . import docker_cli, snapshot
 from .client import ConnectError, ServerError, connect, query, quote_string
 from .docker_cli import DockerError
 from .env_file import parse_env
+from .masking import Masker, secret_values
 
 _LOG_LINES = 200
 _LOG_BYTES = 256 << 10
+_LOG_IN_CONTAINER = "/var/log/clickhouse-server/clickhouse-server.log"
 
 _SETTINGS = "SELECT name, toString(value) AS value FROM system.settings WHERE changed ORDER BY name"
 _SERVER_SETTINGS = "SELECT name, toString(value) AS value FROM system.server_settings WHERE changed ORDER BY name"
@@ -126,15 +128,24 @@ def server_evidence(params: Mapping[str, Any]) -> dict[str, str]:
             inspected = docker_cli.inspect("container", params["container"])
             if inspected is not None:
                 found["docker-inspect.json"] = _without_values(inspected)
-                if "server.log" not in found:
-                    tail = ["logs", "--tail", str(_LOG_LINES), params["container"]]
-                    found["server.log"] = docker_cli.run(tail)
+                found.setdefault("server.log", _container_log(params["container"]))
         except DockerError as error:
             found["docker-inspect.json"] = f'{{"not read": "{error.kind}"}}\n'
     return found
 
 
+def _container_log(container: str) -> str:
+    """The end of the log file that the official image keeps inside; of a stopped container, what it printed."""
+    lines = str(_LOG_LINES)
+    try:
+        return docker_cli.run(["exec", container, "tail", "-n", lines, _LOG_IN_CONTAINER])[-_LOG_BYTES:]
+    except DockerError:
+        return docker_cli.run(["logs", "--tail", lines, container], both=True)[-_LOG_BYTES:]
+
+
 def _without_values(inspected: dict[str, Any]) -> str:
+    """The answer without the values of variables, wherever else they stand: a health check repeats the password."""
     config = inspected.get("Config") or {}
-    config["Env"] = [f"{str(entry).partition('=')[0]}=***" for entry in config.get("Env") or []]
-    return json.dumps(inspected, indent=2) + "\n"
+    variables = dict(str(entry).partition("=")[::2] for entry in config.get("Env") or [])
+    config["Env"] = [f"{name}=***" for name in variables]
+    return json.dumps(Masker(secret_values(variables)).data(inspected), indent=2) + "\n"

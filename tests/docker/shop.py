@@ -106,15 +106,20 @@ class Shop(Site):
             done.set()
             watcher.join()
 
+    def client_when_up(self) -> Client:
+        """The same once the server answers."""
+        for _ in range(300):
+            with contextlib.suppress(Exception):
+                client = self.client()
+                client.execute("SELECT 1")
+                return client
+            time.sleep(0.1)
+        raise AssertionError(docker("logs", self.container))
+
     def start_server(self) -> None:
         """Bring a killed server back, and wait for it."""
         docker("start", self.container)
-        for _ in range(300):
-            with contextlib.suppress(Exception):
-                self.purchases()
-                return
-            time.sleep(0.1)
-        raise AssertionError(docker("logs", self.container))
+        self.client_when_up()
 
     def down(self) -> None:
         stack = self.folder / "stack"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import threading
 import time
@@ -10,6 +11,7 @@ import uuid
 import pytest
 from ansible.module_utils.ingest_verify.container_run import NotStarted, explain_exit, run_container
 from ansible.module_utils.ingest_verify.facts.recorded import read_recorded
+from ansible.module_utils.ingest_verify.run_snapshot import server_evidence
 
 from tests.docker.conftest import docker
 from tests.plays import ROOT
@@ -73,6 +75,32 @@ def test_a_kill_from_outside_is_no_memory_kill(run):
     assert "SIGKILL" in outcome.explained
     assert "from outside" in outcome.explained
     assert log in ("started\n", "")
+
+
+def test_a_servers_container_leaves_its_log_and_inspect_without_secrets(base_image):
+    name, secret = f"t{uuid.uuid4().hex[:8]}", "H3alth-check'x"
+    log = "/var/log/clickhouse-server/clickhouse-server.log"
+    line = f"echo printed; mkdir -p {log.rpartition('/')[0]}; seq 1 500 > {log}; echo ready; exec sleep 60"
+    options = [f"--env=CLICKHOUSE_PASSWORD={secret}", "--env=TZ=UTC", "--label=project=shop"]
+    options += ["--health-cmd", f"client --password {secret}"]
+    docker("run", "--detach", "--init", "--name", name, *options, base_image, "sh", "-c", line)
+    try:
+        for _ in range(200):
+            if "ready" in docker("logs", name):
+                break
+            time.sleep(0.05)
+        found = server_evidence({"container": name})
+        inspected = json.loads(found["docker-inspect.json"])
+        assert "H3alth" not in found["docker-inspect.json"]
+        assert {"CLICKHOUSE_PASSWORD=***", "TZ=***"} <= set(inspected["Config"]["Env"])
+        assert inspected["Config"]["Healthcheck"]["Test"][-1].startswith("client --password")
+        assert inspected["Config"]["Labels"]["project"] == "shop"
+        assert found["server.log"].split()[:2] == ["301", "302"]
+        docker("kill", name)
+        assert server_evidence({"container": name})["server.log"].split() == ["printed", "ready"]
+    finally:
+        docker("rm", "--force", name, check=False)
+    assert server_evidence({"container": name}) == {}
 
 
 @pytest.mark.parametrize(

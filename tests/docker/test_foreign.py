@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -52,6 +53,19 @@ def test_a_foreign_project_passes_by_variables_alone(shop, healthy):
     ]
     assert not [secret for secret in shop.passwords.values() for text in texts if secret in text]
     assert shop.loader_container() == ""
+
+
+def test_the_runs_folder_holds_the_servers_settings_log_and_inspect(shop, healthy):
+    assert healthy.report["environment"]["settings_changed"], healthy.report["missing"]
+    (folder,) = {path.parent for path in (shop.folder / "artifacts").rglob("report.json")
+                 if healthy.report["run_id"] in str(path)}  # fmt: skip
+    inspected = json.loads((folder / "docker-inspect.json").read_text(encoding="utf-8"))
+    assert inspected["Name"].strip("/") == shop.container
+    assert all(entry.endswith("=***") for entry in inspected["Config"]["Env"])
+    assert (folder / "server.log").stat().st_size > 0
+    listed = (folder / "MANIFEST.sha256").read_text(encoding="utf-8")
+    for name in ("docker-inspect.json", "server.log", "snapshot.json", "query_log.jsonl", "statements.sql"):
+        assert f"  {name}\n" in listed, name
 
 
 def test_a_loader_killed_in_the_middle_is_named(ready):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible.module_utils.ingest_verify.client import connect, query, send_marker
+from ansible.module_utils.ingest_verify.client import ConnectError, ServerError, connect, query, send_marker
 from ansible.module_utils.ingest_verify.diagnosis.diagnose import diagnose
-from ansible.module_utils.ingest_verify.diagnosis.evidence import EvidenceError
+from ansible.module_utils.ingest_verify.diagnosis.evidence import EvidenceError, limits, log_reads
 from ansible.module_utils.ingest_verify.diagnosis.log_only import diagnose_log
 from ansible.module_utils.ingest_verify.diagnosis.request import Request
 from ansible.module_utils.ingest_verify.diagnosis.result import Diagnosis
@@ -149,6 +152,47 @@ def test_row_60_a_restart_in_mid_run_is_the_cause(server: Engine, orders: Stage)
     assert "server_restarted" not in causes(healthy)
 
 
+def wait_for_uptime(engine: Engine) -> None:
+    """Whole seconds are what a server tells of its age."""
+    while engine.query("SELECT uptime()")[0][0] < 3:
+        time.sleep(0.1)
+
+
+def test_row_60_a_refusal_that_a_killed_server_took_with_it_is_no_pass(tmp_path: Path) -> None:
+    """Production flushes its logs each 7.5 s; here only on demand, so that the kill comes before it for certain."""
+    late = "<flush_interval_milliseconds>600000</flush_interval_milliseconds>"
+    logs = ("query_log", "text_log", "session_log", "error_log", "part_log", "asynchronous_insert_log")
+    config = f"<clickhouse>{''.join(f'<{log}>{late}</{log}>' for log in logs)}</clickhouse>"
+    with start_engine(tmp_path, users={"ingest": {"password": PASSWORD}}, config_xml=config) as engine:
+        engine.query(ORDERS.format(db="default"))
+        engine.flush_logs()
+        asked: dict[str, Any] = {"ingest": {"exit_code": 0}, "targets": ["orders"]}
+        wait_for_uptime(engine)
+        killed = Stage(engine, "default")
+        killed.refused("INSERT INTO orders (nope) VALUES ('a')")
+        engine.kill()
+        engine.start()
+        killed.send("INSERT INTO orders (order_id) VALUES ('b')")
+        said = killed.judge(**asked)
+        assert said.verdict == "INCONCLUSIVE", said.message(5)
+        assert "may lack the last seconds" in said.message(5)
+        assert engine.query("SELECT count() FROM system.query_log WHERE exception LIKE '%nope%'") == [(0,)]
+        # A load that nobody watched, judged afterwards: the server's uptime alone tells of its restart.
+        looked_back = killed.judge(window_before=None, targets=["orders"])
+        assert looked_back.verdict == "INCONCLUSIVE", looked_back.message(5)
+        assert [finding.cause for finding in looked_back.findings] == ["server_restarted"]
+        # The same load after that restart has whole logs.
+        wait_for_uptime(engine)
+        later = Stage(engine, "default")
+        later.send("INSERT INTO orders (order_id) VALUES ('c')")
+        assert later.judge(**asked).verdict == "PASS"
+        assert later.judge(window_before=None, targets=["orders"]).verdict == "PASS"
+        # A server whose first start is in the window has lost nothing.
+        engine.query("TRUNCATE TABLE system.query_log")
+        later.send("INSERT INTO orders (order_id) VALUES ('d')")
+        assert killed.judge(window_before=None, targets=["orders"]).verdict == "PASS"
+
+
 def test_a_server_that_is_gone_leaves_the_clients_log(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text(
@@ -208,3 +252,100 @@ def test_row_38_without_text_log_the_rest_is_judged_and_its_lack_is_said(tmp_pat
         assert headline(said).evidence["code_name"] == "UNKNOWN_IDENTIFIER"
         assert "system.text_log does not exist" in said.missing_evidence["text_log"]
         assert "system.session_log does not exist" in said.missing_evidence["session_log"]
+
+
+# What it may cost ----------------------------------------------------------------------------------------------------
+
+
+def judge_with(stage: Stage, ask: Callable[[str], list[dict[str, Any]]], **asked: Any) -> Diagnosis:
+    request = Request(since=stage.since, database=stage.database, users=["ingest"], flush_wait_seconds=15, **asked)
+    client = connect(stage.login())
+    try:
+        return diagnose(ask, partial(send_marker, client), request)
+    finally:
+        client.disconnect()
+
+
+def test_what_was_read_before_a_question_failed_is_kept(orders: Stage) -> None:
+    orders.refused("INSERT INTO orders (order_di) VALUES ('a')")
+    client = connect(orders.login())
+
+    def short_of_memory(sql: str) -> list[dict[str, Any]]:
+        if "system.asynchronous_insert_log" in sql:
+            raise ServerError(241, "Query memory limit exceeded", sql)
+        return query(client, sql)
+
+    said = judge_with(orders, short_of_memory, ingest={"exit_code": 1}, targets=["orders"])
+    assert headline(said).cause == "server_missing_column"
+    assert not said.proven
+    assert "evidence_no_answer" in causes(said)
+    assert "gave no answer (code 241" in said.missing_evidence["asynchronous_insert_log"]
+    client.disconnect()
+
+
+def test_without_an_answer_a_healthy_run_is_not_proven(orders: Stage) -> None:
+    orders.send("INSERT INTO orders (order_id) VALUES ('a')")
+    client = connect(orders.login())
+    asked: list[str] = []
+
+    def hangs(sql: str) -> list[dict[str, Any]]:
+        asked.append(sql)
+        if "system.asynchronous_insert_log" in sql:
+            raise ConnectError("lost", "The connection to ClickHouse broke: SocketTimeoutError: timed out")
+        return query(client, sql)
+
+    said = judge_with(orders, hangs, ingest={"exit_code": 0}, targets=["orders"])
+    assert said.verdict == "INCONCLUSIVE"
+    # Each further question would wait as long again.
+    assert "system.asynchronous_insert_log" in asked[-1]
+    client.disconnect()
+
+
+def test_a_diagnosis_ends_at_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = iter([0.0, 1.0, 400.0])
+    monkeypatch.setattr(limits, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+    ask = limits.Limited(lambda sql: [{"sql": sql}])
+    assert ask("SELECT 1") == [{"sql": "SELECT 1"}]
+    with pytest.raises(ServerError, match="not asked any more: the 300 s of the whole diagnosis are over"):
+        ask("SELECT 2")
+
+
+def test_a_window_of_very_many_statements_is_counted_first_and_says_the_same(
+    orders: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        orders.refused("INSERT INTO orders (order_di) VALUES ('a')")
+    orders.refused("SELECT nothing FROM orders", agent="other")
+    exact = orders.judge(ingest={"exit_code": 1}, targets=["orders"])
+    monkeypatch.setattr(log_reads, "MAX_TEXTS", 0)
+    counted = orders.judge(ingest={"exit_code": 1}, targets=["orders"])
+    one, other = headline(exact), headline(counted)
+    assert (one.cause, one.headline, one.next_step) == (other.cause, other.headline, other.next_step)
+    for key in ("sql", "exception", "code", "count", "first", "last"):
+        assert one.evidence[key] == other.evidence[key]
+    assert exact.counts == counted.counts
+    assert "counted by the server's hash" in counted.reasons[0]
+
+
+def test_of_very_many_statements_a_retry_that_succeeded_is_still_told_as_one(
+    orders: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_reads, "MAX_TEXTS", 0)
+    orders.refused("INSERT INTO later (order_id) VALUES ('a')")
+    orders.admin(
+        f"CREATE TABLE {orders.database}.later AS {orders.database}.orders ENGINE = MergeTree ORDER BY order_id"
+    )
+    orders.send("INSERT INTO later (order_id) VALUES ('a')")
+    said = orders.judge(ingest={"exit_code": 0}, targets=["later"])
+    assert said.verdict == "PASS"
+
+
+def test_a_reader_who_may_change_no_setting_reads_as_much_and_says_so(orders: Stage) -> None:
+    orders.refused("INSERT INTO orders (order_di) VALUES ('a')")
+    reader = {**orders.login(), "login_user": "ro", "login_password": PASSWORD}
+    said = orders.judge(reader=reader, ingest={"exit_code": 1}, targets=["orders"])
+    assert headline(said).cause == "server_missing_column"
+    # It may not flush either, and waited for the server's own interval.
+    assert said.proven, said.reasons
+    assert "evidence_no_bounds" in {finding.cause for finding in said.findings}
+    assert "evidence_no_bounds" not in {finding.cause for finding in orders.judge(ingest={"exit_code": 1}).findings}

@@ -18,7 +18,7 @@ TOLD = [
     ("config_placeholder", "QTICKETS_TOKEN", "QTICKETS_TOKEN"),
     ("config_schema_file", "found nothing there", "Correct schema_apply_file"),
     ("host_port_taken", "where the simulated API is to listen", "set qtickets_ingest_simulator_port"),
-    ("config_check", "verify_data_extra_checks[0].kind", "Correct the declaration"),
+    ("config_data_check", "verify_data_extra_checks[0].kind", "Correct the declaration"),
 ]
 
 

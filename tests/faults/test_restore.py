@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faults.test_interrupted import interrupt
-from tests.plays import ROOT, Site
+from tests.plays import Site, documented
 
+DOCUMENT = "docs/how-to/restore-after-reset.md"
 ROWS = 123_456
 # Production's confirmation; its other program has ended, and is named.
 CONFIRMED = {
@@ -35,11 +36,11 @@ def site(tmp_path_factory) -> Iterator[Site]:
     place.engine("stop")
 
 
-def documented(site: Site, *more: str) -> str:
+def restore(site: Site, option: str = "", **values: str) -> str:
     """The document's own command with this site's inventory; what it said."""
-    command = "ansible-playbook playbooks/restore.yml -i prod"
-    assert f"{command}\n" in (ROOT / "docs/how-to/restore-after-reset.md").read_text(encoding="utf-8")
-    played = site.play(*more, playbook=command.split()[1], clickhouse_reset_throwaway=False)
+    playbook = "playbooks/restore.yml"
+    arguments = documented(DOCUMENT, playbook, option, **values)
+    played = site.play(*arguments, playbook=playbook, clickhouse_reset_throwaway=False)
     assert played.status == 0, played.output[-5000:]
     return " ".join(played.output.split())
 
@@ -71,9 +72,14 @@ def test_after_a_run_that_failed_the_report_says_where_the_data_is_and_one_comma
     assert change["undo"] in " ".join(failed.output.split())
     report = next(reversed(site.reports())).with_name("report.md").read_text(encoding="utf-8")
     assert change["to"] in report
-    assert f"1 tables with {ROWS} rows, as noted before the reset" in documented(site)
+    stamp = change["undo"].rpartition("=")[2]
+    plan = restore(site, "--check")
+    assert f"{ROWS} rows" in plan
+    assert stamp in plan
+    assert site.client().execute("EXISTS TABLE shop.sales") == [(0,)]
+    assert f"1 tables with {ROWS} rows, as noted before the reset" in restore(site)
     assert rows(site) == ROWS
-    again = documented(site)
+    again = restore(site)
     assert "the data that is in place stays: no run made it" in again
     assert "clickhouse_reset_restore=<time>" in again
     assert rows(site) == ROWS
@@ -81,7 +87,16 @@ def test_after_a_run_that_failed_the_report_says_where_the_data_is_and_one_comma
 
 def test_after_a_run_that_was_killed_the_same_command_brings_it_back(site):
     interrupt(site, 9, **CONFIRMED)
-    documented(site)
+    restore(site)
+    assert rows(site) == ROWS
+
+
+def test_after_a_run_that_passed_it_is_brought_back_by_the_time_in_its_name(site):
+    passed = site.play(**CONFIRMED)
+    assert passed.report["verdict"] == "PASS", passed.output[-4000:]
+    (change,) = [change for change in passed.report["changes"] if f"{ROWS} rows" in change["what"]]
+    stamp = change["undo"].rpartition("=")[2]
+    restore(site, "clickhouse_reset_restore", clickhouse_reset_restore=stamp)
     assert rows(site) == ROWS
 
 
@@ -91,7 +106,9 @@ def test_deleting_is_done_by_name_alone(site):
     assert "clickhouse_reset_delete=<time>" in " ".join(nothing.output.split())
     moves = sorted((site.folder / "clickhouse/.ingest-verify/moves").glob("*.json"))
     stamp = json.loads(moves[0].read_text(encoding="utf-8"))["stamp"]
-    gone = site.play(playbook="playbooks/delete_moved_aside.yml", clickhouse_reset_delete=stamp)
+    playbook = "playbooks/delete_moved_aside.yml"
+    by_name = documented(DOCUMENT, playbook, "clickhouse_reset_delete", clickhouse_reset_delete=stamp)
+    gone = site.play(*by_name, playbook=playbook)
     assert gone.status == 0, gone.output[-4000:]
     assert not (site.folder / f"clickhouse/data.{stamp}").exists()
     assert rows(site) == ROWS

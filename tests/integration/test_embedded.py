@@ -243,6 +243,24 @@ def test_stop_is_clean_under_load_and_ends_running_queries(tmp_path: Path) -> No
         assert len(outcome) == 1
 
 
+def test_a_start_after_a_stop_that_was_killed_waits_for_the_end_and_starts_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_off(pid: int, *_: object) -> bool:
+        os.kill(pid, signal.SIGTERM)
+        raise KeyboardInterrupt
+
+    with start_engine(tmp_path) as engine:
+        with monkeypatch.context() as patched:
+            patched.setattr("embedded.launcher._end", cut_off)
+            with pytest.raises(KeyboardInterrupt):
+                engine.stop()
+        before = engine.launcher.status()["pid"]
+        engine.start()
+        assert engine.query("SELECT 1") == [(1,)]
+        assert engine.launcher.status()["pid"] != before
+
+
 def test_killing_every_query_does_not_end_the_engine(tmp_path: Path) -> None:
     with start_engine(tmp_path) as engine:
         engine.query("KILL QUERY WHERE query_id != '' ASYNC")

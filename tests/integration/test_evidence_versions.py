@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from ansible.module_utils.ingest_verify.diagnosis.evidence import LOG_COLUMNS, E
 from ansible.module_utils.ingest_verify.diagnosis.request import Request
 
 from embedded.testing import Engine, start_engine
-from tests.stages import PASSWORD, Stage, headline
+from tests.stages import PASSWORD, Stage, cluster, headline
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ingest-verify-engines"
 OLDEST = "chdb==2.1.1"
@@ -229,46 +230,40 @@ def test_a_refusal_is_classified_alike_on_each_serving_engine(serving: Engine) -
     assert "nearest existing name is order_id" in found.actual
 
 
-def test_a_cluster_is_read_on_every_replica_and_a_silent_host_is_reported(tmp_path: Path) -> None:
-    ports = {}
-    config = """<clickhouse><remote_servers><pair><shard>{replicas}</shard></pair></remote_servers></clickhouse>"""
-
-    def replicas(nodes: dict[str, int]) -> str:
-        return "".join(
-            f"<replica><host>{host}</host><port>{port}</port><user>admin</user><password>pw</password></replica>"
-            for host, port in nodes.items()
-        )
-
-    users = {"admin": {"password": "pw"}, "ingest": {"password": PASSWORD}}
-    with start_engine(tmp_path / "second", users=users, host="127.0.0.2") as second:
-        ports = {"127.0.0.2": second.tcp_port}
-        nodes = {"127.0.0.1": 0, **ports}
-        with start_engine(tmp_path / "probe", users=users) as probe:
-            nodes["127.0.0.1"] = probe.tcp_port
-            http_port = probe.http_port
-        with start_engine(
-            tmp_path / "first",
-            users=users,
-            config_xml=config.format(replicas=replicas(nodes)),
-            tcp_port=nodes["127.0.0.1"],
-            http_port=http_port,
-        ) as first:
-            remote = Stage(second, "default")
-            stage = Stage(first, "default")
-            stage.refused("SELECT one_missing FROM system.one")
-            remote.refused("SELECT two_missing FROM system.one")
-            second.flush_logs()
-            said = stage.judge(cluster="pair")
-            assert {finding.evidence["code_name"] for finding in said.findings if finding.severity == "error"} == {
-                "UNKNOWN_IDENTIFIER"
-            }
-            assert said.counts["failed"] == 2
-            assert said.proven
-            second.stop()
-            gap = stage.judge(cluster="pair")
-            assert "1 of 2 hosts of cluster 'pair' answer" in "; ".join(gap.reasons)
-            assert "evidence_host_missing" in {finding.cause for finding in gap.findings}
-            second.start()
+def test_a_cluster_is_read_on_every_host_and_one_that_is_stopped_or_hangs_is_named(tmp_path: Path) -> None:
+    hosts = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
+    with cluster(tmp_path, hosts) as engines:
+        first, second, third = engines
+        stage = Stage(first, "default")
+        stage.refused("SELECT one_missing FROM system.one")
+        Stage(second, "default").refused("SELECT two_missing FROM system.one")
+        # Nobody flushes the logs of the others: the marker waits for each host.
+        said = stage.judge(cluster="trio")
+        assert {finding.evidence["code_name"] for finding in said.findings if finding.severity == "error"} == {
+            "UNKNOWN_IDENTIFIER"
+        }
+        assert said.counts["failed"] == 2
+        assert said.proven, said.reasons
+        pid = second.launcher.status()["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            client = connect(stage.login())
+            evidence = Evidence(partial(query, client), "trio")
+            hanging = evidence.check_cluster()
+            window = evidence.window(stage.since, None, 5)
+            groups, _ = evidence.statements(window, {"user": ["ingest"]}, [], only_started_inside=False)
+            client.disconnect()
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        # Without limits of its own each statement waits 30 s or more for it.
+        assert f"2 of 3 hosts of cluster 'trio' answer. No answer from {second.host}:{second.tcp_port}" in str(hanging)
+        assert [group.code for group in groups if group.code] == [47]
+        third.stop()
+        gap = stage.judge(cluster="trio")
+        assert f"2 of 3 hosts of cluster 'trio' answer. No answer from {third.host}:{third.tcp_port}" in gap.reasons[0]
+        assert "evidence_host_missing" in {finding.cause for finding in gap.findings}
+        assert (gap.proven, gap.counts["failed"]) == (False, 2)
+        third.start()
 
 
 def test_an_unknown_cluster_names_the_known_ones(serving: Engine) -> None:

@@ -89,6 +89,51 @@ def test_a_key_that_nothing_reads_is_refused_by_name(tmp_path):
     assert "keys that nothing reads: target." in output
 
 
+ENV_CHECK = """
+- hosts: localhost
+  gather_facts: false
+  vars:
+    verify_root: {root}
+    pipeline: qtickets
+    pipeline_profile: {{}}
+    run:
+      {{database: zakaz, ingest_kind: process, backend: embedded, ingest_user: loader, ingest_password: {inventory},
+       login_host: 127.0.0.1, http_port: 8123}}
+    qtickets_ingest_env_file: {env_file}
+    ansible_python_interpreter: {python}
+  tasks:
+    - ansible.builtin.import_role: {{name: run_context, tasks_from: pipeline.yml}}
+    - ansible.builtin.import_role: {{name: qtickets_ingest, tasks_from: preflight.yml}}
+"""
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_another_password_in_the_env_file_than_in_the_inventory_is_told_and_neither_is_shown(tmp_path, same):
+    inventory, in_file = "opensesame-1", "opensesame-1" if same else "opensesame-2"
+    env_file = tmp_path / "loader.env"
+    env_file.write_text(
+        "QTICKETS_BASE_URL=http://api/v1\nQTICKETS_TOKEN=f3a91c77\nORG_NAME=hall\nCLICKHOUSE_HOST=db\n"
+        f"CLICKHOUSE_DB=zakaz\nCLICKHOUSE_USER=loader\nCLICKHOUSE_PASSWORD={in_file}\n"
+    )
+    env_file.chmod(0o600)
+    play = tmp_path / "play.yml"
+    play.write_text(ENV_CHECK.format(root=ROOT, inventory=inventory, env_file=env_file, python=sys.executable))
+    outcome = subprocess.run(
+        [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "localhost,", "-c", "local", "-vvv", str(play)],
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    said = " ".join((outcome.stdout + outcome.stderr).split())
+    assert "opensesame" not in said
+    assert (outcome.returncode == 0) == same, said[-3000:]
+    told = f"CLICKHOUSE_PASSWORD in the env file {env_file} is not the one that the inventory holds."
+    assert (told in said) != same
+    assert (f"Give CLICKHOUSE_PASSWORD in line 7 of {env_file}" in said) != same
+
+
 def test_no_default_of_a_role_names_qtickets_tables_or_variables():
     for path in ROOT.glob("roles/*/defaults/main.yml"):
         text = path.read_text()

@@ -22,6 +22,7 @@ def hiding_engine(tmp_path_factory):
     users = {
         "clear": {"password": "p", "grants": ["GRANT ALL ON *.*"]},
         "away": {"password": "p", "networks": ["10.9.9.9"]},
+        "near": {"password": "p", "networks": ["127.0.0.1"]},
         "hidden": {"password": "p", "grants": ["GRANT ALL ON *.*"], "profile_settings": HIDING},
     }
     with start_engine(tmp_path_factory.mktemp("hiding"), users=users) as engine:
@@ -37,22 +38,29 @@ def login_of(engine, user, password="p"):
     }
 
 
+def logged_in(engine, user, password="p"):
+    """The user's session, and the reader's connection."""
+    reader = connect(login_of(engine, "admin", engine.password))
+    session = query_logging.session_of(login_of(engine, user, password), reader)
+    return session, reader
+
+
 def test_canary_of_a_plain_user_is_found_in_both_logs(hiding_engine):
-    reader = connect(login_of(hiding_engine, "admin", hiding_engine.password))
-    proof = query_logging.run_canary(login_of(hiding_engine, "clear"), reader, ["query_log", "text_log"], 20)
+    session, reader = logged_in(hiding_engine, "clear")
+    proof = query_logging.run_canary(session, reader, ["query_log", "text_log"], 20)
     assert proof.proven, proof.reason
-    assert query_logging.hiding_settings(connect(login_of(hiding_engine, "clear"))) == {}
+    assert session.hiding == {}
 
 
 def test_canary_of_a_user_with_log_queries_off_is_lost(hiding_engine):
-    reader = connect(login_of(hiding_engine, "admin", hiding_engine.password))
-    proof = query_logging.run_canary(login_of(hiding_engine, "hidden"), reader, ["query_log"], 1)
+    session, reader = logged_in(hiding_engine, "hidden")
+    proof = query_logging.run_canary(session, reader, ["query_log"], 1)
     assert not proof.proven
     assert "was not in system.query_log" in proof.reason
 
 
 def test_every_hiding_setting_is_named_with_the_value_that_mends_it(hiding_engine):
-    hiding = query_logging.hiding_settings(connect(login_of(hiding_engine, "hidden")))
+    hiding = logged_in(hiding_engine, "hidden")[0].hiding
     assert {name: float(value) if name != "log_queries_min_type" else value for name, value in hiding.items()} == {
         name: float(value) if name != "log_queries_min_type" else value for name, value in HIDING.items()
     }
@@ -64,23 +72,14 @@ def test_every_hiding_setting_is_named_with_the_value_that_mends_it(hiding_engin
 def test_drop_in_for_an_xml_user_makes_the_canary_visible(tmp_path):
     users = {"hidden": {"password": "p", "grants": ["GRANT ALL ON *.*"], "profile_settings": HIDING}}
     with start_engine(tmp_path, users=users) as engine:
-        reader = connect(login_of(engine, "admin", engine.password))
-        hiding = query_logging.hiding_settings(connect(login_of(engine, "hidden")))
+        session, reader = logged_in(engine, "hidden")
         account = query_logging.read_account(reader, "hidden")
         assert account.storage == "users_xml"
-        (engine.dir / "users.d" / query_logging.DROP_IN_NAME).write_text(query_logging.drop_in(account, hiding))
+        (engine.dir / "users.d" / query_logging.DROP_IN_NAME).write_text(query_logging.drop_in(account, session.hiding))
         engine.restart()
-        assert query_logging.hiding_settings(connect(login_of(engine, "hidden"))) == {}
-        reader = connect(login_of(engine, "admin", engine.password))
-        assert query_logging.run_canary(login_of(engine, "hidden"), reader, ["query_log"], 20).proven
-
-
-def test_wrong_password_of_the_ingest_user_is_the_reason(hiding_engine):
-    reader = connect(login_of(hiding_engine, "admin", hiding_engine.password))
-    proof = query_logging.run_canary(login_of(hiding_engine, "clear", "wrong"), reader, ["query_log"], 1)
-    assert not proof.proven
-    assert "could not log in" in proof.reason
-    assert "'clear'" in proof.reason
+        session, reader = logged_in(engine, "hidden")
+        assert session.hiding == {}
+        assert query_logging.run_canary(session, reader, ["query_log"], 20).proven
 
 
 def test_log_tables_that_are_not_configured_are_named(tmp_path):
@@ -108,10 +107,17 @@ def test_alter_user_repeats_what_the_user_has():
 
 def test_a_user_of_other_addresses_is_not_told_that_its_password_is_wrong(hiding_engine):
     reader = connect(login_of(hiding_engine, "admin", hiding_engine.password))
-    proof = query_logging.run_canary(login_of(hiding_engine, "away"), reader, ["query_log"], 1)
-    assert not proof.proven
-    assert "User away may log in from 10.9.9.9 only" in proof.reason
-    assert "Check the user's name and password" not in proof.reason
+    for password in ("p", "wrong"):
+        refused = query_logging.session_of(login_of(hiding_engine, "away", password), reader)
+        assert "User away may log in from 10.9.9.9 only" in refused.reason
+        assert "Whether its password is right" in refused.reason
+
+
+def test_a_wrong_password_is_told_although_the_user_has_addresses_of_its_own(hiding_engine):
+    reader = connect(login_of(hiding_engine, "admin", hiding_engine.password))
+    assert query_logging.session_of(login_of(hiding_engine, "near"), reader).hiding == {}
+    with pytest.raises(ConnectError, match="refused user 'near'"):
+        query_logging.session_of(login_of(hiding_engine, "near", "wrong"), reader)
 
 
 @pytest.mark.parametrize(("user", "password"), [("clear", "wrong"), ("nobody", "p")])

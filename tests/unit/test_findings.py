@@ -73,3 +73,18 @@ def test_dict_form_leaves_out_what_is_not_known_and_reads_back():
     data = finding(object="t").to_dict()
     assert set(data) == {"stage", "severity", "cause", "headline", "object"}
     assert Finding.from_dict(data) == finding(object="t")
+
+
+def test_what_is_inferred_is_told_as_likely_once():
+    told = finding(certainty="likely")
+    assert render(told).startswith("ERROR [server_missing_column] Likely: Table t has no column c")
+    assert Finding.from_dict(told.to_dict()).headline == told.headline
+    assert finding().headline == "Table t has no column c"
+    assert "certainty" not in finding().to_dict()
+
+
+def test_a_finding_without_a_step_of_its_own_has_that_of_its_cause():
+    for cause in ("host_task_failed", "host_engine_not_started"):
+        assert "fix (host): " in render(finding(cause=cause))
+    assert finding(cause="host_task_failed", severity="warning").next_step is None
+    assert finding(cause="host_task_failed", next_step="Run it.").next_step == "Run it."

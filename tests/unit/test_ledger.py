@@ -74,9 +74,12 @@ def test_findings_stand_in_the_order_of_the_stages(tmp_path):
     assert [finding["stage"] for finding in ledger.data["findings"]] == ["schema_apply", "verify_data"]
 
 
-def test_an_ingest_without_proven_evidence_is_inconclusive(tmp_path):
+@pytest.mark.parametrize("stage", ["qtickets_ingest", "query_logging"])
+def test_a_stage_that_needs_evidence_is_inconclusive_without_its_proof(tmp_path, stage):
     ledger = Ledger.create(tmp_path, "target", {})
-    ledger.record_stage("qtickets_ingest", "ok", {}, [])
+    ledger.record_stage("schema_apply", "ok", {}, [])
+    assert ledger.judge() == "PASS"
+    ledger.record_stage(stage, "ok", {}, [])
     assert ledger.judge() == "INCONCLUSIVE"
     ledger.merge({"evidence": {"proven": True}})
     assert ledger.judge() == "PASS"

@@ -282,11 +282,16 @@ def test_runs_are_listed_and_old_ones_go(folder: Path) -> None:
     other.mkdir()
     (other / "run.json").write_text(json.dumps({**ledger_of(other.name), "host": "another"}))
     (folder.parent / "notes").mkdir()
+    alone = folder.parent / "20261105T084501Z-0000fe"
+    alone.mkdir()
+    (alone / "run.json").write_text(json.dumps({**ledger_of(alone.name), "kind": "diagnosis"}))
+    (folder.parent / "20261110T084501Z-000000.tar.gz").write_text("")
     table = runs.lines(folder.parent)
     assert len(table) == 8
     assert re.search(r"abcdef +prod-1 +FAIL +3 min 5 s +server_missing_column: zakaz.orders has no column", table[-1])
     written(folder, keep=3)
     left = sorted(path.name for path in folder.parent.iterdir() if path.is_dir())
+    assert not list(folder.parent.glob("*.tar.gz")), "a run's archive goes with it"
     assert left == [other.name, "20261113T084501Z-000003", "20261114T084501Z-000004", folder.name, "notes"]
     assert runs.lines(folder.parent / "nowhere") == [f"{folder.parent / 'nowhere'} holds no run."]
 
@@ -301,6 +306,33 @@ def test_the_bundle_is_listed_and_packed(folder: Path) -> None:
         assert {info.uid for info in archive.getmembers()} == {0}
     assert {"report.html", "ingest.log", "run.json", "MANIFEST.sha256"} <= names
     assert Path(made.paths["archive"]).stat().st_mode & 0o777 == 0o600
+
+
+def exchange(number: int, **told: int) -> str:
+    return json.dumps({
+        "v": 1, "e": "exchange", "pid": 7, "thread": 1, "t": 1764319502.5 + number, "n": number, "client": "requests",
+        "method": "GET", "host": "api.example.org", "port": 443, "path": "/orders", "asked": "q1", "status": 200,
+        "ms": 20, "told": told,
+    }) + "\n"  # fmt: skip
+
+
+@pytest.mark.parametrize(("pages", "said"), [(1, "not all"), (2, "")])
+def test_the_sources_own_figures_stand_beside_what_was_read_and_written(folder: Path, pages: int, said: str) -> None:
+    answers = [exchange(number, records=6, total=12, page=number) for number in range(1, pages + 1)]
+    start = {"v": 1, "e": "process_start", "pid": 7, "ppid": 1, "t": 1764319502, "runtime": "python", "program": ["x"]}
+    (folder / "recorder.jsonl").write_text("".join([json.dumps(start) + "\n", *answers]))
+    report = written(folder).model
+    assert report["served"] == [
+        {"source": "api.example.org:443/orders", "told": 12, "pages_told": None, "read": 6 * pages, "answers": pages,
+         "whole": pages == 2}
+    ]  # fmt: skip
+    jsonschema.validate(json.loads(read(folder, "report.json")), SCHEMA)
+    page = re.sub(r"\s*<[^>]*>\s*", " ", read(folder, "report.html"))
+    for shown in (page, read(folder, "report.md").replace("`", "")):
+        assert re.search(
+            rf"api.example.org:443/orders.*12 records.*{6 * pages} records.*{said}.*zakaz.orders:? 12", shown, re.DOTALL
+        )
+        assert ("not all" in shown) == bool(said)
 
 
 SECRET = "s3cr3t/tok en+4711"
@@ -351,6 +383,22 @@ def test_a_file_that_is_too_large_is_cut_in_its_middle(folder: Path, monkeypatch
     assert content.endswith("line 4999\n")
     assert "bytes left out" in content
     assert any("ingest.log had" in sentence for sentence in report["cut"])
+
+
+def test_the_whole_folder_has_a_limit_and_small_files_stay_whole(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle, "MAX_FOLDER", 60_000)
+    row = json.dumps({"time": "2026-11-28 08:45:02", "query": "SELECT 1", "event": "QueryFinish"}) + "\n"
+    for name in ("query_log.jsonl", "part_log.jsonl", "text_log.jsonl"):
+        (folder / name).write_text(row * 2000)
+    (folder / "server.log").write_text("whole\n" * 100)
+    report = written(folder).model
+    for name in ("query_log.jsonl", "part_log.jsonl", "text_log.jsonl"):
+        assert (folder / name).stat().st_size < 20_000
+        assert any(sentence.startswith(f"{name} had ") for sentence in report["cut"]), name
+        assert name in read(folder, "report.html")
+    assert read(folder, "server.log") == "whole\n" * 100
+    assert not any("damaged" in sentence for sentence in report["missing"]), "what was left out is no damage"
+    assert json.loads(read(folder, "run.json"))["host"] == "prod-1"
 
 
 def test_a_failed_notification_is_a_warning_without_its_token(folder: Path) -> None:

@@ -54,6 +54,18 @@ EVIDENCE = (
         "The host is in system.clusters and not in the answer.",
     ),
     Cause(
+        "evidence_no_answer",
+        "A log table is there and gave no answer",
+        SERVER,
+        "The server refused the question (memory, time, a limit), or the connection broke.",
+    ),
+    Cause(
+        "evidence_no_bounds",
+        "The verifier's statements ran without limits",
+        SERVER,
+        "Its session does not carry them: the user has readonly = 1, or constraints.",
+    ),
+    Cause(
         "evidence_unknown_user",
         "The server knows no user of the name to look for",
         CONFIGURATION,

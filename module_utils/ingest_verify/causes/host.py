@@ -5,14 +5,63 @@ from __future__ import annotations
 from .model import CONFIGURATION, HOST, SERVER, Cause
 
 HOSTS = (
-    Cause("host_task_failed", "A task of the play failed", HOST, "Ansible's own message."),
+    Cause(
+        "host_task_failed",
+        "A task of the play failed",
+        HOST,
+        "Ansible's own message.",
+        step="Correct what the task's message names. Its whole answer: run the same command again with -vvv.",
+    ),
     Cause("host_interrupted", "The play was ended from outside", None, "A signal to the play."),
-    Cause("host_no_cli", "Docker's command is not installed", HOST, "The command was not found.", row=56),
-    Cause("host_engine_down", "The Docker Engine does not answer", HOST, "Docker's own message.", row=56),
-    Cause("host_no_permission", "The user may not use the Docker Engine", HOST, "Docker's own message.", row=56),
-    Cause("host_no_plugin", "Docker's compose plugin is not installed", HOST, "Docker's own message.", row=56),
-    Cause("host_timeout", "Docker did not answer in time", HOST, "The command's time limit.", row=56),
-    Cause("host_refused", "Docker refused a command", HOST, "Docker's own message."),
+    Cause(
+        "host_no_cli",
+        "Docker's command is not installed",
+        HOST,
+        "The command was not found.",
+        step="Install Docker with its compose plugin on that host: https://docs.docker.com/engine/install/",
+        row=56,
+    ),
+    Cause(
+        "host_engine_down",
+        "The Docker Engine does not answer",
+        HOST,
+        "Docker's own message.",
+        step="On that host: systemctl status docker; sudo systemctl start docker",
+        row=56,
+    ),
+    Cause(
+        "host_no_permission",
+        "The user may not use the Docker Engine",
+        HOST,
+        "Docker's own message.",
+        step="Let the user into the group docker (sudo usermod -aG docker USER, then log in anew), or play with "
+        "ansible_become=true.",
+        row=56,
+    ),
+    Cause(
+        "host_no_plugin",
+        "Docker's compose plugin is not installed",
+        HOST,
+        "Docker's own message.",
+        step="Install the plugin on that host: apt-get install docker-compose-plugin (Docker's repository), or "
+        "docker-compose-v2 (Debian, Ubuntu).",
+        row=56,
+    ),
+    Cause(
+        "host_timeout",
+        "Docker did not answer in time",
+        HOST,
+        "The command's time limit.",
+        step="Look whether the Docker Engine is busy or hangs: docker info; journalctl -u docker -n 50",
+        row=56,
+    ),
+    Cause(
+        "host_refused",
+        "Docker refused a command",
+        HOST,
+        "Docker's own message.",
+        step="Correct what Docker's message names, and run the same command by hand on that host.",
+    ),
     Cause("host_not_found", "Docker knows no object of that name", CONFIGURATION, "Docker's own message."),
     Cause("host_not_created", "A container could not be created", HOST, "Docker's own message."),
     Cause("host_env_file", "Docker cannot read the env file", CONFIGURATION, "Docker's own message.", row=33),
@@ -93,8 +142,20 @@ HOSTS = (
     Cause(
         "host_journal", "The note of what is moved aside cannot be written or read", HOST, "The file system's error."
     ),
-    Cause("host_engine_not_stopped", "The embedded engine did not end", HOST, "The launcher's own message."),
-    Cause("host_engine_not_started", "The embedded engine did not start", HOST, "The launcher's own message."),
+    Cause(
+        "host_engine_not_stopped",
+        "The embedded engine did not end",
+        HOST,
+        "The launcher's own message.",
+        step="See what runs: python -m embedded status --dir FOLDER, with the folder of clickhouse_reset_embedded_dir.",
+    ),
+    Cause(
+        "host_engine_not_started",
+        "The embedded engine did not start",
+        HOST,
+        "The launcher's own message.",
+        step="Read the end of log/clickhouse-server.log in the folder of clickhouse_reset_embedded_dir.",
+    ),
     Cause(
         "host_package_missing", "The control node or target lacks a package", HOST, "The import's own error.", row=62
     ),

@@ -49,6 +49,7 @@ class Cause:
 
     `holds` says in terms of facts when it may be named, `never` when not. `row` is its row of the failure catalogue.
     `narrower_than` names causes that hold for the same facts and say less. `side` is None where nobody has to act.
+    `step` is the next step of a finding whose rule names none.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Cause:
     holds: str
     never: str = ""
     confirm: str = ""
+    step: str = ""
     row: int | None = None
     certainty: str = PROVEN
     narrower_than: tuple[str, ...] = ()
@@ -89,6 +91,14 @@ class Decision:
     otherwise: str | None = None
     generic: bool = False
     decisive: bool = False
+
+    @property
+    def steps(self) -> str | None:
+        """The next step, and what would confirm what is only likely; None without either."""
+        lines = [self.next_step]
+        lines += [f"To confirm it: {self.confirm}"] if self.confirm else []
+        lines += [f"If it is not that: {self.otherwise}"] if self.otherwise else []
+        return "\n".join(filter(None, lines)) or None
 
 
 def fields_of(template: str) -> set[str]:

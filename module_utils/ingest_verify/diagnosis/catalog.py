@@ -9,7 +9,9 @@ from functools import cached_property
 from typing import Any
 
 from ..sql_text import Target
-from .evidence import Evidence
+from .evidence import MAX_TABLES, Evidence
+
+_SYSTEM = ("system", "INFORMATION_SCHEMA", "information_schema")
 
 
 class Catalog:
@@ -25,12 +27,13 @@ class Catalog:
         return self.evidence.databases()
 
     @cached_property
-    def tables(self) -> list[tuple[str, str]]:
-        return self.evidence.all_tables()
+    def tables(self) -> dict[tuple[str, str], None]:
+        """`(database, table)` in order, as keys."""
+        return dict.fromkeys(self.evidence.all_tables())
 
     def columns(self, database: str | None, table: str | None) -> dict[str, str]:
         """Type by column name, in order; empty for a table that is not there."""
-        if not database or not table:
+        if not database or not table or self._is_absent(database, table):
             return {}
         key = (database, table)
         if key not in self._columns:
@@ -39,6 +42,11 @@ class Catalog:
             kinds = {row["name"]: row["default_kind"] for row in rows}
             self._computed[key] = {name: kind for name, kind in kinds.items() if kind in ("ALIAS", "MATERIALIZED")}
         return self._columns[key]
+
+    def _is_absent(self, database: str, table: str) -> bool:
+        """Whether the list of all tables says it, so that ten thousand missing names cost one question."""
+        listed = len(self.tables) < MAX_TABLES and "tables" not in self.evidence.missing
+        return listed and database not in _SYSTEM and (database, table) not in self.tables
 
     def computed(self, database: str | None, table: str | None) -> dict[str, str]:
         """`ALIAS` or `MATERIALIZED` by name, for the columns that no INSERT can fill."""

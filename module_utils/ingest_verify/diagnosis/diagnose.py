@@ -10,12 +10,13 @@ from .client_side import ClientLog
 from .counting import count_by_target, count_statements
 from .evidence import Evidence, Query, Window
 from .join import join
-from .proof import prove_channel, report_hidden_evidence
+from .proof import prove_channel, report_hidden_evidence, report_unanswered
 from .request import Request
 from .result import Diagnosis
 from .server_side.mutations import failing_mutations
 from .server_side.refused import failed_async_inserts, refused_statements
 from .server_side.unlogged import full_disk, unlogged_refusals
+from .setup import name_schema_file
 from .surroundings import background, list_noise, restart, take_extracts
 
 
@@ -42,12 +43,16 @@ def diagnose(query: Query, execute_marker: Callable[[str], None], request: Reque
     mutations = [one for one in failing_mutations(case) if (one.cause, one.object) not in told]
     refused.errors += [finding for finding in mutations if finding.severity == "error"]
     refused.warnings += [finding for finding in mutations if finding.severity == "warning"]
+    report_unanswered(evidence, result)
     join(case, refused)
     restart(case)
     background(case)
     list_noise(case)
     take_extracts(case)
-    result.missing_evidence = dict(evidence.missing)
+    report_unanswered(evidence, result)
+    for finding in result.findings:
+        name_schema_file(finding, request.server_setup)
+    result.missing_evidence = {**evidence.missing, **evidence.failed}
     return result
 
 
@@ -58,6 +63,9 @@ def _attribution(
     groups, total = evidence.statements(
         window, request.filters, request.marks, only_started_inside=request.ingest is not None
     )
+    report_unanswered(evidence, result)
+    if evidence.simplified:
+        result.reasons.append(evidence.simplified)
     if total > len(groups):
         result.reasons.append(f"{total} shapes of statements in the window, {len(groups)} were read")
     narrowed = bool(request.filters)

@@ -33,6 +33,18 @@ def prove_channel(
         result.findings.append(evidence_finding(*_why_not_proven(evidence, reason)))
     if not request.evidence_proven:
         result.not_proven(request.evidence_reason or "the canary of the run was not found")
+    if not evidence.bounded():
+        result.findings.append(
+            Finding(
+                STAGE,
+                "info",
+                "evidence_no_bounds",
+                "The verifier's user may change no setting: its statements ran without limits of time, memory and"
+                " priority.",
+                next_step="Set max_execution_time, max_memory_usage and priority in the profile of that user.",
+                fix_side="server",
+            )
+        )
     for name in ("text_log", "query_views_log", "session_log", "asynchronous_insert_log", "part_log"):
         evidence.tables(name)
 
@@ -84,6 +96,18 @@ def report_hidden_evidence(evidence: Evidence, window: Window, users: Sequence[s
                     "version).",
                 )
             )
+
+
+def report_unanswered(evidence: Evidence, result: Diagnosis) -> None:
+    """Say in `result` which log tables gave no answer; what was read before and after stays."""
+    for reason in evidence.failed.values():
+        if reason not in result.reasons:
+            result.not_proven(reason)
+            step = (
+                "Find the code in the server's log and mend it there, or judge a shorter window: "
+                "ansible-playbook playbooks/diagnose.yml -e since=... -e until=..."
+            )
+            result.findings.append(evidence_finding("evidence_no_answer", reason, step))
 
 
 def evidence_finding(cause: str, headline: str, step: str) -> Finding:

@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 from typing import Any
+
+from ..findings import Finding
+
+_CHANGES_A_TABLE = re.compile(r"ALTER TABLE \S+ (?:ADD|MODIFY) COLUMN")
+
+
+def name_schema_file(finding: Finding, setup: Mapping[str, Any] | None) -> None:
+    """Where a play applies a schema file, a column has to be changed there: a server that starts empty has only what
+    the file says."""
+    file, known = str((setup or {}).get("schema_file") or ""), setup or {}
+    if not file or not finding.next_step or not _CHANGES_A_TABLE.search(finding.next_step):
+        return
+    if known.get("mode") == "fresh":
+        finding.next_step = (
+            f"Where the table is what is wrong, correct its CREATE TABLE in {file}. This run started the server empty "
+            f"and made the table from that file, so a change on the server alone is gone at the next run.\n"
+            f"{finding.next_step}"
+        )
+    else:
+        finding.next_step += f"\nWrite the same into {file}: a server that is made anew has only what that file says."
 
 
 def look_at_server(setup: Mapping[str, Any] | None) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from ..causes import Decision
 from ..findings import Finding
 from . import STAGE
 from .case import Case
-from .evidence import parse_time
+from .evidence import UNANSWERED, parse_time
 from .result import excluded_row
 from .server_side.refusal import Refusal, to_finding
 from .setup import look_at_server
@@ -19,14 +20,8 @@ _EXTRACT_ROWS = 500
 
 def restart(case: Case) -> None:
     """A server that went down in the middle of the run: the cause of what the client then says."""
-    before, after = case.request.window_before or {}, case.request.window_after or {}
-    # The reading after the ingest fails when the server was down just then.
-    after = after if after.get("at") else case.evidence.clock()
-    if not before.get("at") or before.get("uptime_seconds") is None:
-        return
-    elapsed = (parse_time(after["at"]) - parse_time(before["at"])).total_seconds()
-    # uptime() counts whole seconds; a restart leaves a gap far above the two that rounding can make.
-    if after["uptime_seconds"] >= before["uptime_seconds"] + elapsed - 2:
+    how = _restarted(case)
+    if how is None:
         return
     harmed = bool(case.unfinished) or case.ingest_failed
     # What a server had not flushed when it was killed is in no log: a refusal among it as well.
@@ -37,10 +32,9 @@ def restart(case: Case) -> None:
         STAGE,
         "error" if harmed else "warning",
         "server_restarted",
-        f"The server restarted in the middle of the run, {after['uptime_seconds']} s before its end.",
+        f"The server restarted in the middle of the run, {how[0]} before its end.",
         expected="one server process for the whole run",
-        actual=f"uptime {after['uptime_seconds']} s after {elapsed:.0f} s of run; {len(case.unfinished)} "
-        "statement(s) never ended",
+        actual=f"{how[1]}; {len(case.unfinished)} statement(s) never ended",
         next_step=look_at_server(case.request.server_setup)
         + "\nDid it crash? SELECT * FROM system.crash_log ORDER BY event_time DESC LIMIT 1;\n"
         "Then run the ingest again.",
@@ -52,6 +46,34 @@ def restart(case: Case) -> None:
         finding.effects = [f"{other.cause}: {other.headline}" for other in errors]
         case.result.findings = [f for f in case.result.findings if f not in errors]
     case.result.findings.insert(0, finding)
+
+
+def _restarted(case: Case) -> tuple[str, str] | None:
+    """How long before the window's end the server restarted, and what tells so; None when it did not.
+
+    `uptime()` counts whole seconds; a restart leaves a gap far above the two that rounding can make.
+    """
+    before, after = case.request.window_before or {}, case.request.window_after or {}
+    # The reading after the ingest fails when the server was down just then; of a load that is over there is none.
+    try:
+        after = after if after.get("uptime_seconds") is not None else case.evidence.clock()
+    except UNANSWERED:
+        return None
+    uptime = after["uptime_seconds"]
+    if before.get("at") and before.get("uptime_seconds") is not None:
+        elapsed = (parse_time(after["at"]) - parse_time(before["at"])).total_seconds()
+        if uptime >= before["uptime_seconds"] + elapsed - 2:
+            return None
+        return f"{uptime} s", f"uptime {uptime} s after {elapsed:.0f} s of run"
+    # Nobody read the server's uptime before the load: then its start lies inside the window, as far as whole seconds
+    # can tell, and its logs go back further. A server that first started there has lost nothing.
+    latest = parse_time(after["at"]) - timedelta(seconds=uptime)
+    earliest, until = latest - timedelta(seconds=1), parse_time(case.window.until)
+    if latest <= parse_time(case.window.since) or earliest >= until:
+        return None
+    if not case.evidence.logged_before(case.window, earliest):
+        return None
+    return f"{max((until - latest).total_seconds(), 0):.0f} s", f"it started at {str(latest)[:19]} UTC"
 
 
 def background(case: Case) -> None:

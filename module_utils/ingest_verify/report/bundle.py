@@ -19,7 +19,9 @@ from .compare import runs_of
 
 MANIFEST = "MANIFEST.sha256"
 MAX_FILE = 64 << 20
-_CHUNK = 4 << 20
+# Of the whole folder: what a ticket, a mail or a CI system's artifacts take.
+MAX_FOLDER = 256 << 20
+LEFT_OUT = b"[... %d bytes left out ...]"
 _TAGS = re.compile(r"<(style|script)\b.*?</\1>|<[^>]*>", re.DOTALL)
 # What this project itself keeps beside a run, and what is no text.
 _NOT_READ = (MANIFEST,)
@@ -51,13 +53,12 @@ def write_json(path: Path, data: Any) -> None:
 
 
 def mask_files(folder: Path, masker: Masker) -> list[str]:
-    """Mask what stages and programs left in the folder, cut what is larger than MAX_FILE; what was cut, in words."""
-    notes = []
-    for path in files_of(folder):
-        if path.name in _NOT_READ:
-            continue
-        if path.stat().st_size > MAX_FILE:
-            notes.append(_cut(path))
+    """Cut what is too large, then mask what stages and programs left in the folder; what was cut, in sentences."""
+    paths = [path for path in files_of(folder) if path.name not in _NOT_READ]
+    limit = _limit_of_a_file([path.stat().st_size for path in paths])
+    # Half a JSON document is none.
+    notes = [_cut(path, limit) for path in paths if path.stat().st_size > limit and path.suffix != ".json"]
+    for path in paths:
         text = path.read_bytes().decode("utf-8", "surrogateescape")
         masked = _masked(path, text, masker)
         if masked != text:
@@ -67,16 +68,27 @@ def mask_files(folder: Path, masker: Masker) -> list[str]:
     return notes
 
 
-def _cut(path: Path) -> str:
+def _limit_of_a_file(sizes: list[int]) -> int:
+    """How large a file may be so that all together keep MAX_FOLDER: small ones stay whole, large ones share."""
+    left = MAX_FOLDER
+    for done, size in enumerate(sorted(sizes)):
+        share = left // (len(sizes) - done)
+        if size > share:
+            return min(MAX_FILE, share)
+        left -= size
+    return MAX_FILE
+
+
+def _cut(path: Path, limit: int) -> str:
     size = path.stat().st_size
-    half = MAX_FILE // 2
+    half = limit // 2
     with path.open("r+b") as stream:
         head = stream.read(half).rpartition(b"\n")[0]
         stream.seek(size - half)
         tail = stream.read().partition(b"\n")[2]
         left_out = size - len(head) - len(tail)
         stream.seek(0)
-        stream.write(head + b"\n[... %d bytes left out ...]\n" % left_out + tail)
+        stream.write(head + b"\n" + LEFT_OUT % left_out + b"\n" + tail)
         stream.truncate()
     return f"{path.name} had {size} bytes; {left_out} bytes of its middle were left out."
 
@@ -176,8 +188,11 @@ def _anonymous(info: tarfile.TarInfo) -> tarfile.TarInfo:
 
 
 def prune(artifacts_dir: Path, host: str, keep: int, current: str) -> list[str]:
-    """Remove the host's oldest runs beyond `keep` (0 keeps all), never the current one; gives their ids."""
-    runs = [run_id for run_id, _ in runs_of(artifacts_dir, host) if run_id != current]
+    """Remove the host's oldest runs beyond `keep` (0 keeps all), never the current one; gives their ids.
+
+    A diagnosis alone is a run here: its folder holds evidence as any other does.
+    """
+    runs = [run_id for run_id, _ in runs_of(artifacts_dir, host, diagnoses=True) if run_id != current]
     removed = runs[: max(0, len(runs) + 1 - keep)] if keep > 0 else []
     for run_id in removed:
         shutil.rmtree(artifacts_dir / run_id, ignore_errors=True)

@@ -18,12 +18,16 @@ _MAX_CHANGES, _MAX_DIFF_LINES = 40, 120
 _UUID = re.compile(r"\n UUID [0-9a-f-]+")
 
 
-def runs_of(artifacts_dir: Path, host: str | None = None) -> list[tuple[str, dict[str, Any]]]:
-    """Run ids with their ledgers, oldest first; what cannot be read, and a diagnosis alone, is left out."""
+def runs_of(
+    artifacts_dir: Path, host: str | None = None, *, diagnoses: bool = False
+) -> list[tuple[str, dict[str, Any]]]:
+    """Run ids with their ledgers, oldest first; what cannot be read is left out, and so is a diagnosis alone."""
     found = []
     for folder in sorted(artifacts_dir.glob("*Z-*")) if artifacts_dir.is_dir() else []:
         ledger = read_json(folder / "run.json")
-        if not _RUN_ID.fullmatch(folder.name) or not isinstance(ledger, dict) or ledger.get("kind") == "diagnosis":
+        if not _RUN_ID.fullmatch(folder.name) or not isinstance(ledger, dict):
+            continue
+        if ledger.get("kind") == "diagnosis" and not diagnoses:
             continue
         if host is None or ledger.get("host") == host:
             found.append((folder.name, ledger))

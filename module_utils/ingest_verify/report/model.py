@@ -10,12 +10,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from ..facts.recorded import read_recorded
+from ..facts.served import readings
 from ..findings import STAGES
 from .text import cut, one_line, parse_time, seconds_between, visible
 
 FORMAT = "clickhouse-ingest-verify/report"
 # Of the format: the first number changes where a reader must change, the second where something came along.
-VERSION = "1.0"
+VERSION = "1.1"
 
 # What one report may hold, so that it opens at once whatever the run met. What is cut is said.
 MAX_FINDINGS = 200
@@ -23,6 +25,7 @@ MAX_TEXT = 12_000
 MAX_TEXTS = 1_000_000
 MAX_ROWS = 50
 MAX_EVENTS = 300
+MAX_READINGS = 20
 TAIL_LINES = 40
 _TAIL_BYTES = 64 << 10
 _MAX_EXTRACT = 32 << 20
@@ -60,6 +63,7 @@ def build_model(
         "findings": findings,
         "stages": stages,
         "timeline": _timeline(stages, ledger, folder, notes),
+        "served": _served(folder, notes),
         "accounts": _accounts(data, notes),
         "checks": _checks(data, ledger.get("findings") or [], notes),
         "freshness": _freshness(data),
@@ -197,6 +201,8 @@ def _read_lines(path: Path, notes: _Notes) -> Iterable[dict[str, Any]]:
         return
     damaged = 0
     for line in text.splitlines():
+        if line.startswith("[... "):  # what `bundle` left out, which is said already
+            continue
         try:
             record = json.loads(line)
         except ValueError:
@@ -258,6 +264,29 @@ def _recorded(folder: Path, notes: _Notes) -> list[dict[str, Any]]:
 
 def _iso(timestamp: float) -> str:
     return datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="milliseconds")
+
+
+def _served(folder: Path, notes: _Notes) -> list[dict[str, Any]]:
+    """What the source's own paging told against what the loader read, by the recorder; one entry per question."""
+    path = folder / "recorder.jsonl"
+    found = readings(read_recorded(path)) if path.exists() else []
+    if len(found) > MAX_READINGS:
+        notes.cut(
+            notes.translate("The source was asked {total} questions; the {shown} with most records are shown.").format(
+                total=len(found), shown=MAX_READINGS
+            )
+        )
+    return [
+        {
+            "source": one_line(f"{reading.host}:{reading.port}{reading.path}", 200),
+            "told": reading.total,
+            "pages_told": reading.pages,
+            "read": reading.records,
+            "answers": reading.answers,
+            "whole": reading.whole,
+        }
+        for reading in found[:MAX_READINGS]
+    ]
 
 
 def _accounts(data: Mapping[str, Any], notes: _Notes) -> list[dict[str, Any]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..client import login_argument_spec
 from ..compose_project import ProjectError, host_finding
+from ..diagnosis.setup import look_at_server
 from ..docker_cli import DockerError
 from .content import Ingest
 from .errors import ResetError
@@ -86,7 +87,7 @@ def carry_out(module: AnsibleModule, backend: Callable[[], Backend]) -> None:
         changes = error.changes if isinstance(error, ResetError) else []
         module.fail_json(
             msg=str(error),
-            findings=[host_finding(error.kind, str(error)).to_dict()],
+            findings=[host_finding(error.kind, str(error), _look(error.kind, module.params)).to_dict()],
             changed=bool(changes),
             changes=changes,
         )
@@ -102,6 +103,13 @@ def carry_out(module: AnsibleModule, backend: Callable[[], Backend]) -> None:
         summary=answer.summary,
         diff={"before": "", "after": "".join(f"{line}\n" for line in answer.plan)} if answer.plan else {},
     )
+
+
+def _look(kind: str, params: Mapping[str, Any]) -> str | None:
+    """Where the reason of an engine that did not start stands, in this set-up's own paths."""
+    if not kind.startswith("engine_not_") or not params.get("dir"):
+        return None
+    return look_at_server({"backend": "embedded", "place": params["dir"]})
 
 
 def _act(backend: Backend, request: Request, params: dict[str, Any]) -> Answer:

@@ -43,11 +43,9 @@ def finding_of(judged: Judged, error: ClientError | None) -> Finding:
         object=judged.object,
         expected=judged.expected,
         actual=judged.actual,
-        next_step=judged.next_step,
+        next_step=judged.steps,
         fix_side=judged.fix_side,
         certainty=judged.certainty,
-        confirm=judged.confirm,
-        otherwise=judged.otherwise,
         evidence=_evidence(error) if error else {},
     )
 

@@ -116,6 +116,8 @@ def key_error(error: ClientError, context: Context) -> Judged | None:
             object=key.strip("'\""),
             expected="an error with its type and place",
             actual=f"the text {key} alone",
+            certainty="likely",
+            otherwise="another exception whose text is no more than that.",
         )
     kind, text = origin(error)
     if not kind.endswith("KeyError") or not text:
@@ -235,6 +237,7 @@ def text_alone(error: ClientError, context: Context) -> Judged | None:
         INGEST,
         expected="an error with its type and place",
         actual=first_line(error.message),
+        certainty="likely",
         generic=True,
     )
 

@@ -13,15 +13,18 @@ in `log_columns`. Facts measured on 24.8.4, 26.7.3 and 26.9.2:
 * `SYSTEM FLUSH LOGS <table>` is a syntax error on 24.8. `errors.query_id` and `query_log.missing_privileges` are newer.
 """
 
+from .limits import Query
 from .log_columns import LOG_COLUMNS
-from .log_tables import Query
+from .log_tables import UNANSWERED
 from .reader import Evidence, read_window
-from .server_facts import resolve_settings
+from .server_facts import MAX_TABLES, resolve_settings
 from .statements import Program, StatementGroup
 from .window import EvidenceError, Window, parse_time
 
 __all__ = [
     "LOG_COLUMNS",
+    "MAX_TABLES",
+    "UNANSWERED",
     "Evidence",
     "EvidenceError",
     "Program",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 from collections.abc import Callable
 
 from ...client import ServerError, quote_string
-from .log_tables import LogTables
+from .log_tables import UNANSWERED, LogTables
 
 OWN_CLIENT_NAME = "clickhouse-ingest-verify"
 
@@ -52,12 +53,47 @@ class Channel(LogTables):
     def prove(self, execute_marker: Callable[[str], None], seconds: float) -> str | None:
         """Send a marker statement, flush, and wait for it. None when it was found, else the reason in a sentence."""
         query_id = f"{OWN_CLIENT_NAME}-{uuid.uuid4()}"
-        execute_marker(query_id)
-        refused = self.flush()
-        if self.wait_for(query_id, seconds):
-            return None
+        try:
+            execute_marker(query_id)
+            refused = self.flush()
+            if self.wait_for(query_id, seconds):
+                return self._wait_for_hosts(seconds)
+        except UNANSWERED as error:
+            return f"the marker statement could not be looked for ({error})"
         reason = (
             self.missing.get("query_log")
             or f"the marker statement did not appear in system.query_log within {seconds:g} s"
         )
         return f"{reason}; {refused}" if refused else reason
+
+    def _wait_for_hosts(self, seconds: float) -> str | None:
+        """Wait, at most `seconds`, until each host that answers has logged its part of one statement: the others flush
+        by their own interval (7.5 s by default). None when they have, else how many have not."""
+        if not self.cluster:
+            return None
+        mark = str(uuid.uuid4())
+        begin = "SELECT count() AS n FROM clusterAllReplicas("
+        self.query(f"{begin}{quote_string(self.cluster)}, system.one) WHERE {quote_string(mark)} != ''{self.tolerant}")
+        self.flush()
+        recent = "event_date >= today() - 1 AND event_time >= now() - 3600"
+        sent = (
+            f"SELECT query_id FROM system.query_log WHERE {recent} AND is_initial_query"
+            f" AND startsWith(query, {quote_string(begin)}) AND position(query, {quote_string(mark)}) > 0"
+        )
+        deadline = time.monotonic() + seconds
+        while True:
+            found = 0
+            # A host makes its log table with the first row.
+            with contextlib.suppress(ServerError):
+                found = self.query(
+                    f"SELECT toInt64(uniqExact(shardNum())) AS n FROM {self._origin('query_log')}"
+                    f" WHERE {recent} AND initial_query_id GLOBAL IN ({sent}){self.tolerant}"
+                )[0]["n"]
+            if found >= self.answering:
+                return None
+            if time.monotonic() >= deadline:
+                return (
+                    f"{self.answering - found} of the {self.answering} answering hosts of cluster {self.cluster!r} did"
+                    f" not log their part of the marker statement within {seconds:g} s"
+                )
+            time.sleep(0.5)

@@ -22,6 +22,7 @@ LOG_COLUMNS: dict[str, dict[str, str]] = {
         "log_comment": "''",
         "current_database": "''",
         "query_kind": "''",
+        "normalized_query_hash": "normalizedQueryHash(query)",
         "query": "''",
         "tables": "CAST([] AS Array(String))",
         "views": "CAST([] AS Array(String))",

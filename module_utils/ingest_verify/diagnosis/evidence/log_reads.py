@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from ...client import quote_string
+from ...sql_text import has_select
 from .channel import OWN_CLIENT_NAME
 from .log_tables import LogTables
 from .statements import Program, StatementGroup, program_of, statement_group
-from .window import Window, utc
+from .window import Window, format_time, instant, utc
 
 # An INSERT is logged without its data, so a longer text is a list of literals that nobody reads in a terminal.
 _SHOWN_QUERY = 20_000
 _MAX_GROUPS = 2_000
 _MAX_NOISE = 50
+# Up to here every text of a window is read. Beyond it statements are counted by the server's own hash first, and only
+# the texts of those that are told are read.
+MAX_TEXTS = 500_000
+_MAX_LINES = 100_000
 # Settings of a user that keep statements out of the log tables, or cut them.
 _HIDING_SETTINGS = (
     "log_queries",
@@ -26,12 +32,14 @@ _HIDING_SETTINGS = (
 )
 # The native driver puts "ClickHouse " before the name it is given.
 _OWN = f"(position(client_name, '{OWN_CLIENT_NAME}') > 0 OR position(log_comment, '{OWN_CLIENT_NAME}') > 0)"
+_PROGRAM = "user, client_name, http_user_agent, client_hostname, toString(address) AS client_address"
 _ANY_PROGRAM = (
     "any(user) AS user_name, any(client_name) AS client, any(http_user_agent) AS user_agent,"
     " any(client_hostname) AS host, any(toString(address)) AS client_address"
 )
 # What differs only in its literals is of one shape; names count, whatever digits they hold (sales_2024, sales_2025).
 _SHAPE = f"normalizedQueryHashKeepNames(substring(query, 1, {_SHOWN_QUERY}))"
+_SENT = "(toInt64(greatest(read_rows, written_rows)), toInt64(greatest(read_bytes, written_bytes)))"
 _COUNT_FIRST_LAST = (
     "toInt64(count()) AS amount, toString(toTimeZone(min(event_time_microseconds), 'UTC')) AS first_at,"
     " toString(toTimeZone(max(event_time_microseconds), 'UTC')) AS last_at"
@@ -53,17 +61,37 @@ class LogReads(LogTables):
         only_started_inside: bool,
     ) -> tuple[list[StatementGroup], int]:
         """Statements of the window that pass `filters` (or carry `run_mark` in log_comment), grouped by program, shape
-        and outcome; refused and failed ones first. Second value: number of groups there are in all."""
+        and outcome; refused and failed ones first. Second value: number of groups there are in all.
+
+        Of more than MAX_TEXTS statements, those of one shape and outcome share one text, and names that differ in
+        nothing but digits are one shape: `simplified` says so.
+        """
         mark = _mark(run_mark)
-        source = self.source(
-            "query_log",
+        condition = (
             f"{window.condition(only_started_inside=only_started_inside)} AND type != 'QueryStart'"
-            f" AND NOT {_OWN} AND ({_filter(filters)} OR {mark})",
+            f" AND NOT {_OWN} AND ({_filter(filters)} OR {mark})"
         )
+        source = self.source("query_log", condition)
+        counted = self._read(
+            "query_log",
+            source,
+            "SELECT toInt64(count()) AS amount, toInt64(uniqCombined(normalized_query_hash, exception_code, type))"
+            f" AS shapes FROM {source}",
+        )
+        if not counted:
+            return [], 0
+        if counted[0]["amount"] > MAX_TEXTS:
+            self.simplified = (
+                f"{counted[0]['amount']} statements in the window: they are counted by the server's hash, for which"
+                " names that differ in nothing but digits are one"
+            )
+            groups = self._statements_by_hash(condition, mark)
+            return groups, max(len(groups), counted[0]["shapes"] if len(groups) == _MAX_GROUPS else 0)
         rows = self._read(
+            "query_log",
             source,
             f"""
-            SELECT user, client_name, http_user_agent, client_hostname, toString(address) AS client_address,
+            SELECT {_PROGRAM},
                 {mark} AS in_run, toInt8(type) AS outcome, exception_code AS code, is_initial_query AS is_initial,
                 query_kind AS kind, {_SHAPE} AS shape, current_database,
                 any(log_table) AS from_table, {_COUNT_FIRST_LAST},
@@ -73,9 +101,7 @@ class LogReads(LogTables):
                 groupArray(100)(query_id) AS ids, groupUniqArray(100)(initial_query_id) AS initial_ids,
                 groupUniqArrayArray(20)(tables) AS all_tables, groupUniqArrayArray(20)(views) AS all_views,
                 groupUniqArrayArray(20)(missing_privileges) AS privileges,
-                groupUniqArray(1000)(cityHash64(query)) AS texts,
-                groupUniqArray(1000)((toInt64(greatest(read_rows, written_rows)),
-                    toInt64(greatest(read_bytes, written_bytes)))) AS sent,
+                groupUniqArray(1000)(cityHash64(query)) AS texts, groupUniqArray(1000)({_SENT}) AS sent,
                 groupUniqArray(1000)(Settings['insert_deduplication_token']) AS tokens,
                 toInt64(sum(written_rows)) AS written, groupUniqArray(20)(hostname) AS hosts,
                 toInt64(count() OVER ()) AS groups
@@ -87,16 +113,73 @@ class LogReads(LogTables):
         )
         return [statement_group(row) for row in rows], (rows[0]["groups"] if rows else 0)
 
+    def _statements_by_hash(self, condition: str, mark: str) -> list[StatementGroup]:
+        source = self.source("query_log", condition)
+        rows = self._read(
+            "query_log",
+            source,
+            f"""
+            SELECT {_PROGRAM},
+                {mark} AS in_run, toInt8(type) AS outcome, exception_code AS code, is_initial_query AS is_initial,
+                query_kind AS kind, normalized_query_hash AS shape, current_database,
+                any(log_table) AS from_table, {_COUNT_FIRST_LAST},
+                argMax(query_id, event_time_microseconds) AS last_id,
+                groupArray(20)(query_id) AS ids, groupUniqArray(20)(initial_query_id) AS initial_ids,
+                groupUniqArray(100)({_SENT}) AS sent,
+                toInt64(sum(written_rows)) AS written, groupUniqArray(20)(hostname) AS hosts
+            FROM {source}
+            GROUP BY user, client_name, http_user_agent, client_hostname, client_address, in_run, outcome, code,
+                is_initial, kind, shape, current_database
+            ORDER BY outcome >= 3 DESC, first_at, last_at
+            LIMIT {_MAX_GROUPS}""",
+        )
+        texts = self._texts(condition, [row["last_id"] for row in rows])
+        groups = []
+        for row in rows:
+            told = texts.get((row["last_id"], row["outcome"]))
+            if told is None:
+                continue
+            # An INSERT is logged without its rows, so that one hash is one text; another's literals may differ.
+            same_text = row["kind"] == "Insert" and not has_select(told["text"])
+            row.update(told, texts=[row["shape"]] if same_text else [], tokens=[])
+            groups.append(statement_group(row))
+        return groups
+
+    def _texts(self, condition: str, query_ids: Sequence[str]) -> dict[tuple[str, int], dict[str, Any]]:
+        """What was sent under these ids and how it ended, by id and outcome."""
+        source = self.source("query_log", f"{condition} AND query_id IN ({_list(query_ids)})")
+        rows = self._read(
+            "query_log",
+            source if query_ids else None,
+            f"""
+            SELECT query_id, toInt8(type) AS outcome, substring(query, 1, {_SHOWN_QUERY}) AS text,
+                exception AS last_exception, tables AS all_tables, views AS all_views, missing_privileges AS privileges
+            FROM {source}
+            ORDER BY event_time_microseconds
+            LIMIT {_MAX_GROUPS}""",
+        )
+        return {(row["query_id"], row["outcome"]): row for row in rows}
+
     def unfinished(
         self, window: Window, filters: Mapping[str, Sequence[str]], run_mark: Sequence[str]
     ) -> list[dict[str, Any]]:
         """Statements that started in the window and of whose end nothing is logged, 100 at most."""
         mark = _mark(run_mark)
-        source = self.source(
+        condition = f"{window.condition(only_started_inside=True)} AND NOT {_OWN} AND ({_filter(filters)} OR {mark})"
+        source = self.source("query_log", condition)
+        # The hash alone is kept of each id: a window may hold many millions of them.
+        open_ids = self._read(
             "query_log",
-            f"{window.condition(only_started_inside=True)} AND NOT {_OWN} AND ({_filter(filters)} OR {mark})",
+            source,
+            f"SELECT cityHash64(query_id) AS id FROM {source} GROUP BY id HAVING max(toInt8(type)) = 1"
+            " ORDER BY min(event_time_microseconds) LIMIT 100",
         )
+        if not open_ids:
+            return []
+        listed = ", ".join(str(row["id"]) for row in open_ids)
+        source = self.source("query_log", f"{condition} AND cityHash64(query_id) IN ({listed})")
         rows = self._read(
+            "query_log",
             source,
             f"""
             SELECT query_id, {_ANY_PROGRAM}, max({mark}) AS in_run, any(current_database) AS session_database,
@@ -124,27 +207,38 @@ class LogReads(LogTables):
         return self._failures(f"{self.before(window).condition()} AND ({_filter(filters)})")
 
     def _failures(self, condition: str) -> list[dict[str, Any]]:
-        source = self.source("query_log", f"{condition} AND toInt8(type) >= 3 AND is_initial_query AND NOT {_OWN}")
-        return self._read(
+        condition = f"{condition} AND toInt8(type) >= 3 AND is_initial_query AND NOT {_OWN}"
+        source = self.source("query_log", condition)
+        rows = self._read(
+            "query_log",
             source,
             f"""
             SELECT user, if(http_user_agent != '', http_user_agent, client_name) AS program, exception_code AS code,
                 errorCodeToName(exception_code) AS code_name, {_COUNT_FIRST_LAST},
-                argMax(substring(query, 1, 200), event_time_microseconds) AS example,
+                argMax((query_id, toInt8(type)), event_time_microseconds) AS last_one,
                 toInt64(sum(count()) OVER ()) AS total
             FROM {source}
             GROUP BY user, program, code
             ORDER BY amount DESC, first_at
             LIMIT {_MAX_NOISE}""",
+            vital=False,
         )
+        texts = self._texts(condition, [row["last_one"][0] for row in rows])
+        for row in rows:
+            told = texts.get(tuple(row.pop("last_one")))
+            row["example"] = told["text"][:200] if told else ""
+        return rows
 
     def kills(self, window: Window) -> list[dict[str, Any]]:
         """KILL QUERY statements of the window that the server carried out, the newest first; `at` is their start, since
         one with SYNC ends after what it ended."""
         source = self.source(
-            "query_log", f"{window.condition()} AND toInt8(type) = 2 AND query ILIKE 'KILL%QUERY%' AND NOT {_OWN}"
+            "query_log",
+            f"{window.condition()} AND toInt8(type) = 2 AND query_kind NOT IN ('Insert', 'Select')"
+            f" AND query ILIKE 'KILL%QUERY%' AND NOT {_OWN}",
         )
         return self._read(
+            "query_log",
             source,
             f"""
             SELECT user AS user_name, if(http_user_agent != '', http_user_agent, client_name) AS program,
@@ -159,9 +253,10 @@ class LogReads(LogTables):
         """Programs that pass `filters` and sent statements in the minutes before the window."""
         source = self.source("query_log", f"{self.before(window).condition()} AND NOT {_OWN} AND ({_filter(filters)})")
         rows = self._read(
+            "query_log",
             source,
             f"""
-            SELECT user, client_name, http_user_agent, client_hostname, toString(address) AS client_address
+            SELECT {_PROGRAM}
             FROM {source}
             GROUP BY user, client_name, http_user_agent, client_hostname, client_address
             LIMIT 1000""",
@@ -173,8 +268,10 @@ class LogReads(LogTables):
         if not users:
             return []
         names = _list(_HIDING_SETTINGS)
-        source = self.source("query_log", f"{window.condition()} AND user IN ({_list(users)}) AND NOT {_OWN}")
+        condition = f"{window.condition()} AND user IN ({_list(users)}) AND NOT {_OWN}"
+        source = self.source("query_log", condition, first=_MAX_LINES)
         return self._read(
+            "query_log",
             source,
             f"""
             SELECT user, pair.1 AS name, pair.2 AS value
@@ -194,6 +291,7 @@ class LogReads(LogTables):
             f"{window.condition()} AND exception_code != 0 AND initial_query_id IN ({_list(query_ids)})",
         )
         return self._read(
+            "query_views_log",
             source if query_ids else None,
             f"""
             SELECT view_name, any(view_target) AS target, any(view_query) AS text, exception_code AS code,
@@ -208,6 +306,7 @@ class LogReads(LogTables):
         """Asynchronous inserts of the window that were accepted and failed later, by table and text."""
         source = self.source("asynchronous_insert_log", f"{window.condition()} AND status != 'Ok'")
         return self._read(
+            "asynchronous_insert_log",
             source,
             f"""
             SELECT database, table, toString(status) AS outcome, exception, {_COUNT_FIRST_LAST},
@@ -223,6 +322,7 @@ class LogReads(LogTables):
         """Who sent the statements with these ids."""
         source = self.source("query_log", f"{window.condition()} AND query_id IN ({_list(query_ids)})")
         return self._read(
+            "query_log",
             source if query_ids else None,
             f"""
             SELECT query_id, {_ANY_PROGRAM}, max({_mark(run_mark)}) AS in_run
@@ -233,15 +333,19 @@ class LogReads(LogTables):
 
     def text_errors(self, window: Window) -> list[dict[str, Any]]:
         """Errors in text_log that belong to no row of query_log: refused before one was due, or in no statement."""
-        source = self.source("text_log", f"{window.condition()} AND level <= 'Error'")
         logged = self.source("query_log", window.condition())
-        unlogged = f"WHERE query_id NOT IN (SELECT query_id FROM {logged})" if logged else ""
+        unlogged = (
+            f" AND cityHash64(query_id) GLOBAL NOT IN (SELECT cityHash64(query_id) FROM {logged})" if logged else ""
+        )
+        condition = f"{window.condition()} AND level <= 'Error'{unlogged}"
+        source = self.source("text_log", condition, first=_MAX_LINES)
         return self._read(
+            "text_log",
             source,
             f"""
             SELECT logger_name, query_id, substring(message, 1, 4000) AS text, {_COUNT_FIRST_LAST},
                 any(log_table) AS from_table
-            FROM {source} {unlogged}
+            FROM {source}
             GROUP BY logger_name, query_id, text
             ORDER BY first_at
             LIMIT 200""",
@@ -253,6 +357,7 @@ class LogReads(LogTables):
             "text_log", f"{window.condition()} AND level <= 'Warning' AND query_id IN ({_list(query_ids)})"
         )
         return self._read(
+            "text_log",
             source if query_ids else None,
             f"""
             SELECT {utc("event_time_microseconds")} AS time, toString(level) AS severity, logger_name, query_id,
@@ -260,6 +365,7 @@ class LogReads(LogTables):
             FROM {source}
             ORDER BY time
             LIMIT 500""",
+            vital=False,
         )
 
     def login_failures(self, window: Window, users: Sequence[str]) -> list[dict[str, Any]]:
@@ -267,6 +373,7 @@ class LogReads(LogTables):
         of_users = f" AND ifNull(user, '') IN ({_list(users)})" if users else ""
         source = self.source("session_log", f"{window.condition()} AND type = 'LoginFailure'{of_users}")
         return self._read(
+            "session_log",
             source,
             f"""
             SELECT ifNull(user, '') AS name, toString(client_address) AS address, failure_reason AS reason,
@@ -283,6 +390,7 @@ class LogReads(LogTables):
             "part_log", f"{window.condition()} AND error != 0 AND concat(database, '.', table) IN ({_list(tables)})"
         )
         return self._read(
+            "part_log",
             source if tables else None,
             f"""
             SELECT database, table, toString(event_type) AS event, toInt64(error) AS code,
@@ -313,6 +421,7 @@ class LogReads(LogTables):
         """Whole query_log rows of these statements for the run's folder, failed ones first."""
         source = self.source("query_log", f"{window.condition()} AND query_id IN ({_list(query_ids)})")
         return self._read(
+            "query_log",
             source if query_ids else None,
             f"""
             SELECT {utc("event_time_microseconds")} AS time, toString(type) AS event, query_id, user, client_name,
@@ -322,7 +431,17 @@ class LogReads(LogTables):
             FROM {source}
             ORDER BY toInt8(type) >= 3 DESC, time
             LIMIT {int(limit)}""",
+            vital=False,
         )
+
+    def logged_before(self, window: Window, moment: datetime) -> bool:
+        """Whether query_log holds anything of before `moment` (UTC), in the window or on the day before it."""
+        source = self.source(
+            "query_log",
+            f"event_date >= toDate({quote_string(window.first_date)}) - 1"
+            f" AND event_time_microseconds < {instant(format_time(moment))}",
+        )
+        return bool(self._read("query_log", source, f"SELECT 1 AS found FROM {source} LIMIT 1"))
 
 
 def _mark(run_mark: Sequence[str]) -> str:

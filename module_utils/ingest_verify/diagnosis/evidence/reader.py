@@ -6,8 +6,8 @@ from typing import Any
 
 from ...client import quote_string
 from .channel import Channel
+from .limits import Query
 from .log_reads import LogReads
-from .log_tables import Query
 from .server_facts import ServerFacts
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...client import ServerError, quote_string
-from .log_tables import LogTables
+from ...client import BOUNDS, quote_string
+from .log_tables import UNANSWERED, LogTables
 from .window import utc
+
+MAX_TABLES = 20_000
 
 
 class ServerFacts(LogTables):
@@ -17,8 +19,13 @@ class ServerFacts(LogTables):
         """Names of the server's users, None when this reader may not see them."""
         try:
             return [row["name"] for row in self.query("SELECT name FROM system.users ORDER BY name")]
-        except ServerError:
+        except UNANSWERED:
             return None
+
+    def bounded(self) -> bool:
+        """Whether this session's statements carry the verifier's limits; a user who may set nothing has none."""
+        rows = self._optional("settings", "SELECT toString(getSetting('log_comment')) AS comment")
+        return not rows or BOUNDS["log_comment"] == rows[0]["comment"]
 
     def user_settings(self, user: str) -> dict[str, str] | None:
         """Settings of a user from its profiles, in the order in which they apply; None when not readable."""
@@ -29,7 +36,7 @@ class ServerFacts(LogTables):
                 " ifNull(inherit_profile, '') AS inherits"
                 " FROM system.settings_profile_elements ORDER BY profile, user, index"
             )
-        except ServerError:
+        except UNANSWERED:
             return None
         return resolve_settings(rows, user)
 
@@ -52,8 +59,9 @@ class ServerFacts(LogTables):
         if not codes:
             return {}
         listed = ", ".join(str(int(code)) for code in sorted(set(codes)))
-        rows = self.query(
-            f"SELECT toInt32(code) AS code, errorCodeToName(code) AS name FROM (SELECT arrayJoin([{listed}]) AS code)"
+        rows = self._optional(
+            "one",
+            f"SELECT toInt32(code) AS code, errorCodeToName(code) AS name FROM (SELECT arrayJoin([{listed}]) AS code)",
         )
         return {row["code"]: row["name"] for row in rows}
 
@@ -62,12 +70,12 @@ class ServerFacts(LogTables):
         return [row["name"] for row in self._optional("databases", "SELECT name FROM system.databases ORDER BY name")]
 
     def all_tables(self) -> list[tuple[str, str]]:
-        """`(database, table)` of every table outside of the system databases, 20 thousand at most."""
+        """`(database, table)` of every table outside of the system databases, MAX_TABLES at most."""
         rows = self._optional(
             "tables",
             "SELECT database, name FROM system.tables"
             " WHERE database NOT IN ('system', 'INFORMATION_SCHEMA', 'information_schema')"
-            " ORDER BY database, name LIMIT 20000",
+            f" ORDER BY database, name LIMIT {MAX_TABLES}",
         )
         return [(row["database"], row["name"]) for row in rows]
 

@@ -90,11 +90,9 @@ def to_finding(cause: Decision, refusal: Refusal, severity: str = "error") -> Fi
         object=cause.object,
         expected=cause.expected,
         actual=cause.actual,
-        next_step=cause.next_step or None,
+        next_step=cause.steps,
         fix_side=cause.fix_side,
         certainty=cause.certainty,
-        confirm=cause.confirm,
-        otherwise=cause.otherwise,
         evidence={
             key: value
             for key, value in {
