@@ -67,7 +67,7 @@ catalogues: $(VENV)/.dev ## compile the report's languages
 	pybabel compile --domain report --directory module_utils/ingest_verify/report/locale
 
 lock: ## compile the requirements' locks
-	for name in requirements/target ingest/requirements requirements/run requirements/extras requirements/dev; do \
+	for name in requirements/target ingest/requirements requirements/run requirements/extras requirements/dev requirements/loaders; do \
 		uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 			--custom-compile-command "make lock" $$name.in --output-file $$name.lock || exit 1; \
 	done

@@ -18,6 +18,10 @@ options:
     description: User that the ingest logs in with; its INSERTs tell the targets.
     type: str
     required: true
+  bookkeeping:
+    description: Regular expressions by profile. Tables that match one as a whole are a loader's own, and no target.
+    type: dict
+    default: {}
 extends_documentation_fragment: [clickhouse_login]
 attributes:
   check_mode:
@@ -80,6 +84,7 @@ def main() -> None:
             **login_argument_spec(),
             "database": {"type": "str", "required": True},
             "ingest_user": {"type": "str", "required": True},
+            "bookkeeping": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
@@ -88,14 +93,16 @@ def main() -> None:
         client = connect({**module.params, "login_db": "system"})
         seen = [row["name"] for row in query(client, "SELECT name FROM system.databases ORDER BY name")]
         if database not in seen:
-            own = [name for name in seen if name.lower() not in ("system", "information_schema")]
+            others = [name for name in seen if name.lower() not in ("system", "information_schema")]
             login = module.params["login_user"]
             module.fail_json(
-                msg=f"User {login} sees no database {database!r}. It sees {', '.join(own) or 'none'}. Correct the name,"
-                f" or grant it: GRANT SELECT ON {quote_identifier(database)}.* TO {quote_identifier(login)};"
+                msg=f"User {login} sees no database {database!r}. It sees {', '.join(others) or 'none'}. Correct the"
+                f" name, or grant it: GRANT SELECT ON {quote_identifier(database)}.* TO {quote_identifier(login)};"
             )
         version = str(query(client, "SELECT version() AS v")[0]["v"])
-        proposal = propose(client, database, module.params["ingest_user"])
+        # A profile that tells its tables by variables has none of its own.
+        own = {name: given for name, given in module.params["bookkeeping"].items() if isinstance(given, list)}
+        proposal = propose(client, database, module.params["ingest_user"], own)
     except (ConnectError, ServerError, ScanError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, version=version, **asdict(proposal))

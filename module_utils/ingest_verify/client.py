@@ -41,7 +41,7 @@ _PLAIN_NAME = re.compile(
     r"|then|true|union|using|when|where|window|with)\Z)[a-z_][a-z0-9_]*",
     re.IGNORECASE | re.ASCII,
 )
-_DB_EXCEPTION = re.compile(r"^(?:Code: \d+\.\s*)?DB::Exception:\s*")
+_DB_EXCEPTION = re.compile(r"^(?:Code: \d+(?:\.\s*|, e\.displayText\(\) = ))?DB::Exception:\s*")
 
 
 class ConnectError(Exception):
@@ -107,6 +107,8 @@ def clean_exception(text: str) -> str:
     """An exception's text without `DB::Exception:` prefix, stack trace and trailing version noise."""
     text = _STACK_TRACE.sub("", text)
     text = re.sub(r"\s*\(version [^)]*\)+\s*$", "", text)
+    # Up to 20.x: `Code: 60, e.displayText() = DB::Exception: Table ... doesn't exist., e.what() = DB::Exception`.
+    text = re.sub(r",? e\.what\(\) = [\w:]+\s*$", "", text)
     return _DB_EXCEPTION.sub("", text).strip()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ from clickhouse_driver import Client
 
 from .checks.request import read_request
 from .checks.runner import run_checks
-from .client import query, quote_identifier, quote_table
+from .client import ServerError, query, quote_identifier, quote_table
 from .sql_text import statement_target
 
 # More tables than this nobody reads through; the most recently written ones are proposed.
@@ -51,13 +51,19 @@ class Proposal:
     notes: list[str] = field(default_factory=list)
 
 
-def propose(client: Client, database: str, user: str) -> Proposal:
+def propose(
+    client: Client, database: str, user: str, bookkeeping: Mapping[str, Sequence[str]] | None = None
+) -> Proposal:
     """Propose checks for the tables of `database` that `user` loads, or for all of them where no load was seen.
+
+    `bookkeeping` has regular expressions by profile: tables that match one as a whole are a loader's
+    own, and no target.
 
     Raises ServerError when the catalog cannot be read.
     """
     found = Proposal()
     tables = _tables(client, database)
+    _leave_out(tables, bookkeeping or {}, found)
     if not tables:
         found.notes.append(f"Database {database} has no table with rows of its own.")
         return found
@@ -88,6 +94,20 @@ def propose(client: Client, database: str, user: str) -> Proposal:
         client, database, candidates, found
     )
     return found
+
+
+def _leave_out(tables: dict[str, dict[str, Any]], bookkeeping: Mapping[str, Sequence[str]], found: Proposal) -> None:
+    """Take a loader's own tables out, and say whose they are."""
+    for profile, patterns in bookkeeping.items():
+        own = [name for name in sorted(tables) if any(re.fullmatch(pattern, name) for pattern in patterns)]
+        for name in own:
+            del tables[name]
+        if own:
+            shown = ", ".join(own[:5]) + (f" and {len(own) - 5} more" if len(own) > 5 else "")
+            found.notes.append(
+                f"Left out, since a loader keeps its own books there: {shown}. If {profile} writes them, set pipeline:"
+                f" {profile} (pipelines/{profile}.yml tells its variables)."
+            )
 
 
 def _is_template(*names: str) -> bool:
@@ -130,7 +150,24 @@ def _written(client: Client, database: str, user: str) -> set[str]:
         {"user": user, "days": DAYS},
     )
     targets = (statement_target(row["head"], row["current_database"]) for row in rows)
-    return {target.table for target in targets if target.table and target.database in (None, database)}
+    named = {target.table for target in targets if target.table and target.database in (None, database)}
+    return named | _swapped_in(client, database, user)
+
+
+def _swapped_in(client: Client, database: str, user: str) -> set[str]:
+    """The filled tables' names of today: one that is filled and then exchanged keeps its UUID."""
+    try:
+        rows = query(
+            client,
+            "SELECT name FROM system.tables WHERE database = %(database)s AND uuid IN (SELECT table_uuid FROM"
+            " system.part_log WHERE event_type = 'NewPart' AND event_date >= today() - %(days)s AND query_id IN (SELECT"
+            " query_id FROM system.query_log WHERE type = 'QueryFinish' AND query_kind = 'Insert' AND user = %(user)s"
+            " AND event_date >= today() - %(days)s))",
+            {"database": database, "user": user, "days": DAYS},
+        )
+    except ServerError:
+        return set()  # without part_log the names of the statements are all that is known
+    return {row["name"] for row in rows}
 
 
 def _declared(table: str) -> str:

@@ -30,7 +30,7 @@ READ = """
 """
 
 
-def read(folder: Path, pipeline: object) -> tuple[int, str, dict]:
+def read(folder: Path, pipeline: object, **variables: object) -> tuple[int, str, dict]:
     """Read a profile as the run does: exit status, output, and what the roles would see."""
     told = folder / "told.json"
     play = folder / "play.yml"
@@ -43,7 +43,10 @@ def read(folder: Path, pipeline: object) -> tuple[int, str, dict]:
             "-c",
             "local",
             "-e",
-            json.dumps({"pipeline": pipeline, "ansible_python_interpreter": sys.executable}),
+            json.dumps(
+                {"pipeline": pipeline, "ansible_python_interpreter": sys.executable}
+                | {name: value for name, value in variables.items() if value is not None}
+            ),
             *([] if pipeline else ["-e", '{"pipeline_profile": {}}']),
             str(play),
         ],
@@ -87,6 +90,24 @@ def test_a_key_that_nothing_reads_is_refused_by_name(tmp_path):
     status, output, _ = read(tmp_path, str(profile))
     assert status != 0
     assert "keys that nothing reads: target." in output
+
+
+@pytest.mark.parametrize(("pipeline", "chosen"), [("dbt", "dbt"), ("", "no profile")])
+def test_a_variable_of_another_profile_is_refused_by_name(tmp_path, pipeline, chosen):
+    status, output, seen = read(tmp_path, pipeline, dlt_dataset="raw", dbt_models=["daily"] if pipeline else None)
+    assert status != 0
+    assert "dlt_dataset belongs to the profile dlt." in output
+    assert f"The inventory chooses {chosen}, which does not read it." in output
+    assert "dbt_models" not in output
+    assert not seen
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "pipelines").glob("*.yml")), ids=lambda path: path.stem)
+def test_a_ready_profile_reads_the_variables_that_it_declares(path):
+    text = path.read_text()
+    for name in yaml.safe_load(text).get("variables", []):
+        assert name.startswith(f"{path.stem}_")
+        assert text.count(name) > 2, f"{name}: declared, told in the head, and read"
 
 
 ENV_CHECK = """

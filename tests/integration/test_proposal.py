@@ -110,3 +110,22 @@ def test_of_many_tables_some_are_proposed_and_the_number_is_said(engine: Engine,
         engine.query(f"CREATE TABLE {database}.t{number} (id UInt64) ENGINE = Memory")
     proposal = propose(client, database, INGEST_USER)
     assert any(f"{MOST_TABLES + 3} tables; checks were proposed for {MOST_TABLES}" in note for note in proposal.notes)
+
+
+def test_a_loaders_own_tables_are_no_targets_and_a_swapped_table_is_one(
+    engine: Engine, database: str, client: Client
+) -> None:
+    load(
+        engine,
+        database,
+        "CREATE TABLE raw____dlt_loads (load_id String) ENGINE = MergeTree ORDER BY load_id",
+        "INSERT INTO raw____dlt_loads VALUES ('1')",
+        "CREATE TABLE daily (day UInt32) ENGINE = MergeTree ORDER BY day",
+        "CREATE TABLE daily__backup (day UInt32) ENGINE = MergeTree ORDER BY day",
+        "INSERT INTO daily__backup VALUES (1)",
+        "EXCHANGE TABLES daily__backup AND daily",
+        "DROP TABLE daily__backup",
+    )
+    proposal = propose(client, database, INGEST_USER, {"dlt": ["(.*___)?_dlt_.*"]})
+    assert proposal.targets == ["daily"]
+    assert any("raw____dlt_loads" in note and "pipeline: dlt" in note for note in proposal.notes)

@@ -156,7 +156,8 @@ def _add_server_side(case: Case, finding: Finding, refused: bool) -> None:
         return
     seen = [g for g in case.run if target_of(g).verb in ("DESCRIBE", "INSERT", "SELECT", "CREATE")]
     last = max(seen, key=lambda group: group.last, default=None)
-    inserts = sum(entry["insert_finished"] for entry in case.result.statements_by_target.values())
+    # Also those into tables that are swapped in afterwards.
+    inserts = sum(g.count for g in case.run if g.outcome == "finished" and target_of(g).verb == "INSERT")
     broken = sorted({f"{group.code} {name_of(group.code)}".rstrip() for group in case.run if group.code})
     if not case.run:
         words = "the server saw no statement of this run"

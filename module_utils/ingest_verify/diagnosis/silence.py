@@ -11,12 +11,15 @@ from .case import Case
 from .client_side import ClientLog
 from .proof import evidence_finding
 from .result import one_line
+from .server_side.streams import stopped, streams
 
 
 def silence(case: Case, causes: Sequence[Finding]) -> list[Finding]:
     """Judge a run that no finding explains: nothing seen, nothing written, or an exit code without a word."""
     if any(finding.severity == "error" for finding in causes):
         return []
+    if consumers := streams(case):
+        return stopped(consumers)
     if not case.run and (case.judged or case.request.filters or case.request.marks):
         _nothing_seen(case)
     if not case.judged:

@@ -75,6 +75,18 @@ def nearest_name(name: str, known: Iterable[str]) -> str:
     return "".join(difflib.get_close_matches(name, sorted(known), n=1))
 
 
+def others_variables(names: Iterable[str], profile: str, profiles: str) -> dict[str, str]:
+    """Variables that are set and belong to a profile that is not chosen: each with that profile's name.
+
+    `profile` is the chosen profile's file, empty without one; `profiles` the folder of those that are ready.
+    """
+    chosen = Path(profile).resolve() if profile else None
+    declared = {path: yaml.safe_load(path.read_text()).get("variables", []) for path in Path(profiles).glob("*.yml")}
+    own = set(declared.get(chosen, [])) if chosen else set()
+    owner = {name: path.stem for path, variables in sorted(declared.items()) for name in variables}
+    return {name: owner[name] for name in sorted(set(names) & set(owner) - own)}
+
+
 class FilterModule:
     """What Ansible loads."""
 
@@ -82,6 +94,7 @@ class FilterModule:
         return {
             "misspelt_tags": misspelt_tags,
             "nearest_name": nearest_name,
+            "others_variables": others_variables,
             "typed_variables": typed_variables,
             "unread_variables": unread_variables,
         }

@@ -242,10 +242,19 @@ def text_alone(error: ClientError, context: Context) -> Judged | None:
     )
 
 
-def unexplained(error: ClientError, _: Context) -> Judged:
+def unexplained(error: ClientError, context: Context) -> Judged:
     """An error that no rule knows: its type, place and text as far as the log has them, and what is not known."""
     kind, text = origin(error)
     message = first_line(text or error.message) if kind else first_line(error.message)
+    if kind and context.tool:
+        # A tool's own frames say nothing to somebody who configures it; its sentence does.
+        return Judged(
+            "client_exception",
+            f"{context.tool} ended with {kind}: {' '.join((text or error.message).split())[:600]}",
+            f"That is {context.tool}'s own sentence. Correct what it names in its project or settings.",
+            INGEST,
+            generic=True,
+        )
     shown = f" with {kind}{f': {message}' if message else ''}" if kind else ""
     if error.raised_in:
         return Judged(

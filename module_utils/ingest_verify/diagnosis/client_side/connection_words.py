@@ -23,7 +23,7 @@ CERTIFICATE = re.compile(r"CERTIFICATE|certificate|Hostname mismatch|x509:", re.
 UNKNOWN_HOST = re.compile(
     r"Name or service not known|Temporary failure in name resolution|getaddrinfo|nodename nor servname"
     r"|No address associated with hostname|NameResolutionError|\bENOTFOUND\b|EAI_AGAIN|UnknownHost|no such host"
-    r"|Not found address of host|Имя или служба не известны"
+    r"|Not found address of host|\bbad address ['\"]|Имя или служба не известны"
     r"|(?:Could not|unable to) resolve host|Failed to resolve|Name does not resolve|getaddrinfo failed|DNS_ERROR",
     re.IGNORECASE,
 )
@@ -49,7 +49,7 @@ LOST = re.compile(
     r"Connection reset|failed to respond|writing request body to server|closed network connection"
     r"|NoHttpResponse|(?:Remote end|[Ss]erver) closed connection|Bad file "
     r"descriptor|ECONNRESET|Broken ?pipe|\bEPIPE\b|Empty reply from server|premature close|[]:] EOF$"
-    r"|RemoteDisconnected|RemoteProtocolError|Connection aborted|EOFError"
+    r"|read after eof: while receiving|RemoteDisconnected|RemoteProtocolError|Connection aborted|EOFError"
     r"|unexpected EOF|Unexpected EOF|IncompleteRead|ChunkedEncodingError|server (?:closed|disconnected)|socket hang up"
     r"|Connection (?:was )?closed|peer closed connection|closed the connection",
     re.IGNORECASE | re.MULTILINE,

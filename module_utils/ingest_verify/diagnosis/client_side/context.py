@@ -77,7 +77,13 @@ class Context:
     def editable(self, text: str) -> bool:
         """Whether the loader is code that its user can change, and no tool that is configured; `text` is what it
         logged."""
-        return not _TOOLS.search(self.command) and not _TOOLS.search(text.partition("\n")[0])
+        return not self.tool and not _TOOLS.search(text.partition("\n")[0])
+
+    @property
+    def tool(self) -> str:
+        """The program that the command starts, where its user only configures it."""
+        found = _TOOLS.search(self.command)
+        return found[0].strip(" /|'\"") if found else ""
 
     def variable(self, name: str, near: tuple[str, int | None] = ("", None)) -> str:
         """What the ingest calls the variable that is `name` in this project, empty where it has none like it. Of
@@ -95,6 +101,9 @@ class Context:
             # One address may hold both.
             address = self.variable("CLICKHOUSE_HOST", near)
             holding = [address] if ":" in str(self.env.get(address, "")) else []
+        if name == "CLICKHOUSE_USER" and not found:
+            address = self.variable("CLICKHOUSE_HOST", near)
+            holding = [address] if "@" in str(self.env.get(address, "")) else []
         return next(iter([*holding, *found]), "")
 
     def _candidates(self, name: str) -> list[str]:
@@ -127,7 +136,7 @@ class Context:
         said = re.sub("|".join(_IN_WORDS), own, text)
         # Where one address holds both.
         said = re.sub(r"\b([A-Z]\w+) and \1\b", r"\1", said)
-        return re.sub(r"(^|[.:] |\n)its (?=setting|token|ClickHouse)", lambda m: f"{m[1]}The ingest's ", said)
+        return re.sub(r"(^|\. |\n)its (?=setting|token|ClickHouse)", lambda m: f"{m[1]}The ingest's ", said)
 
     @property
     def api(self) -> tuple[str, int | None]:
@@ -199,6 +208,8 @@ _HOST_PORT = (
     re.compile(r"\bto ([\w.-]+) port (\d{1,5})\b"),
     # Go: `read tcp <local>-><peer>`.
     re.compile(r"->([\w.-]+):(\d{1,5})\b"),
+    # librdkafka: the broker's address before the attempt's own.
+    re.compile(r"\[thrd:([\w.-]+):(\d{1,5})/"),
     # infi, clickhouse-jdbc and Go list the hosts that they tried.
     re.compile(r"\bhosts? (?:are|is) unreachable: \[?([\w.-]+):(\d{1,5})\b"),
     re.compile(r"(?<![\w./:@-])((?=[\w.-]*[A-Za-z])[\w-]+(?:\.[\w-]+)*):(\d{4,5})(?=: | failed\b)"),

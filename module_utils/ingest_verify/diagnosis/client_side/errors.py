@@ -68,10 +68,16 @@ class Raised:
 _SERVER_CODE = (
     # clickhouse-driver repeats the class that the server's packet names; its own failures have none.
     re.compile(r"\bCode:\s*(\d+)\.\s*(DB::\w+)\. \2: "),
+    # Servers before 21 write `Code: 252, e.displayText() = DB::Exception: ...`. clickhouse-client says in the same form
+    # that it lost the server while it read an answer.
     re.compile(
-        r"\bCode:\s*(\d+)\.\s*(?:Nested:.*)?\s*(?:DB|Coordination)::(?!NetException:(?! Received from))\w*Exception",
+        r"\bCode:\s*(\d+)[.,]\s*(?:Nested:.*)?\s*(?:e\.displayText\(\) = )?(?:DB|Coordination)::"
+        r"(?!NetException:(?! Received from)|Exception: Attempt to read after eof: while receiving packet)\w*Exception",
         re.DOTALL,
     ),
+    # Up to 20.x; and what is thrown by none of its own classes.
+    re.compile(r"\bCode:\s*(\d+), e\.displayText\(\) = DB::"),
+    re.compile(r"\b(?:std::exception|Poco::Exception)\. Code: (\d+)\b"),
     re.compile(r"\bcode: (\d+), message: "),
     re.compile(r"\bcode: ['\"](\d+)['\"],\s*type: ['\"][A-Z_]+['\"]"),
 )
@@ -133,7 +139,7 @@ def is_library(path: str) -> bool:
 
 
 _JVM_LIBRARY = re.compile(
-    r"^(?:app/+)?(?:java|javax|jakarta|jdk|sun|com\.(?:sun|clickhouse|github\.housepower|fasterxml|zaxxer|google)|kotlinx?|scala"
+    r"^(?:app/+)?(?:java|javax|jakarta|jdk|sun|ru\.yandex\.clickhouse|com\.(?:sun|clickhouse|amazonaws|mongodb|mysql|microsoft|github\.housepower|fasterxml|zaxxer|google)|kotlinx?|scala"
     r"|io\.(?:airbyte|confluent|debezium)|com\.altinity|xenon|org\.(?:apache|spring\w*|hibernate|jooq|postgresql|slf4j)|io\.(?:netty|ktor|micrometer)|okhttp3|retrofit2|feign"
     r"|reactor|ch\.qos|groovy)[./]"
 )

@@ -54,6 +54,7 @@ ERROR_WORDS = re.compile(
     r"\berrors?\b|\w(?:Error|Exception)\b|\bexception\b|\bfatal\b|\bfail(?:ed|ure)?\b|\bpanic(?:ked)?\b|\bcannot\b"
     r"|\bcode: \d+, message: |\bdeadline exceeded\b|: line \d+: |\bunbound variable\b"
     r"|\bcould ?n[o']t\b|\bunable to\b|\brefused\b|\bdenied\b|\btimed out\b|\bnot found\b|\bno such\b|\bunauthorized\b"
+    r"|\bbad address\b"
     r"|\bKilled\b|\bSegmentation fault\b|\bout of memory\b|\baborted\b|\bcore dumped\b"
     r"|ошибк|исключени|не удалось|сбой|отказано|помилк|błąd|fehler|ausnahme|erreur|échec|\berrore\b|\bfallo\b|falha"
     r"|\bhata|错误|失败|エラー|失敗|오류",

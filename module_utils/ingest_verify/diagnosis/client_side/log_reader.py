@@ -166,6 +166,7 @@ def _read(stream: BinaryIO, name: str, size: int, max_bytes: int, captured: bool
     parser.finish()
     found = parser.found
     log.errors, log.notes, log.outcome = found.errors, found.notes, found.outcome
+    _promote(log)
     log.ending = [(number, mask(decode(line[:1000]))) for number, line in tail]
     log.encoding = wide or "+".join(sorted(seen)) or "utf-8"
     if log.truncated:
@@ -178,6 +179,19 @@ def _read(stream: BinaryIO, name: str, size: int, max_bytes: int, captured: bool
     if "broken" in log.encoding:
         log.warnings.append("The log holds bytes of no known encoding; they are shown as \ufffd.")
     return log
+
+
+def _promote(log: ClientLog) -> None:
+    """Take the server's own text for the error where a client logs it as a warning, and then only that it gives up."""
+    last = max((error.line for error in log.errors), default=0)
+    wordless = all(
+        error.server_code is None and error.http_status is None and error.frame is None and error.type is None
+        for error in log.errors
+    )
+    told = [note for note in log.notes if note.server_code is not None and note.line < last]
+    if wordless and told:
+        log.notes = [note for note in log.notes if note not in told]
+        log.errors = [*told, *log.errors]
 
 
 def _check_text(head: bytes, name: str) -> str | None:

@@ -62,7 +62,8 @@ def missing_variable(error: ClientError, _: Context) -> Judged | None:
     name = None
     code = error.frame.code or "" if error.frame else ""
     if re.search(r"<frozen os>|/os\.py\"|environ\b|getenv", error.text + code) and kind.endswith("KeyError"):
-        name = text.strip().strip("'\"")
+        # os.environ looks for the name's bytes first.
+        name = text.strip().removeprefix("b'").strip("'\"")
     elif match := re.fullmatch(r"['\"]([A-Z][A-Z0-9]*_[A-Z0-9_]+)['\"]", key.strip()):
         # A record's field in capitals stands in the line that read it.
         name = match[1] if match[1] not in code else None
@@ -81,6 +82,27 @@ def missing_variable(error: ClientError, _: Context) -> Judged | None:
         object=name,
         expected=f"{name} set",
         actual="not set",
+    )
+
+
+# dbt's line of a failed test: "3 of 9 FAIL 12 unique_orders_id ..... [FAIL 12 in 0.05s]".
+_FAILED_TEST = re.compile(r"\bFAIL (\d+) (\w+)[ .]*\[FAIL \1 in [\d.]+s\]")
+
+
+def failed_test(error: ClientError, _: Context) -> Judged | None:
+    """A test of a dbt project that found rows."""
+    found = _FAILED_TEST.search(error.text)
+    if found is None:
+        return None
+    count, name = found.groups()
+    return Judged(
+        "client_failed_test",
+        f"dbt's test {name} does not hold: its query gave {count} result{'' if count == '1' else 's'}.",
+        f"Look at the rows: dbt show --select {name}\nThen correct the model, or the data that it reads.",
+        INGEST,
+        object=name,
+        expected="no result",
+        actual=f"{count} result{'' if count == '1' else 's'}",
     )
 
 
@@ -203,7 +225,11 @@ def bad_arguments(error: ClientError, context: Context) -> Judged | None:
 
 def out_of_resources(error: ClientError, context: Context) -> Judged | None:
     """No memory, or no space on the ingest's own disk."""
-    if re.search(r"MemoryError|Cannot allocate memory|OutOfMemory|heap out of memory|std::bad_alloc", error.text):
+    if re.search(
+        r"MemoryError|Cannot allocate memory|OutOfMemory|OOMKilled|heap out of memory|std::bad_alloc"
+        r"|Allowed memory size of \d+ bytes exhausted",
+        error.text,
+    ):
         return Judged(
             "client_killed_memory",
             f"The ingest ran out of memory{place(error)}.",

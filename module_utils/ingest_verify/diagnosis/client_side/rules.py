@@ -15,6 +15,7 @@ _RULES: tuple[connection_rules.Rule, ...] = (
     program_rules.missing_variable,
     program_rules.missing_module,
     program_rules.bad_arguments,
+    program_rules.failed_test,
     row_rules.other_columns,
     row_rules.unknown_element,
     code_rules.key_error,
@@ -42,6 +43,7 @@ def judge(error: ClientError, context: Context) -> Judged:
     named = [endpoint for endpoint in endpoints(error.text) if endpoint != context.api]
     near = next(iter(named), context.clickhouse)
     for name in ("headline", "next_step", "object", "expected", "actual"):
-        if said := getattr(judged, name):
+        # A variable that is not set is told by the name that the program asked for.
+        if (said := getattr(judged, name)) and judged.cause != "config_env_file":
             setattr(judged, name, context.renamed(said, near))
     return judged

@@ -22,6 +22,20 @@ class ServerFacts(LogTables):
         except UNANSWERED:
             return None
 
+    def consumers(self, tables: Sequence[str]) -> list[dict[str, Any]]:
+        """Consumers of Kafka tables whose views fill these tables (`database.table`), with their newest error."""
+        return self._optional(
+            "kafka_consumers",
+            f"""
+            SELECT database, table, {utc("last_poll_time")} AS polled_at, {utc("last_commit_time")} AS committed_at,
+                toInt64(num_messages_read) AS messages, `exceptions.text`[-1] AS error,
+                if(empty(`exceptions.time`), '', {utc("`exceptions.time`[-1]")}) AS failed_at,
+                `exceptions.time`[-1] > last_commit_time AS failing
+            FROM {self._origin("kafka_consumers")}
+            WHERE hasAny(arrayFlatten(dependencies), [{", ".join(map(quote_string, tables))}])
+            ORDER BY failing DESC, failed_at DESC, database, table""",
+        )
+
     def bounded(self) -> bool:
         """Whether this session's statements carry the verifier's limits; a user who may set nothing has none."""
         rows = self._optional("settings", "SELECT toString(getSetting('log_comment')) AS comment")

@@ -22,9 +22,13 @@ def _tables_of(refusal: Refusal) -> list[tuple[str | None, str]]:
         database, _, table = name.partition(".")
         if table and (database, table) not in tables and not database.startswith("_") and database != "system":
             tables.append((database, table))
+    if not tables and (named := _IN_TABLE.search(refusal.text)):
+        # The statement is not known: a client told only the server's text.
+        tables.append((named[1] or refusal.current_database or None, named[2]))
     return tables
 
 
+_IN_TABLE = re.compile(r"\bin table (?:[`'\"]?([\w$]+)[`'\"]?\.)?[`'\"]?([\w$]+)")
 # The SELECT whose names the server looked up: the statement's own, one within it, or a view's that it reads.
 _SCOPE = re.compile(r"[Ii]n scope (.+)|while processing query: '(.+)'", re.DOTALL)
 _RESOLVED_FROM = re.compile(r"cannot be resolved from table with name ([\w.`]+)(?: \(an alias of ([\w.`]+)\))?")
@@ -45,9 +49,15 @@ def _looked_up_in(refusal: Refusal, catalog: Catalog) -> list[tuple[str | None, 
     return source_tables(refusal.sql, refusal.current_database)
 
 
+_TOLD_TABLE = re.compile(r"\b(?:in|from|of) table [`'\"]?([\w$]+)[`'\"]?\.[`'\"]?([\w$]+)")
+
+
 def missing_column(refusal: Refusal, catalog: Catalog) -> Decision | None:
     """A name that is no column where the server looked for it; None when the text names none."""
     tables = _looked_up_in(refusal, catalog)
+    if not tables and (told := _TOLD_TABLE.search(refusal.text)):
+        # The statement is not known; the server's sentence names the table.
+        tables = [(told[1], told[2])]
     target = refusal.target
     known_of = {table: catalog.columns(*table) for table in tables}
     column, table = None, tables[0] if tables else None

@@ -125,7 +125,22 @@ def missing_database(refusal: Refusal, catalog: Catalog) -> Decision:
     return _database_cause(refusal, catalog, database)
 
 
+# What a program prints where a variable has no value.
+_UNSET = ("null", "none", "undefined", "nil", "nan")
+
+
 def _database_cause(refusal: Refusal, catalog: Catalog, database: str) -> Decision:
+    if database.lower() in _UNSET:
+        return Decision(
+            "server_missing_database",
+            f"Database {database} does not exist: the server refused {what_of(refusal.target)}. {database} is how a"
+            " program writes a value that is not set.",
+            object=database,
+            expected="the name of a database",
+            actual=f"the ingest sent {database} for the database's name",
+            next_step="Set the database's name in the ingest's settings, and look that the ingest reads it from there.",
+            fix_side="configuration",
+        )
     table = refusal.target.table
     with_table = sorted({owner for owner, name in catalog.tables if name == table}) if table else []
     near = nearest(database, catalog.databases) or (with_table[0] if with_table else None)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...clickhouse.error_codes import KINDS, is_recoverable, kind_of
-from ...sql_text import has_select
+from ...sql_text import Target, has_select
 from ..attribution import is_reported, target_of
 from ..case import Case
 from ..catalog import mentions
@@ -20,6 +20,8 @@ _MISSING = ("missing_table", "missing_database")
 _READS = ("SELECT", "DESCRIBE", "SHOW", "CHECK", "EXISTS")
 # How programs ask what there is and what the server can do before they go on.
 _ASKS = (*_READS, "EXCHANGE")
+# A first run has nothing yet that the new table could be exchanged with.
+_SWAPS = ("RENAME", "EXCHANGE")
 _ANSWERS = (*_MISSING, "not_implemented", "other_version", "missing_function")
 # A message that names something, and not only that something failed.
 _NAMES = re.compile(r"[`'\"][\w.]+[`'\"]")
@@ -29,11 +31,13 @@ _WRITES = ("CREATE", "INSERT", "ALTER", "RENAME", "EXCHANGE")
 @dataclass(frozen=True)
 class Recovery:
     """Why a refusal did no harm, in words. `proven` is false where it is not known whether the rows arrived; `asked`
-    where the statement was the program's own question, whose answer it knew to use."""
+    where the statement was the program's own question, whose answer it knew to use; `made` where the program then made
+    what was missing."""
 
     words: str
     proven: bool = True
     asked: bool = False
+    made: bool = False
 
 
 def recovered(case: Case, group: StatementGroup) -> Recovery | None:
@@ -50,8 +54,8 @@ def recovered(case: Case, group: StatementGroup) -> Recovery | None:
         return Recovery("the run went on with what was there") if done else None
     if kind in _MISSING and target.verb == "DROP":
         return Recovery("there was nothing to drop") if later else None
-    if kind in _MISSING and target.verb in _READS and _made(later, target.table):
-        return Recovery("the run then made what it had looked for")
+    if kind in _MISSING and target.verb in (*_READS, *_SWAPS) and _made(later, group, target):
+        return Recovery("the run then made what it had looked for", made=True)
     if kind in _ANSWERS and target.verb in _ASKS and _went_on(case, group):
         return Recovery("the program's own question: it went on without", asked=True)
     return None
@@ -95,9 +99,15 @@ def _retried(case: Case, group: StatementGroup, later: Sequence[StatementGroup])
     )
 
 
-def _made(later: Sequence[StatementGroup], table: str | None) -> bool:
-    return table is not None and any(
-        target_of(other).verb in _WRITES and mentions(other.query, table) for other in later
+def _made(later: Sequence[StatementGroup], group: StatementGroup, target: Target) -> bool:
+    """Whether what a question or a swap did not find was made afterwards; after a swap by the same program alone."""
+    swap = target.verb in _SWAPS
+    makes = ("CREATE", *_SWAPS) if swap else _WRITES
+    return target.table is not None and any(
+        target_of(other).verb in makes
+        and mentions(other.query, target.table)
+        and (not swap or other.program == group.program)
+        for other in later
     )
 
 

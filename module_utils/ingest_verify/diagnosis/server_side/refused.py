@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,11 +13,14 @@ from ...sql_text import statement_target
 from ..attribution import touches
 from ..case import Case
 from ..evidence import StatementGroup
-from ..result import collapse, excluded_row
+from ..result import collapse, excluded_row, one_line
 from .classify import async_insert_failed, classify
+from .network import broken_by_own_client
 from .recovered import recovered
 from .refusal import Refusal, to_finding
 from .schema_statements import view_in
+
+_MAKES = re.compile(r"(?P<right>CREATE \w+ ON [^.\s]+)\.[^.\s*]+")
 
 
 @dataclass
@@ -27,6 +31,10 @@ class Refused:
     errors: list[Finding] = field(default_factory=list)
     warnings: list[Finding] = field(default_factory=list)
     aborted: list[StatementGroup] = field(default_factory=list)
+
+
+# With code ABORTED, from 26 on: as much an effect of the client's end as a stream that breaks off.
+_CLIENT_LEFT = "Client has dropped the connection"
 
 
 def refused_statements(case: Case) -> Refused:
@@ -44,7 +52,12 @@ def refused_statements(case: Case) -> Refused:
     refused = Refused()
     for group in sorted(failed, key=lambda group: group.first):
         # A client that reads the server's answer did not break off: then the code is about its data.
-        if kind_of(group.code) == "killed" or (kind_of(group.code) == "client_gone" and group.code not in server_codes):
+        if (
+            kind_of(group.code) == "killed"
+            or (kind_of(group.code) == "client_gone" and group.code not in server_codes)
+            or _CLIENT_LEFT in group.exception
+            or broken_by_own_client(group.exception)
+        ):
             refused.aborted.append(group)
             continue
         refusal = _refusal(case, group, names, views)
@@ -66,11 +79,31 @@ def refused_statements(case: Case) -> Refused:
             finding.evidence["hosts"] = group.hosts
         if recovery and recovery.proven:
             finding.headline = f"Failed {group.count} time(s) and {recovery.words}: {finding.headline}"
-            finding.next_step = f"Nothing has to be done for this run. To avoid the failure: {finding.next_step}"
+            # What the loader makes itself, nobody else has to make before it.
+            avoid = "" if recovery.made else f" To avoid the failure: {finding.next_step}"
+            finding.next_step = f"Nothing has to be done for this run.{avoid}"
         elif recovery:
             _not_known(case, finding, recovery.words)
         collapse(refused.warnings if recovery else refused.errors, finding)
+    _put_grants_together(refused.errors)
     return refused
+
+
+def _put_grants_together(errors: list[Finding]) -> None:
+    """A program that makes several tables needs the right for their database: one finding instead of one a table."""
+    alike: dict[tuple[str, str], list[Finding]] = {}
+    for finding in errors:
+        if finding.cause == "server_missing_grant" and (made := _MAKES.fullmatch(finding.object or "")):
+            alike.setdefault((made["right"], finding.evidence["program"]), []).append(finding)
+    for (right, _), (first, *others) in alike.items():
+        if not others:
+            continue
+        single = str(first.object)
+        for name in ("object", "headline", "expected", "next_step"):
+            setattr(first, name, str(getattr(first, name)).replace(single, f"{right}.*"))
+        first.effects += [f"{other.object}: {one_line(str(other.evidence.get('sql', '')))[:160]}" for other in others]
+        for other in others:
+            errors.remove(other)
 
 
 def _not_known(case: Case, finding: Finding, words: str) -> None:

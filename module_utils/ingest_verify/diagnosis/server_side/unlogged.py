@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote_plus
 
 from ...clickhouse.error_codes import LOGIN_KINDS, code_in, kind_of
 from ...findings import Finding
@@ -27,10 +28,15 @@ _NO_REFUSAL = ("client_gone", "cut_request", "socket", "killed", "aborted")
 _SQL_TOLD = re.compile(
     r"\(in query: (.+?)\)\.? \(?[A-Z]|\[SQL: (.+?)\](?:\n|$)|for SQL \[(.+?)\]; SQL state", re.DOTALL
 )
-
+# Of an HTTP client that logs the address of its request.
+_SQL_ASKED = re.compile(r"https?://[^\s\"'<>]*[?&]query=([^&\s\"'<>]+)")
 # clickhouse-go puts the server's sentence after its code; what stands before it is the program's own.
 _GO_SENTENCE = re.compile(r"\bcode: \d+, message: (.+)", re.DOTALL)
-_SERVER_TEXT = re.compile(r"(?:Code: \d+\. )?(?:DB|Coordination)::\w*Exception")
+_SERVER_TEXT = re.compile(
+    r"(?:Code: \d+\. |Code: \d+, e\.displayText\(\) = )?(?:DB|Coordination)::\w*Exception: |std::exception\. Code: \d+"
+)
+# In a log that shows strings as they are written in code.
+_ESCAPED_END = re.compile(r"(?:\\n)?\s*\(version [^()]*(?:\([^()]*\))?\).*|\\n:? ?(?=While executing)", re.DOTALL)
 
 
 def unlogged_refusals(case: Case, known: Sequence[Finding]) -> list[Finding]:
@@ -160,12 +166,13 @@ def _as_told(case: Case, finding: Finding, error: ClientError | None) -> Finding
 def told_refusal(error: ClientError, request: Request, name: str) -> Refusal:
     """A refusal as the client tells it: the statement only where its message repeats it."""
     told = _SQL_TOLD.search(error.text)
+    asked = _SQL_ASKED.search(error.text)
     sentence = _GO_SENTENCE.search(error.text)
     # What the loader says before the server's own text is no part of the exception.
     server = _SERVER_TEXT.search(error.text)
     return Refusal(
-        sql=next(filter(None, told.groups()), "") if told else "",
-        exception=sentence[1] if sentence else error.text[server.start() if server else 0 :],
+        sql=next(filter(None, told.groups()), "") if told else unquote_plus(asked[1]) if asked else "",
+        exception=sentence[1] if sentence else _ESCAPED_END.sub(" ", error.text[server.start() if server else 0 :]),
         code=error.server_code or 0,
         code_name=name,
         user=refused_user(error.text) or request.first_user,
