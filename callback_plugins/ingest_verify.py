@@ -406,7 +406,9 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types
         else:
             told = str(recorded.get("summary") or "")
         if failed:
-            told = errors[0]["headline"] if errors else (host.failures[-1] if host.failures else told)
+            told = (
+                errors[0]["headline"] if errors else (host.failures[-1].partition("\n")[0] if host.failures else told)
+            )
         mark = "failed" if failed else "warning" if warnings else "ok"
         self._say_step(step, mark, told)
         for finding in warnings:
