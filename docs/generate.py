@@ -1,4 +1,5 @@
-"""Write docs/reference/: roles.md and modules.md from their own documentation, causes.md from the catalogue.
+"""Write the pages that other sources hold: roles.md and modules.md from their own documentation, causes.md and
+troubleshooting.md from the catalogue.
 
 `python docs/generate.py` writes them; `--check` only says whether they are up to date (exit status 1 when not).
 """
@@ -13,7 +14,6 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-REFERENCE = ROOT / "docs" / "reference"
 NOTE = "<!-- Written by `python docs/generate.py`; change the sources, not this file. -->\n"
 
 
@@ -133,9 +133,77 @@ def modules_page() -> str:
     return "\n".join(lines)
 
 
+# What a run says where no cause is named.
+NO_CAUSE = (
+    ("`INCONCLUSIVE`", "The log tables could not be proven to tell everything", "Switch query logging on.",
+     "ansible-playbook verify.yml -i prod --tags query_logging"),
+    ("still holds … after masking", "A file in the run's folder holds a secret in a form that is not known yet",
+     "Do not pass the folder on. Remove the file that the message names.", ""),
+    ("no report at all", "The run could not be opened", "Read the last line of the terminal: it says why.", ""),
+)  # fmt: skip
+FAMILIES = {
+    "server_": "The server refused, or failed",
+    "client_": "The loader failed before or beside the server",
+    "source_": "The source",
+    "config_": "Settings",
+    "evidence_": "What a run needs to know",
+    "noise_": "What a run needs to know",
+    "data_": "The data in the tables",
+    "host_": "The host and Docker",
+}
+
+
+def troubleshooting_page() -> str:
+    """What a run says, what it means, what to do and to paste: one row for each cause."""
+    from ingest_verify.causes import CATALOGUE
+
+    head = ["| message | meaning | what to do | command |", "| --- | --- | --- | --- |"]
+    lines = [
+        "# Troubleshooting",
+        "",
+        NOTE,
+        "Look for the name in brackets before a finding. A finding's own next step says more than this page: it knows "
+        "the table, the column and the user. In the commands `db.table`, `loader` and words in capitals stand for "
+        "yours. When each cause is named: [causes](../reference/causes.md). What a run says then: "
+        "[faults](../reference/faults.md).",
+        "",
+        *(f"- [{title}](#{anchor(title)})" for title in dict.fromkeys(FAMILIES.values())),
+        "",
+        "Look at any window without running anything:",
+        "",
+        "```sh",
+        "ansible-playbook playbooks/diagnose.yml -i prod -e \"since='2026-11-28 08:00:00'\"",
+        "```",
+        "",
+        "## No cause is named",
+        "",
+        *head,
+        *(f"| {said} | {meaning} | {step} | {as_code(command)} |" for said, meaning, step, command in NO_CAUSE),
+        "",
+    ]
+    for title in dict.fromkeys(FAMILIES.values()):
+        lines += [f"## {title}", "", *head]
+        lines += [
+            f"| `{cause.id}` | {text(cause.title)} | {text(cause.step)} | {as_code(cause.command)} |"
+            for cause in CATALOGUE.values()
+            if next(name for prefix, name in FAMILIES.items() if cause.id.startswith(prefix)) == title
+        ]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def as_code(command: str) -> str:
+    """A command in a table's cell; empty for none."""
+    return "`{}`".format(command.replace("|", "\\|")) if command else ""
+
+
+def anchor(title: str) -> str:
+    """The heading's address on its page."""
+    return re.sub(r"[^a-z0-9 ]", "", title.lower()).replace(" ", "-")
+
+
 def causes_page() -> str:
     """The catalogue of causes: what each is, whose move it is, when it may be named."""
-    sys.path.insert(0, str(ROOT / "module_utils"))
     from ingest_verify.causes import CATALOGUE
 
     lines = [
@@ -165,17 +233,23 @@ def causes_page() -> str:
 
 def main(argv: list[str]) -> int:
     """Write or check the pages."""
+    sys.path.insert(0, str(ROOT / "module_utils"))
     stale = []
-    pages = (("roles.md", roles_page()), ("modules.md", modules_page()), ("causes.md", causes_page()))
+    pages = (
+        ("reference/roles.md", roles_page()),
+        ("reference/modules.md", modules_page()),
+        ("reference/causes.md", causes_page()),
+        ("how-to/troubleshooting.md", troubleshooting_page()),
+    )
     for name, content in pages:
-        path = REFERENCE / name
+        path = ROOT / "docs" / name
         if path.exists() and path.read_text(encoding="utf-8") == content:
             continue
         stale.append(name)
         if "--check" not in argv:
             path.write_text(content, encoding="utf-8")
     if stale and "--check" in argv:
-        print(f"docs/reference/{', '.join(stale)} is out of date: run `python docs/generate.py`.")
+        print(f"docs: {', '.join(stale)} is out of date: run `python docs/generate.py`.")
         return 1
     return 0
 

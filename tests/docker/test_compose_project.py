@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from ansible.module_utils.ingest_verify.reset import stores
 from ansible.module_utils.ingest_verify.reset.compose import Compose
 
 from tests.docker.conftest import docker
-from tests.plays import free_port
+from tests.plays import ROOT, free_port
 
 TARGETS = ("/var/lib/clickhouse", "/var/log/clickhouse-server")
 
@@ -261,6 +263,25 @@ def test_data_goes_aside_and_comes_back(project, kind, monkeypatch):
     store.delete(stamp)
     assert store.empty()
     assert not store.has_aside(stamp)
+
+
+def test_bind_mounts_come_back_by_hand_as_the_document_says(project):
+    text = (ROOT / "docs/how-to/restore-after-reset.md").read_text(encoding="utf-8")
+    (block,) = [block for block in re.findall(r"```bash\n(.*?)```", text, re.DOTALL) if "mv data data.failed" in block]
+    store, stamp = place_of(project, "bind"), "2026-11-23T041500Z"
+    assert stamp in block
+    store.put_aside(stamp)
+    # This project's server keeps no logs; production's has a mount for them.
+    for name in ("logs", f"logs.{stamp}"):
+        (project.folder / name).mkdir()
+    (project.folder / ".env").write_text("TABLE=of_the_run.sql\n")
+    up(project)
+    assert store.content().tables == [("shop", "of_the_run")]
+    (project.folder / ".env").unlink()
+    done = subprocess.run(["sh", "-ec", block], cwd=project.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert store.content().tables == [("shop", "one")]
+    assert {"data.failed", "logs.failed"} <= {path.name for path in project.folder.iterdir()}
 
 
 def test_a_volume_whose_move_was_cut_in_two_is_whole_again(project, monkeypatch):

@@ -147,9 +147,11 @@ def test_what_a_killed_play_left_goes_before_anything_is_touched_and_the_next_pl
     played = shop.run(**confirmed(shop))
     assert played.status == 0, played.output[-6000:]
     assert played.report["verdict"] == "PASS"
-    said = played.output
+    said = " ".join(played.output.split())
     for name in (loader, ended):
-        assert 0 < said.index(f"container {name} of an interrupted run") < said.index("TASK [clickhouse_reset")
+        sentence = f"container {name} of an interrupted run"
+        assert sentence in said, said[:6000]
+        assert said.index(sentence) < said.index("TASK [clickhouse_reset")
     assert of_runs(shop) == []
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
 from ansible.module_utils.ingest_verify.causes import CATALOGUE
+from ansible.module_utils.ingest_verify.causes.model import fields_of
 from ansible.module_utils.ingest_verify.report import language
 from ansible.module_utils.ingest_verify.report.language import LANGUAGES, LOCALE, Language
 from ansible.module_utils.ingest_verify.report.write import Wanted, write_report
@@ -31,7 +33,15 @@ def words() -> set[str]:
         options_map={"templates/**.j2": {"extensions": "jinja2.ext.i18n"}},
     ):  # fmt: skip
         found.add(message[0] if isinstance(message, tuple) else message)
-    return found - {""} | {cause.title for cause in CATALOGUE.values()}
+    forms = [form for cause in CATALOGUE.values() for form in cause.forms]
+    of_causes = {text for cause in CATALOGUE.values() for text in (cause.title, cause.step)}
+    return found - {""} | of_causes | {text for form in forms for text in (form.says, form.fix)}
+
+
+def placeholders(text: str) -> set[str]:
+    """What a text leaves open, in either of the two ways."""
+    braces = fields_of(text) if re.search(r"{\w*}", text) else set()
+    return braces | set(re.findall(r"%\(\w+\)[sd]", text))
 
 
 @pytest.mark.parametrize("code", TRANSLATED)
@@ -49,10 +59,41 @@ def test_no_word_is_missing(code: str) -> None:
     assert translated - asked == set(), "nobody shows these"
     for message in catalogue:
         if isinstance(message.id, str):
-            names = {
-                name for name in ("{run}", "{total}", "{shown}", "{file}", "{why}", "{count}") if name in message.id
+            assert placeholders(message.id) == placeholders(str(message.string)), message.id
+
+
+@pytest.mark.parametrize("code", TRANSLATED)
+def test_every_sentence_of_the_catalogue_is_told_in_the_language(code: str) -> None:
+    """Of each form the texts as a finding has them, with values that look like the sentence around them."""
+    values = {"name": "a: the server b", "what": "INSERT t", "target": "db.t", "user": "loader", "brief": "no: x {y}",
+              "maybe": ""}  # fmt: skip
+    language = Language(code)
+    for cause in CATALOGUE.values():
+        assert language.fix({"cause": cause.id}).startswith(language.text(cause.step))
+        for form in cause.forms:
+            finding = {
+                "cause": cause.id,
+                "headline": form.says.format(**values),
+                "next_step": form.fix.format(**values),
             }
-            assert all(name in str(message.string) for name in names), message.id
+            for told in (language.headline(finding), language.fix(finding)):
+                assert re.search("[а-яё]", told), (cause.id, told)
+                assert not told.endswith((finding["headline"], finding["next_step"])), (cause.id, told)
+            for name in fields_of(form.says):
+                assert values[name] in language.headline(finding), (cause.id, name)
+
+
+def test_what_is_no_sentence_of_the_catalogue_stands_after_the_title_and_the_general_step() -> None:
+    russian, english = Language("ru"), Language("en")
+    finding = {"cause": "data_stale", "headline": "The newest order is 13 h old.", "next_step": "Ask the source."}
+    assert russian.headline(finding) == "Самая новая строка слишком стара: The newest order is 13 h old."
+    assert russian.fix(finding).endswith("\nAsk the source.")
+    likely = {**finding, "headline": f"Likely: {finding['headline']}", "next_step": CATALOGUE["data_stale"].step}
+    assert russian.headline(likely) == f"Вероятно: {russian.headline(finding)}"
+    assert CATALOGUE["data_stale"].step not in russian.fix(likely), "told once, in the language"
+    assert (english.headline(finding), english.fix(finding)) == (finding["headline"], finding["next_step"])
+    assert "max(time)" in english.fix({"cause": "data_stale", "headline": "x"}), "a step where the finding has none"
+    assert russian.headline({"cause": "not of the catalogue", "headline": "x"}) == "x"
 
 
 @pytest.mark.parametrize("code", TRANSLATED)

@@ -13,6 +13,7 @@ CLIENT = (
         never="The number is a server code that the server's text proves.",
         row=16,
         narrower_than=("client_exception",),
+        step="Log the exception with its traceback (logger.exception), run again, and correct the line that it shows.",
     ),
     Cause(
         "client_exception",
@@ -21,6 +22,7 @@ CLIENT = (
         "An exception that no narrower cause explains came out of the loader; or it exited with an error and logged "
         "none.",
         row=19,
+        step="Correct the line of the loader that the exception names.",
     ),
     Cause(
         "client_serialization",
@@ -29,6 +31,8 @@ CLIENT = (
         "A driver's own code raised on a value, and the log names the column or the type.",
         row=17,
         narrower_than=("client_exception",),
+        step="Convert the value to the column's type before it is given to the driver.",
+        command="DESCRIBE TABLE db.table;",
     ),
     Cause(
         "client_column_count",
@@ -37,6 +41,7 @@ CLIENT = (
         "A driver raised since a row has more or fewer values than columns.",
         row=4,
         narrower_than=("client_exception",),
+        step="Give the driver one value for each column that it is told of.",
     ),
     Cause(
         "client_bad_arguments",
@@ -44,6 +49,7 @@ CLIENT = (
         LOADER,
         "The exception or the usage text says that an argument is missing, unknown or of the wrong kind.",
         narrower_than=("client_exception",),
+        step="Correct the call or the command line.",
     ),
     Cause(
         "client_failed_test",
@@ -51,6 +57,8 @@ CLIENT = (
         LOADER,
         "dbt's line of a test that failed, with its number of results.",
         narrower_than=("client_exception",),
+        step="Run that test alone, and correct the rows or the test.",
+        command="dbt test --select NAME",
     ),
     Cause(
         "client_missing_module",
@@ -59,6 +67,7 @@ CLIENT = (
         "A ModuleNotFoundError, ImportError or another runtime's like ended the loader.",
         never="The record is below the level of an error, or the run ended well.",
         narrower_than=("client_exception",),
+        step="Install the package into the loader's image, and build it anew.",
     ),
     Cause(
         "client_file_missing",
@@ -66,6 +75,7 @@ CLIENT = (
         LOADER,
         "The exception says that a path does not exist.",
         narrower_than=("client_exception",),
+        step="Put the file where the loader looks for it, or mount it into the container.",
     ),
     Cause(
         "client_file_denied",
@@ -73,6 +83,8 @@ CLIENT = (
         HOST,
         "The exception says that permission to a path was denied.",
         narrower_than=("client_exception",),
+        step="Let the loader's user read the file.",
+        command="ls -l FILE",
     ),
     Cause(
         "client_aborted_insert",
@@ -81,6 +93,7 @@ CLIENT = (
         "The server read the end of its client's data, or a reset, inside a statement.",
         never="The client's own failure is known: then this is its effect. The server gave up on its own remote read.",
         row=18,
+        step="Find out why the loader broke off: its log and its exit code say it.",
     ),
     Cause(
         "client_idle_in_insert",
@@ -90,6 +103,7 @@ CLIENT = (
         never="The statement itself reads from another system.",
         row=18,
         narrower_than=("client_aborted_insert", "server_remote_unreachable"),
+        step="Fetch the rows before the INSERT begins, or send them in smaller statements.",
     ),
     Cause(
         "client_rows_as_dictionaries",
@@ -99,6 +113,7 @@ CLIENT = (
         never="The KeyError was raised in the loader's own code, or its key is a text.",
         row=16,
         narrower_than=("client_key_error", "client_exception"),
+        step="Give the insert lists or tuples in the order of its columns.",
     ),
     Cause(
         "client_pages_unread",
@@ -108,6 +123,7 @@ CLIENT = (
         never="The run failed, another question to the same path was read whole, or as many rows were written as the "
         "source told of.",
         row=28,
+        step="Let the loader read on until the source's paging says that there is no further page.",
     ),
     Cause(
         "client_no_insert",
@@ -115,6 +131,7 @@ CLIENT = (
         LOADER,
         "Exit code 0, statements of the run in query_log, none of them an INSERT into a target or one that feeds it.",
         row=45,
+        step="Find out in the loader's log why it had nothing to insert.",
     ),
     Cause(
         "client_unknown_host",
@@ -122,6 +139,8 @@ CLIENT = (
         CONFIGURATION,
         "The resolver's error names the host.",
         row=20,
+        step="Correct the host's name in the settings, or in the network's name service.",
+        command="getent hosts NAME",
     ),
     Cause(
         "client_connection_refused",
@@ -130,6 +149,8 @@ CLIENT = (
         "The connection was refused by the operating system.",
         confirm="curl -sS http://HOST:PORT/ping",
         row=20,
+        step="Correct the address and the port, or start what should listen there.",
+        command="ss -ltnp",
     ),
     Cause(
         "client_connect_timeout",
@@ -138,6 +159,8 @@ CLIENT = (
         "The connection attempt ended by its time limit.",
         row=20,
         narrower_than=("client_socket_timeout", "client_connection_refused"),
+        step="Open the way to the address: firewall, network, routes.",
+        command="nc -vz HOST PORT",
     ),
     Cause(
         "client_unreachable",
@@ -146,6 +169,8 @@ CLIENT = (
         "A connection to ClickHouse's address failed, and the log does not say how.",
         row=20,
         narrower_than=("client_http_status", "client_socket_timeout"),
+        step="Correct ClickHouse's address in the loader's settings, or start the server.",
+        command="nc -vz HOST PORT",
     ),
     Cause(
         "client_wrong_protocol",
@@ -154,6 +179,7 @@ CLIENT = (
         "The peer's answer belongs to the other protocol.",
         row=20,
         narrower_than=("client_connection_lost", "client_unreachable"),
+        step="Use the port of the client's protocol: 8123 for HTTP, 9000 for the native one.",
     ),
     Cause(
         "client_tls_mismatch",
@@ -162,6 +188,8 @@ CLIENT = (
         "The TLS library's own error.",
         row=20,
         narrower_than=("client_connection_lost", "client_unreachable"),
+        step="Use TLS with the TLS port only, and let the client trust the server's certificate.",
+        command="openssl s_client -connect HOST:PORT",
     ),
     Cause(
         "client_socket_timeout",
@@ -169,12 +197,14 @@ CLIENT = (
         LOADER,
         "The client's read timed out after the connection was made.",
         row=12,
+        step="Raise the client's time limit, or send less in one statement.",
     ),
     Cause(
         "client_connection_lost",
         "A connection broke off in the middle",
         LOADER,
         "Reset, broken pipe or end of stream on a connection that had been made.",
+        step="Find out which side closed the connection, then run again.",
     ),
     Cause(
         "client_shared_connection",
@@ -182,6 +212,7 @@ CLIENT = (
         LOADER,
         "The driver says that a second query was started on a connection in use.",
         narrower_than=("client_connection_lost", "client_exception", "client_serialization"),
+        step="Give each thread a client of its own.",
     ),
     Cause(
         "client_pool_exhausted",
@@ -189,6 +220,7 @@ CLIENT = (
         LOADER,
         "The pool's own exception.",
         narrower_than=("client_exception", "client_socket_timeout", "client_unreachable"),
+        step="Give connections back to the pool, or enlarge it.",
     ),
     Cause(
         "client_proxy_refused",
@@ -196,6 +228,7 @@ CLIENT = (
         SERVER,
         "An HTTP status at ClickHouse's address without ClickHouse's headers or text.",
         narrower_than=("client_http_status",),
+        step="Correct the proxy's rules or limits for ClickHouse's address.",
     ),
     Cause(
         "client_proxy_timeout",
@@ -203,18 +236,22 @@ CLIENT = (
         SERVER,
         "502 or 504 at ClickHouse's address; the statement may have run on.",
         narrower_than=("client_http_status", "client_proxy_refused"),
+        step="Raise the proxy's time limit. Look first whether the statement ran on.",
+        command="SELECT type, query_duration_ms FROM system.query_log ORDER BY event_time DESC LIMIT 10;",
     ),
     Cause(
         "client_http_status",
         "An HTTP status from an address that is not known",
         LOADER,
         "The log has a status and no address.",
+        step="Let the loader log the address with the status, and run again.",
     ),
     Cause(
         "client_address",
         "An address that the client takes otherwise than meant",
         CONFIGURATION,
         "The client's own error about its address.",
+        step="Write the address in the form that the client takes.",
     ),
     Cause(
         "client_killed_memory",
@@ -223,8 +260,18 @@ CLIENT = (
         "The container's state says OOMKilled, or the kernel's counter rose.",
         row=22,
         narrower_than=("client_killed",),
+        step="Raise the container's memory limit, or let the loader hold fewer rows at once.",
+        command="docker inspect -f '{{json .State}}' CONTAINER",
     ),
-    Cause("client_killed", "The process was killed by a signal", HOST, "The exit status names SIGKILL.", row=22),
+    Cause(
+        "client_killed",
+        "The process was killed by a signal",
+        HOST,
+        "The exit status names SIGKILL.",
+        row=22,
+        step="Find out who sent SIGKILL: the kernel's log, or a person.",
+        command="dmesg | tail",
+    ),
     Cause(
         "client_terminated",
         "The process was told to end (SIGTERM) by somebody else",
@@ -232,12 +279,14 @@ CLIENT = (
         "The exit status or the log names SIGTERM or SIGINT.",
         never="The play itself sent it at the time limit.",
         row=22,
+        step="Find out who stopped the loader, then run again.",
     ),
     Cause(
         "client_crashed",
         "Native code in the process crashed",
         LOADER,
         "The exit status names SIGSEGV, SIGABRT, SIGILL, SIGFPE or SIGTRAP.",
+        step="Update the package with native code that the log names, and run again.",
     ),
     Cause(
         "client_no_such_command",
@@ -245,14 +294,30 @@ CLIENT = (
         CONFIGURATION,
         "Exit status 127, or the engine's own error at the start.",
         row=22,
+        step="Correct the loader's command, or put the program into the image.",
     ),
-    Cause("client_not_executable", "The loader's command is not executable", CONFIGURATION, "Exit status 126.", row=22),
-    Cause("client_not_started", "The loader was not started", HOST, "The container or process was never created."),
+    Cause(
+        "client_not_executable",
+        "The loader's command is not executable",
+        CONFIGURATION,
+        "Exit status 126.",
+        row=22,
+        step="Make the file executable.",
+        command="chmod +x FILE",
+    ),
+    Cause(
+        "client_not_started",
+        "The loader was not started",
+        HOST,
+        "The container or process was never created.",
+        step="Mend what the message names, then run again.",
+    ),
     Cause(
         "client_timed_out",
         "The loader ran longer than its time limit, and the play stopped it",
         LOADER,
         "The play's own time limit was reached.",
         row=22,
+        step="Find out what the loader waited for. Raise qtickets_ingest_timeout_seconds only if it was still working.",
     ),
 )

@@ -49,7 +49,7 @@ class Cause:
 
     `holds` says in terms of facts when it may be named, `never` when not. `row` is its row of the failure catalogue.
     `narrower_than` names causes that hold for the same facts and say less. `side` is None where nobody has to act.
-    `step` is the next step of a finding whose rule names none.
+    `step` is the next step in general, that of an error whose rule names none; `command` is one to paste for it.
     """
 
     id: str
@@ -58,7 +58,8 @@ class Cause:
     holds: str
     never: str = ""
     confirm: str = ""
-    step: str = ""
+    step: str = field(kw_only=True)
+    command: str = field(default="", kw_only=True)
     row: int | None = None
     certainty: str = PROVEN
     narrower_than: tuple[str, ...] = ()

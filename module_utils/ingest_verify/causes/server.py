@@ -32,6 +32,7 @@ SERVERS = (
                 example="JOIN  INNER JOIN ... ambiguous identifier 'id'",
             ),
         ),
+        step="Correct the statement as the exception says, and run it alone as the same user.",
     ),
     Cause(
         "server_missing_table",
@@ -41,12 +42,16 @@ SERVERS = (
         never="The statement was the client's own question, and the run then made what it had looked for.",
         row=1,
         narrower_than=("server_refused_statement",),
+        step="Apply the schema, or correct the table's name in the loader.",
+        command="ansible-playbook verify.yml -i prod --tags schema_apply",
     ),
     Cause(
         "server_stream_refused",
         "What a stream read cannot be written",
         SCHEMA,
         "The newest error of a Kafka table's consumer is the server's, names no message, and is newer than a commit.",
+        step="Correct the view behind the stream, or its target table.",
+        command="SELECT database, table, exceptions.text FROM system.kafka_consumers;",
     ),
     Cause(
         "server_missing_database",
@@ -55,6 +60,8 @@ SERVERS = (
         "UNKNOWN_DATABASE, or UNKNOWN_TABLE in a database that the catalog does not have.",
         row=1,
         narrower_than=("server_missing_table", "server_refused_statement"),
+        step="Apply the schema, or correct the database's name in the loader's settings.",
+        command="ansible-playbook verify.yml -i prod --tags schema_apply",
     ),
     Cause(
         "server_missing_column",
@@ -74,6 +81,8 @@ SERVERS = (
                 example="No such attribute 'nam'",
             ),
         ),
+        step="Add the column with the ALTER that the finding shows, or take it out of the loader's INSERT.",
+        command="ansible-playbook verify.yml -i prod --tags schema_apply",
     ),
     Cause(
         "server_computed_column",
@@ -94,6 +103,8 @@ SERVERS = (
                 example="Cannot insert column total, because it is MATERIALIZED column",
             ),
         ),
+        step="Leave the computed column out of the INSERT, or make it a DEFAULT column.",
+        command="SHOW CREATE TABLE db.table;",
     ),
     Cause(
         "server_duplicate_column",
@@ -112,6 +123,7 @@ SERVERS = (
                 example="Column a specified more than once",
             ),
         ),
+        step="Name each column once. In an ALTER write ADD COLUMN IF NOT EXISTS.",
     ),
     Cause(
         "server_type_mismatch",
@@ -120,6 +132,8 @@ SERVERS = (
         "A code of kind value, null_value or input, for an INSERT; the column by the text or by its only type.",
         row=3,
         narrower_than=("server_refused_statement",),
+        step="Convert the value in the loader, or change the column's type in the schema.",
+        command="DESCRIBE TABLE db.table;",
     ),
     Cause(
         "server_column_count",
@@ -128,6 +142,8 @@ SERVERS = (
         "A code of kind column_count, or a text format that met a row of another length.",
         row=4,
         narrower_than=("server_type_mismatch",),
+        step="Send one value for each column of the INSERT's list, and name the columns in the INSERT.",
+        command="DESCRIBE TABLE db.table;",
     ),
     Cause(
         "server_bad_input",
@@ -150,6 +166,7 @@ SERVERS = (
                 example=r"Cannot parse input: expected ',' before: '\xEF\xBB\xBF2010,64\r\n2011,3'",
             ),
         ),
+        step="Send whole rows in the format that the statement names.",
     ),
     Cause(
         "server_array_sizes",
@@ -169,6 +186,7 @@ SERVERS = (
                 "sizes",
             ),
         ),
+        step="Send arrays of the same length for all columns of one Nested structure.",
     ),
     Cause(
         "server_constraint_violated",
@@ -187,6 +205,8 @@ SERVERS = (
                 example="Constraint `positive` for table t is violated at row 1",
             ),
         ),
+        step="Correct such rows in the loader, or drop the constraint if the rule is wrong.",
+        command="SHOW CREATE TABLE db.table;",
     ),
     Cause(
         "server_check_failed",
@@ -204,6 +224,7 @@ SERVERS = (
                 example="Value passed to 'throwIf' function is non-zero",
             ),
         ),
+        step="Correct the rows that the check names, or the check in the statement.",
     ),
     Cause(
         "server_object_exists",
@@ -222,6 +243,7 @@ SERVERS = (
                 example="Table shop.orders already exists",
             ),
         ),
+        step="Write IF NOT EXISTS or CREATE OR REPLACE. Drop once what an earlier, broken run left.",
     ),
     Cause(
         "server_not_writable",
@@ -241,6 +263,8 @@ SERVERS = (
                 example="Method write is not supported by storage View",
             ),
         ),
+        step="Insert into the table that it reads from.",
+        command="SHOW CREATE TABLE db.table;",
     ),
     Cause(
         "server_syntax_error",
@@ -262,6 +286,7 @@ SERVERS = (
                 "ValuesBlockInputFormat",
             ),
         ),
+        step="Correct the statement at the place that the exception shows.",
     ),
     Cause(
         "server_missing_parameter",
@@ -292,6 +317,7 @@ SERVERS = (
                 example="Syntax error: failed at position 34 (?): ?, ?). Expected one of: expression",
             ),
         ),
+        step="Hand the values over in the call that sends the statement, in the way of its driver.",
     ),
     Cause(
         "server_bad_argument",
@@ -320,6 +346,8 @@ SERVERS = (
                 example="Illegal type String of argument of function plus",
             ),
         ),
+        step="Correct the function's arguments in the statement.",
+        command="SELECT name, syntax FROM system.functions WHERE name ILIKE '%name%';",
     ),
     Cause(
         "server_missing_dictionary",
@@ -339,6 +367,8 @@ SERVERS = (
                 example="Dictionary (`shop.rates`) not found",
             ),
         ),
+        step="Create the dictionary by applying the schema, or correct its name.",
+        command="SELECT database, name, status, last_exception FROM system.dictionaries;",
     ),
     Cause(
         "server_unknown_format",
@@ -356,6 +386,8 @@ SERVERS = (
                 example="Unknown format JSONEachRows. Maybe you meant: ['JSONEachRow']",
             ),
         ),
+        step="Correct the format's name in the statement.",
+        command="SELECT name FROM system.formats WHERE is_input;",
     ),
     Cause(
         "server_missing_file",
@@ -373,6 +405,7 @@ SERVERS = (
                 example="File /var/lib/clickhouse/user_files/a.csv doesn't exist",
             ),
         ),
+        step="Put the file below the server's user_files folder, or send its content with the INSERT.",
     ),
     Cause(
         "server_missing_cluster",
@@ -391,6 +424,8 @@ SERVERS = (
                 example="Requested cluster 'prod' not found",
             ),
         ),
+        step="Correct the cluster's name, or leave ON CLUSTER out on a single server.",
+        command="SELECT DISTINCT cluster FROM system.clusters;",
     ),
     Cause(
         "server_session",
@@ -410,6 +445,7 @@ SERVERS = (
                 example="Session 71dd is locked by a concurrent client",
             ),
         ),
+        step="Use a session from one thread at a time, or no session_id at all.",
     ),
     Cause(
         "server_missing_grant",
@@ -417,6 +453,8 @@ SERVERS = (
         SERVER,
         "ACCESS_DENIED; the privilege and the user by the server's own text.",
         row=5,
+        step="Run the GRANT that the finding shows as an administrator.",
+        command="SHOW GRANTS FOR loader;",
     ),
     Cause(
         "server_authentication",
@@ -424,6 +462,8 @@ SERVERS = (
         CONFIGURATION,
         "A login was refused; the user by the server's own text, or by session_log.",
         row=6,
+        step="Correct the user or the password in the settings, or set it on the server.",
+        command="SELECT name, auth_type FROM system.users;",
     ),
     Cause(
         "server_host_not_allowed",
@@ -432,6 +472,8 @@ SERVERS = (
         "IP_ADDRESS_NOT_ALLOWED, by the text or by the counters of system.errors.",
         row=7,
         narrower_than=("server_authentication",),
+        step="Allow the user to log in from this address.",
+        command="SHOW CREATE USER loader;",
     ),
     Cause(
         "server_remote_login",
@@ -439,6 +481,9 @@ SERVERS = (
         SERVER,
         "A login code with 'Received from' in the text of a statement that was let in.",
         narrower_than=("server_authentication",),
+        step="Correct the user and password that this server uses for the other one "
+        "(remote_servers, or the table function).",
+        command="SELECT cluster, host_name, user FROM system.clusters;",
     ),
     Cause(
         "server_readonly",
@@ -446,14 +491,26 @@ SERVERS = (
         SERVER,
         "READONLY or TABLE_IS_READ_ONLY.",
         row=8,
+        step="Give the user a profile that may write, or write into a table that takes rows.",
+        command="SELECT name, value FROM system.settings WHERE name = 'readonly';",
     ),
-    Cause("server_quota", "A quota is used up", SERVER, "QUOTA_EXCEEDED.", row=8),
+    Cause(
+        "server_quota",
+        "A quota is used up",
+        SERVER,
+        "QUOTA_EXCEEDED.",
+        row=8,
+        step="Wait until the quota's interval is over, or raise the quota.",
+        command="SHOW QUOTAS;",
+    ),
     Cause(
         "server_setting_refused",
         "A setting that the server does not take from this user",
         LOADER,
         "A code of kind missing_setting, or READONLY that names a setting.",
         narrower_than=("server_readonly",),
+        step="Take the setting out of the loader's statements, or allow the user to change it.",
+        command="SELECT name, value, readonly FROM system.settings WHERE changed;",
     ),
     Cause(
         "server_limit",
@@ -484,6 +541,8 @@ SERVERS = (
                 example="Limit for rows to read exceeded, max rows: 10.00",
             ),
         ),
+        step="Ask for less in one statement, or raise the limit that the text names.",
+        command="SELECT name, value FROM system.settings WHERE name LIKE 'max_%' AND changed;",
     ),
     Cause(
         "server_drop_limit",
@@ -505,6 +564,7 @@ SERVERS = (
                 "max_[table/partition]_size_to_drop (50.00 GB)",
             ),
         ),
+        step="Where the drop is meant, allow it once with max_table_size_to_drop = 0.",
     ),
     Cause(
         "server_object_limit",
@@ -523,6 +583,8 @@ SERVERS = (
                 "to 5, the current number is 5",
             ),
         ),
+        step="Drop what is not needed, or raise the limit in the server's configuration.",
+        command="SELECT count() FROM system.tables;",
     ),
     Cause(
         "server_locked",
@@ -545,6 +607,8 @@ SERVERS = (
                 "Client should retry",
             ),
         ),
+        step="Find the statement that holds the lock, wait for it, and send this one again.",
+        command="SELECT query_id, elapsed, query FROM system.processes ORDER BY elapsed DESC;",
     ),
     Cause(
         "server_query_killed",
@@ -553,12 +617,16 @@ SERVERS = (
         "QUERY_WAS_CANCELLED, and query_log holds a KILL QUERY of another program in the window that names the query "
         "or its user.",
         narrower_than=("client_aborted_insert", "server_query_cancelled"),
+        step="Ask who ended the statement, then run the ingest again.",
+        command="SELECT event_time, user, query FROM system.query_log WHERE query ILIKE 'KILL QUERY%';",
     ),
     Cause(
         "server_query_cancelled",
         "A statement was cancelled",
         SERVER,
         "QUERY_WAS_CANCELLED, and no KILL QUERY is known.",
+        step="Find out what cancelled the statement: the client's time limit, a lost connection or a person. "
+        "Then run again.",
     ),
     Cause(
         "server_query_id",
@@ -577,6 +645,8 @@ SERVERS = (
                 example="Query with id = load-7 is already running.",
             ),
         ),
+        step="Let each statement have an id of its own.",
+        command="SELECT query_id, elapsed FROM system.processes;",
     ),
     Cause(
         "server_wire",
@@ -597,6 +667,7 @@ SERVERS = (
                 example="Unknown compression method: 110",
             ),
         ),
+        step="Let the client name the compression that it uses, or switch compression off.",
     ),
     Cause(
         "server_memory_limit",
@@ -604,6 +675,8 @@ SERVERS = (
         SERVER,
         "MEMORY_LIMIT_EXCEEDED; which limit by the text.",
         row=9,
+        step="Send smaller batches, or raise the memory limit that the text names.",
+        command="SELECT name, value FROM system.settings WHERE name LIKE 'max_memory%';",
     ),
     Cause(
         "server_too_many_parts",
@@ -611,12 +684,34 @@ SERVERS = (
         LOADER,
         "TOO_MANY_PARTS or TOO_MANY_PARTITIONS; merges or the partition key by the text.",
         row=10,
+        step="Insert fewer, larger batches, and use a coarser partition key.",
+        command="SELECT table, count() FROM system.parts WHERE active GROUP BY table ORDER BY 2 DESC;",
     ),
-    Cause("server_no_space", "The server's disk is full", SERVER, "NOT_ENOUGH_SPACE, or system.disks.", row=11),
     Cause(
-        "server_timeout", "A statement took longer than its time limit", SERVER, "TIMEOUT_EXCEEDED or TOO_SLOW.", row=12
+        "server_no_space",
+        "The server's disk is full",
+        SERVER,
+        "NOT_ENOUGH_SPACE, or system.disks.",
+        row=11,
+        step="Free space on the server's disk.",
+        command="SELECT name, path, formatReadableSize(free_space) FROM system.disks;",
     ),
-    Cause("server_too_many_queries", "More queries at once than the server takes", SERVER, "A code of kind busy."),
+    Cause(
+        "server_timeout",
+        "A statement took longer than its time limit",
+        SERVER,
+        "TIMEOUT_EXCEEDED or TOO_SLOW.",
+        row=12,
+        step="Make the statement smaller, or raise max_execution_time for the user.",
+    ),
+    Cause(
+        "server_too_many_queries",
+        "More queries at once than the server takes",
+        SERVER,
+        "A code of kind busy.",
+        step="Run fewer statements at once, or raise the limit that the text names.",
+        command="SELECT user, count() FROM system.processes GROUP BY user;",
+    ),
     Cause(
         "server_replication",
         "Keeper or replicas are missing",
@@ -635,6 +730,8 @@ SERVERS = (
                 example="Can't create replicated table without ZooKeeper",
             ),
         ),
+        step="Bring Keeper and the replicas back. On a single server use engines without Replicated.",
+        command="SELECT database, table, is_readonly, zookeeper_exception FROM system.replicas;",
     ),
     Cause(
         "server_remote_unreachable",
@@ -658,6 +755,8 @@ SERVERS = (
                 "(10.0.0.7:9000)",
             ),
         ),
+        step="Check the address in the statement or the cluster, from the server's own host.",
+        command="SELECT cluster, host_name, port, errors_count FROM system.clusters;",
     ),
     Cause(
         "server_remote_refused",
@@ -679,6 +778,7 @@ SERVERS = (
                 example="Failed to get object info: No response body.. HTTP response code: 403",
             ),
         ),
+        step="Check the address, the path and the credentials in the statement's table function or named collection.",
     ),
     Cause(
         "server_guarded",
@@ -699,6 +799,7 @@ SERVERS = (
                 example="Sorting key contains nullable columns, but setting `allow_nullable_key` is disabled",
             ),
         ),
+        step="Change the statement as the server says. Allow the setting only where it is wanted.",
     ),
     Cause(
         "server_view_failed",
@@ -706,6 +807,8 @@ SERVERS = (
         SCHEMA,
         "The text says 'while pushing to view', or a view needs the missing table.",
         row=13,
+        step="Correct the view's SELECT or its target table. Until then every INSERT into its source fails.",
+        command="SHOW CREATE TABLE db.view;",
     ),
     Cause(
         "server_async_insert_failed",
@@ -713,6 +816,8 @@ SERVERS = (
         LOADER,
         "A row of asynchronous_insert_log with an error.",
         row=14,
+        step="Correct the rows as the error says, and send them again. Let the loader use wait_for_async_insert = 1.",
+        command="SELECT event_time, table, exception FROM system.asynchronous_insert_log WHERE exception != '';",
     ),
     Cause(
         "server_unsupported_ddl",
@@ -721,10 +826,33 @@ SERVERS = (
         "A schema statement failed with a code of kind other_version, not_implemented, syntax or missing_setting.",
         row=15,
         narrower_than=("server_refused_statement",),
+        step="Write the schema statement in a form that this server's version takes.",
+        command="SELECT version();",
     ),
-    Cause("server_schema_drift", "A table is not what the schema file says", SCHEMA, "The catalog before and after."),
-    Cause("server_wrong_engine", "A table has another engine than the contract says", SCHEMA, "The catalog."),
-    Cause("server_wrong_key", "A table has another key than the contract says", SCHEMA, "The catalog."),
+    Cause(
+        "server_schema_drift",
+        "A table is not what the schema file says",
+        SCHEMA,
+        "The catalog before and after.",
+        step="Bring the table to what the schema file says with an ALTER, or correct the file.",
+        command="SHOW CREATE TABLE db.table;",
+    ),
+    Cause(
+        "server_wrong_engine",
+        "A table has another engine than the contract says",
+        SCHEMA,
+        "The catalog.",
+        step="Make the table anew with the engine that the contract says, and move its rows.",
+        command="SHOW CREATE TABLE db.table;",
+    ),
+    Cause(
+        "server_wrong_key",
+        "A table has another key than the contract says",
+        SCHEMA,
+        "The catalog.",
+        step="Make the table anew with the key that the contract says, and move its rows.",
+        command="SHOW CREATE TABLE db.table;",
+    ),
     Cause(
         "server_mutation_failed",
         "A mutation fails and is tried again",
@@ -743,19 +871,57 @@ SERVERS = (
                 example="Exception happened during execution of mutation 'mutation_3.txt' with part 'all_1_1_0'",
             ),
         ),
+        step="Correct the rows or the expression, or end the mutation with KILL MUTATION.",
+        command="SELECT database, table, mutation_id, latest_fail_reason FROM system.mutations WHERE NOT is_done;",
     ),
     Cause(
-        "server_part_failed", "A merge or another change of a part failed", SERVER, "A row of part_log with an error."
+        "server_part_failed",
+        "A merge or another change of a part failed",
+        SERVER,
+        "A row of part_log with an error.",
+        step="Read the error of the part, and mend what it names: disk, memory or data.",
+        command="SELECT event_time, table, part_name, exception FROM system.part_log WHERE error != 0;",
     ),
-    Cause("server_restarted", "The server restarted in the middle of the run", SERVER, "uptime() fell.", row=60),
-    Cause("server_connection_lost", "The server went away while it answered", SERVER, "The connection broke.", row=60),
-    Cause("server_unreachable", "The server does not answer after the loader", SERVER, "No connection to it.", row=60),
-    Cause("server_too_old", "The server is older than what is supported", SERVER, "SELECT version()."),
+    Cause(
+        "server_restarted",
+        "The server restarted in the middle of the run",
+        SERVER,
+        "uptime() fell.",
+        row=60,
+        step="Find out why the server restarted, then run again.",
+        command="SELECT uptime();",
+    ),
+    Cause(
+        "server_connection_lost",
+        "The server went away while it answered",
+        SERVER,
+        "The connection broke.",
+        row=60,
+        step="Look into the server's log for the reason, then run again.",
+    ),
+    Cause(
+        "server_unreachable",
+        "The server does not answer after the loader",
+        SERVER,
+        "No connection to it.",
+        row=60,
+        step="Start the server, or look into its log for why it ended.",
+        command="docker ps --all",
+    ),
+    Cause(
+        "server_too_old",
+        "The server is older than what is supported",
+        SERVER,
+        "SELECT version().",
+        step="Update the server to a version that is supported.",
+        command="SELECT version();",
+    ),
     Cause(
         "server_rows_repeated",
         "An INSERT of the schema file writes its rows again at each run",
         SCHEMA,
         "The file was applied before, and the statement is not idempotent.",
+        step="Make the INSERT of the schema file repeatable, or take it out of the file.",
     ),
     Cause(
         "server_retry_unknown",
@@ -763,5 +929,6 @@ SERVERS = (
         LOADER,
         "A passing refusal of an INSERT, and a later INSERT into the same table that is not known to be the same rows.",
         row=55,
+        step="Compare the rows in the table with what was to be sent, and send what is missing.",
     ),
 )

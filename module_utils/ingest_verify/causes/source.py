@@ -12,6 +12,7 @@ SOURCES = (
         "HTTP 401 or 403 from the source's address, or the loader's own cause.",
         never="The address is ClickHouse's or a proxy's before it.",
         row=23,
+        step="Put a valid token into the env file.",
     ),
     Cause(
         "source_unavailable",
@@ -21,6 +22,7 @@ SOURCES = (
         never="The address is ClickHouse's or a proxy's before it.",
         row=24,
         narrower_than=("source_slow",),
+        step="Wait until the source answers again, or ask its operator.",
     ),
     Cause(
         "source_bad_request",
@@ -28,6 +30,7 @@ SOURCES = (
         LOADER,
         "HTTP 4xx other than 401, 403 and 429 from the source's address.",
         row=25,
+        step="Correct the request's address and parameters in the loader.",
     ),
     Cause(
         "source_bad_payload",
@@ -35,26 +38,40 @@ SOURCES = (
         SOURCE,
         "HTML, broken JSON or another shape, by the parser's own exception or the loader's own cause.",
         row=25,
+        step="Compare the source's answer with what the loader reads, and correct the side that is wrong.",
+    ),
+    Cause(
+        "source_no_orders",
+        "The source has no orders in the window",
+        SOURCE,
+        "The loader fetched none.",
+        row=26,
+        step="Check the window and the organisation. If there were orders, ask the source's operator.",
     ),
     Cause(
         "source_stream_message",
         "A message of a stream cannot be read",
         SOURCE,
         "The newest error of a Kafka table's consumer names a message, and came after its last commit.",
+        step="Correct the message's format at its producer, or let the table skip broken ones "
+        "(kafka_skip_broken_messages).",
+        command="SELECT database, table, exceptions.text FROM system.kafka_consumers;",
     ),
     Cause(
         "source_stream_unreachable",
         "A stream's brokers are not reached",
         CONFIGURATION,
         "The newest error of a Kafka table's consumer is librdkafka's of a connection, and came after its last commit.",
+        step="Correct the brokers' addresses in the table, and open the way from the server's host.",
+        command="SELECT database, table, exceptions.text FROM system.kafka_consumers;",
     ),
-    Cause("source_no_orders", "The source has no orders in the window", SOURCE, "The loader fetched none.", row=26),
     Cause(
         "source_orders_vanished",
         "Orders that were there are no longer served",
         SOURCE,
         "The loader's own cause.",
         row=26,
+        step="Ask the source's operator whether the orders were deleted.",
     ),
     Cause(
         "source_filter_ignored",
@@ -62,6 +79,7 @@ SOURCES = (
         SOURCE,
         "Orders outside of the window that was asked for.",
         row=27,
+        step="Let the loader filter by time itself, and tell the source's operator.",
     ),
     Cause(
         "source_unstable_pages",
@@ -69,9 +87,15 @@ SOURCES = (
         SOURCE,
         "The loader met the same order on two pages, or fewer than promised.",
         row=28,
+        step="Read with a stable order, and run again when the source is quiet.",
     ),
     Cause(
-        "source_partial", "A part of the source failed", SOURCE, "The loader's record says what was left out.", row=29
+        "source_partial",
+        "A part of the source failed",
+        SOURCE,
+        "The loader's record says what was left out.",
+        row=29,
+        step="Run again, and look which part failed if it happens twice.",
     ),
     Cause(
         "source_slow",
@@ -79,5 +103,6 @@ SOURCES = (
         SOURCE,
         "The loader was reading from the source when its time was over.",
         row=30,
+        step="Raise the time limit, or ask the source for less at once.",
     ),
 )

@@ -45,7 +45,8 @@ def _environment(language: Language, *, autoescape: bool) -> Environment:
     environment.filters |= {
         "when": text.when, "length_of_time": text.duration, "visible": text.visible, "one_line": text.one_line,
         "md": text.markdown, "code": text.code, "sql": _sql, "cut": text.cut,
-        "cause_title": language.cause_title, "term": language.term,
+        "cause_title": language.cause_title, "term": language.term, "headline": language.headline,
+        "fix": language.fix,
     }  # fmt: skip
     return environment
 

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import functools
 import gettext
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from string import Formatter
+from typing import Any
 
 from ..causes import CATALOGUE
 
 LOCALE = Path(__file__).parent / "locale"
 DOMAIN = "report"
 LANGUAGES = ("en", "ru")
+# Longer texts are no sentence of the catalogue; looking for its parts in them would take long.
+_MAX_SENTENCE = 3000
 
 
 def _n(text: str) -> str:
     """Marks a word for the catalogues."""
     return text
 
+
+# Stands before what is inferred (findings.py).
+_LIKELY = _n("Likely:") + " "
 
 # Words of the model that the forms show; the model itself stays in English.
 _TERMS = {
@@ -35,6 +45,9 @@ _TERMS = {
     "statement": _n("statement"),
     "exchange": _n("exchange"),
     "exception": _n("exception"),
+    "schema": _n("schema"),
+    "configuration": _n("configuration"),
+    "host": _n("host"),
     "clickhouse_reset": _n("Bring ClickHouse up clean"),
     "schema_apply": _n("Apply the schema"),
     "query_logging": _n("Prove query logging"),
@@ -70,3 +83,45 @@ class Language:
         """What a cause is, in a few words of the catalogue."""
         known = CATALOGUE.get(str(cause))
         return self.text(known.title) if known else str(cause).replace("_", " ")
+
+    def headline(self, finding: Mapping[str, Any]) -> str:
+        """What a finding says: in this language where it is a sentence of the catalogue, or after its title."""
+        said = str(finding.get("headline") or "")
+        if self.code == "en" or str(finding.get("cause")) not in CATALOGUE:
+            return said
+        sure = said.removeprefix(_LIKELY)
+        told = self._sentence(finding, "says", sure) or f"{self.cause_title(finding['cause'])}: {sure}"
+        return told if sure == said else f"{self.text(_LIKELY.strip())} {told}"
+
+    def fix(self, finding: Mapping[str, Any]) -> str:
+        """A finding's next step; the cause's general one where it has none, or none in this language."""
+        said = str(finding.get("next_step") or "")
+        cause = CATALOGUE.get(str(finding.get("cause")))
+        if cause is None or (said and self.code == "en"):
+            return said
+        said = "" if said == cause.step else said
+        general = "\n".join(part for part in (self.text(cause.step), "" if said else cause.command) if part)
+        return self._sentence(finding, "fix", said) or "\n".join(part for part in (general, said) if part)
+
+    def _sentence(self, finding: Mapping[str, Any], part: str, said: str) -> str:
+        """The text, which the catalogue's template made, as it reads in this language; empty for others."""
+        for form in CATALOGUE[str(finding["cause"])].forms if 0 < len(said) <= _MAX_SENTENCE else ():
+            template = getattr(form, part)
+            made = _pattern(template).fullmatch(said)
+            if made:
+                return self.text(template).format(**made.groupdict())
+        return ""
+
+
+@functools.cache
+def _pattern(template: str) -> re.Pattern[str]:
+    """What a template's texts look like, a group for each of its fields."""
+    pattern, known = "", set()
+    for literal, name, _, _ in Formatter().parse(template):
+        pattern += re.escape(literal)
+        if name in known:
+            pattern += f"(?P={name})"
+        elif name is not None:
+            known.add(name)
+            pattern += f"(?P<{name}>{'(?: .*)?' if name == 'maybe' else '.*?'})"
+    return re.compile(pattern, re.DOTALL)
