@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 import re
 import tarfile
@@ -188,6 +189,34 @@ def test_many_large_statements_stay_small(folder: Path) -> None:
     findings = [{**ERROR, "evidence": {"sql": f"SELECT {i} -- " + "y" * 20_000}} for i in range(210)]
     written(folder, ledger_of(findings=findings))
     assert len(read(folder, "report.html")) < 3_000_000
+
+
+def test_no_wide_table_and_none_with_sql_and_every_time_has_its_zone(folder: Path) -> None:
+    wide = {f"column {i}": i for i in range(8)}
+    ledger = ledger_of()
+    ledger["stages"]["qtickets_ingest"]["tables"] = {
+        "Statements by target": [
+            {**wide, "last_at": "2026-11-28 08:45:03.504582", "last_statement": SQL},
+            {**wide, "last_at": None, "last_statement": None},
+        ],
+        "Last records": [{"job": "x", "started_at": "2026-11-28 11:45:01+03:00", "note": "2026-11-28 11:45:01"}],
+        "Statements": [{"query": "SELECT 4711", "n": 1}],
+    }
+    written(folder, ledger)
+    page = read(folder, "report.html")
+    heads = re.findall(r"<thead>.*?</thead>", page, re.DOTALL)
+    assert heads
+    assert max(head.count("<th ") for head in heads) <= 6
+    for body in re.findall(r"<tbody>.*?</tbody>", page, re.DOTALL):
+        assert "INSERT" not in re.sub("<[^>]*>", "", body)
+        assert "4711" not in body
+    text_only = html.unescape(re.sub("<[^>]*>", "", page))
+    assert "column 7" in text_only
+    assert text_only.count(SQL) == 2, "of the finding and of the table"
+    for said in ("2026-11-28 08:45:03.504 UTC", "2026-11-28 08:45:01 UTC"):
+        assert said in page
+    assert "11:45:01+03:00" not in page
+    assert ">2026-11-28 11:45:01<" in page, "of a value without a zone none is invented"
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
