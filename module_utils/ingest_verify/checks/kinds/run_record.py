@@ -150,7 +150,9 @@ def adopt(records: list[dict[str, Any]], context: Context) -> None:
         run.loader_run_id = mine[0]["run_id"]
         run.notes.append(f"the run's id was taken from its record: {run.loader_run_id}")
     if run.looked_back and run.start is not None:
-        run.start = min(run.start, datetime.fromisoformat(mine[0]["started_utc"]).replace(tzinfo=UTC))
+        run.start = min(
+            run.start, datetime.fromisoformat(mine[0]["started_at"].removesuffix(" UTC")).replace(tzinfo=UTC)
+        )
     if run.metrics is None:
         run.take_metrics(mine[0].get("metrics"))
 
