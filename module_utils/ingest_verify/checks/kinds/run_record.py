@@ -238,7 +238,7 @@ def _judge(check: Check, context: Context, records: list[dict[str, Any]], totals
     if not record["in_window"] and not context.run.looked_back and context.run.loader_run_id:
         report(
             "data_run_record",
-            f"this run's record says it started at {record['started_utc']} UTC, outside the run's window.",
+            f"this run's record says it started at {record['started_at']}, outside the run's window.",
             context.run.describe(),
             f"started {record['started_at']}",
             "Compare the ingest's clock and time zone with the server's.",
