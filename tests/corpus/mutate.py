@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .case import Case, Recording
+from .replay import EMPTY
 
 # What a table or column may be called in a case and a log line says all the same.
 _COMMON = {
@@ -79,7 +80,7 @@ WORDS: dict[str, Callable[[str], str]] = {
 }
 
 
-def renamed(case: Case) -> tuple[Case, str, Recording | None]:
+def renamed(case: Case) -> tuple[Case, str, Recording]:
     """The case with other names of database, tables and columns: case, log, recording."""
     names = {str(case.data.get("asked", {}).get("database", "shop")): "lager7"}
     rows = case.recording.rows if case.recording else {}
@@ -105,12 +106,10 @@ def renamed(case: Case) -> tuple[Case, str, Recording | None]:
     data = {**case.data, "asked": change(asked), "expect": change(case.data["expect"])}
     if case.data.get("ingest"):
         data["ingest"] = change(case.data["ingest"])
-    recording = None
-    if case.recording:
-        recording = Recording(
-            change(case.recording.meta),
-            {table: [change(row) for row in found] for table, found in rows.items()},
-        )
+    kept = case.recording or EMPTY
+    recording = Recording(
+        change(kept.meta), {table: [change(row) for row in found] for table, found in kept.rows.items()}
+    )
     other = Case(case.folder, data)
     other.__dict__["recording"] = recording
     return other, change(case.log.read_text(encoding="utf-8")) if case.log else "", recording

@@ -13,6 +13,7 @@ from ansible.module_utils.ingest_verify.diagnosis.client_side import ClientError
 from ansible.module_utils.ingest_verify.diagnosis.evidence import Evidence
 from ansible.module_utils.ingest_verify.diagnosis.request import Request
 from ansible.module_utils.ingest_verify.diagnosis.server_side.classify import classify, forms_of
+from ansible.module_utils.ingest_verify.diagnosis.server_side.network import broken_by_own_client
 from ansible.module_utils.ingest_verify.diagnosis.server_side.refusal import Refusal
 from ansible.module_utils.ingest_verify.diagnosis.server_side.unlogged import told_refusal
 from ansible.module_utils.ingest_verify.diagnosis.setup import look_at_server
@@ -210,3 +211,24 @@ def test_the_server_s_sentence_is_taken_out_of_a_go_client_s_text() -> None:
         None, "x", text="fatal:\n--- proc.go:283 main ---\ncode: 16, message: No such column plan", server_code=16
     )
     assert told_refusal(error, Request(), "").brief == "No such column plan"
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_refusal_without_its_statement_is_told_without_holes(kind: str) -> None:
+    """What a log alone tells: the server's sentence, and neither statement nor catalog."""
+    code = next(number for number in range(1100) if kind_of(number) == kind)
+    for text in ("It did not work.", "No such column x in table shop.t", "Too many parts (300). Connection reset"):
+        refusal = Refusal("", f"Code: {code}. DB::Exception: {text}", code, name_of(code), "ingest")
+        told = classify(refusal, Catalog(Evidence(lambda sql: [])))
+        said = " ".join(filter(None, (told.headline, told.next_step, told.expected, told.actual, told.object)))
+        assert not re.search(r"\bNone\b|  |``|'{2}| \.(?!\.)|\{|^\W", said), said
+
+
+def test_a_broken_socket_is_the_loaders_where_the_server_had_accepted_it() -> None:
+    """By the ports at both ends, whatever the statement is."""
+    said = "Code: 210. DB::NetException: Connection reset by peer, while reading from socket (peer: {}, local: {})"
+    own, other = said.format("10.0.0.4:41022", "10.0.0.9:9000"), said.format("10.0.0.4:9000", "10.0.0.9:41022")
+    assert broken_by_own_client(own)
+    assert not broken_by_own_client(other)
+    assert classified("SELECT count() FROM shop.pages", own, 210).cause == "client_aborted_insert"
+    assert classified("SELECT count() FROM shop.pages", other, 210).cause == "server_remote_unreachable"

@@ -297,7 +297,8 @@ def clickhouse_status(error: ClientError, status: int, context: Context) -> Judg
         "client_exception",
         f"ClickHouse at {where} answered HTTP {status}, and the ingest's log keeps none of the answer's text"
         f"{place(error)}.",
-        "Look in system.query_log for a failing statement of that time: it has the code and the reason. If there is "
+        ("ClickHouse answers so where it does not know a table, a database, a column or a function. " * (status == 404))
+        + "Look in system.query_log for a failing statement of that time: it has the code and the reason. If there is "
         "none, "
         + (
             "the port is the native protocol's (9000), which answers HTTP with 400: set CLICKHOUSE_PORT to the HTTP "

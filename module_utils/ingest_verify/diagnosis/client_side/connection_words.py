@@ -49,7 +49,7 @@ LOST = re.compile(
     r"Connection reset|failed to respond|writing request body to server|closed network connection"
     r"|NoHttpResponse|(?:Remote end|[Ss]erver) closed connection|Bad file "
     r"descriptor|ECONNRESET|Broken ?pipe|\bEPIPE\b|Empty reply from server|premature close|[]:] EOF$"
-    r"|RemoteDisconnected|RemoteProtocolError|Connection aborted|EOFError"
+    r"|read after eof: while receiving|RemoteDisconnected|RemoteProtocolError|Connection aborted|EOFError"
     r"|unexpected EOF|Unexpected EOF|IncompleteRead|ChunkedEncodingError|server (?:closed|disconnected)|socket hang up"
     r"|Connection (?:was )?closed|peer closed connection|closed the connection",
     re.IGNORECASE | re.MULTILINE,

@@ -68,8 +68,11 @@ class Raised:
 _SERVER_CODE = (
     # clickhouse-driver repeats the class that the server's packet names; its own failures have none.
     re.compile(r"\bCode:\s*(\d+)\.\s*(DB::\w+)\. \2: "),
+    # Servers before 21 write `Code: 252, e.displayText() = DB::Exception: ...`. clickhouse-client says in the same form
+    # that it lost the server while it read an answer.
     re.compile(
-        r"\bCode:\s*(\d+)\.\s*(?:Nested:.*)?\s*(?:DB|Coordination)::(?!NetException:(?! Received from))\w*Exception",
+        r"\bCode:\s*(\d+)[.,]\s*(?:Nested:.*)?\s*(?:e\.displayText\(\) = )?(?:DB|Coordination)::"
+        r"(?!NetException:(?! Received from)|Exception: Attempt to read after eof: while receiving packet)\w*Exception",
         re.DOTALL,
     ),
     # Up to 20.x; and what is thrown by none of its own classes.

@@ -226,7 +226,7 @@ def bad_arguments(error: ClientError, context: Context) -> Judged | None:
 def out_of_resources(error: ClientError, context: Context) -> Judged | None:
     """No memory, or no space on the ingest's own disk."""
     if re.search(
-        r"MemoryError|Cannot allocate memory|OutOfMemory|heap out of memory|std::bad_alloc"
+        r"MemoryError|Cannot allocate memory|OutOfMemory|OOMKilled|heap out of memory|std::bad_alloc"
         r"|Allowed memory size of \d+ bytes exhausted",
         error.text,
     ):

@@ -10,7 +10,7 @@ from ...clickhouse.error_codes import LOGIN_KINDS
 from ...client import quote_identifier
 from ...privileges import in_xml, lacking_privilege, needed_privilege, refused_user
 from ..catalog import Catalog, nearest
-from .refusal import QUOTED, REMOTE, Refusal, what_of
+from .refusal import QUOTED, REMOTE, Refusal, table_of, what_of
 
 _EXCHANGED = re.compile(r"(?is)\s*EXCHANGE\s+TABLES\s+([\w.`]+)\s+AND\s+([\w.`]+)")
 
@@ -28,7 +28,7 @@ def missing_grant(refusal: Refusal, catalog: Catalog) -> Decision:
         privilege = {"DESCRIBE": "SHOW COLUMNS", "DROP": "DROP TABLE", "CREATE": f"CREATE {target.kind}"}.get(
             target.verb, target.verb
         )
-        wanted = [f"{privilege} ON {target.name or '*.*'}"]
+        wanted = [f"{privilege or '<privilege>'} ON {target.name or '<database>.<table>'}"]
     if swapped := _EXCHANGED.match(refusal.sql):
         # The server names one table's rights at a time; an exchange wants all of them on both (InterpreterRenameQuery).
         wanted = [
@@ -118,7 +118,7 @@ def read_only(refusal: Refusal, catalog: Catalog) -> Decision:
     if refusal.kind == "read_only_table":
         return Decision(
             "server_readonly",
-            f"Table {refusal.target.name} is read-only: its replica has lost its connection to Keeper.",
+            f"{table_of(refusal.target)} is read-only: its replica has lost its connection to Keeper.",
             object=refusal.target.name,
             expected="a replica that accepts writes",
             actual=refusal.text,
@@ -158,7 +158,7 @@ def setting_refused(refusal: Refusal, catalog: Catalog) -> Decision:
     name = found.group(1) if found else (re.search(r"[Ss]etting (\w+)", refusal.text) or [None, None])[1]
     return Decision(
         "server_setting_refused",
-        f"The server refused the setting {name or ''} that the ingest sends: {refusal.brief}",
+        f"The server refused {f'the setting {name}' if name else 'a setting'} that the ingest sends: {refusal.brief}",
         object=name,
         expected="settings that this server version knows and this user may set",
         actual=refusal.text,

@@ -49,9 +49,15 @@ def _looked_up_in(refusal: Refusal, catalog: Catalog) -> list[tuple[str | None, 
     return source_tables(refusal.sql, refusal.current_database)
 
 
+_TOLD_TABLE = re.compile(r"\b(?:in|from|of) table [`'\"]?([\w$]+)[`'\"]?\.[`'\"]?([\w$]+)")
+
+
 def missing_column(refusal: Refusal, catalog: Catalog) -> Decision | None:
     """A name that is no column where the server looked for it; None when the text names none."""
     tables = _looked_up_in(refusal, catalog)
+    if not tables and (told := _TOLD_TABLE.search(refusal.text)):
+        # The statement is not known; the server's sentence names the table.
+        tables = [(told[1], told[2])]
     target = refusal.target
     known_of = {table: catalog.columns(*table) for table in tables}
     column, table = None, tables[0] if tables else None

@@ -10,7 +10,9 @@ from ..catalog import Catalog
 from .refusal import Refusal, what_of
 
 _OWN_CLIENT = re.compile(r"receiving data from client|reading from (?:the )?(?:client|request body)")
-_PEER = re.compile(r"peer: \[?([\w.:-]+?)\]?:(\d+)")
+# The server's own end of a connection that it accepted has a port that it listens on, the client's an ephemeral one.
+_ENDS = re.compile(r"peer: \[?[\w.:-]+?\]?:(\d+), local: \[?[\w.:-]+?\]?:(\d+)")
+_EPHEMERAL = 32768
 _WAITED = re.compile(r"Waited for (\d+) seconds?, timeout is (\d+)|,?\s(\d+) ms\)")
 _ADDRESS = re.compile(r"([\w-]+(?:\.[\w-]+)*:\d{1,5})\b|address of host: ([\w.-]+)")
 # Table engines that write to, or read from, another system when they are inserted into.
@@ -26,9 +28,20 @@ def reads_elsewhere(refusal: Refusal, catalog: Catalog) -> bool:
     return bool(_REMOTE_ENGINES.search(engine))
 
 
+def _accepted(text: str) -> bool:
+    """Whether the connection is one that the server accepted."""
+    ends = _ENDS.search(text)
+    return ends is not None and int(ends[2]) < _EPHEMERAL <= int(ends[1])
+
+
+def broken_by_own_client(text: str) -> bool:
+    """Whether the loader's own connection broke, which is an effect of the loader's end."""
+    return _accepted(text) and re.search(r"Connection reset by peer|Broken pipe", text) is not None
+
+
 def from_own_client(refusal: Refusal, catalog: Catalog) -> bool:
     """Whether the socket was the loader's own: the server's text says so, or the statement has no other."""
-    return bool(_OWN_CLIENT.search(refusal.text)) or not reads_elsewhere(refusal, catalog)
+    return bool(_OWN_CLIENT.search(refusal.text)) or _accepted(refusal.text) or not reads_elsewhere(refusal, catalog)
 
 
 def socket_failed(refusal: Refusal, catalog: Catalog) -> Decision:

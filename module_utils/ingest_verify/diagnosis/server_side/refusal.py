@@ -109,3 +109,8 @@ def to_finding(cause: Decision, refusal: Refusal, severity: str = "error") -> Fi
 def what_of(target: Target) -> str:
     """Verb and target of a statement, for a headline."""
     return f"{target.verb} {target.name}" if target.name else target.verb or "the statement"
+
+
+def table_of(target: Target) -> str:
+    """A statement's table, for the begin of a headline."""
+    return f"Table {target.name}" if target.name else "A table of the server"

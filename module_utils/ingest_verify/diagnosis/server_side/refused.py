@@ -15,6 +15,7 @@ from ..case import Case
 from ..evidence import StatementGroup
 from ..result import collapse, excluded_row, one_line
 from .classify import async_insert_failed, classify
+from .network import broken_by_own_client
 from .recovered import recovered
 from .refusal import Refusal, to_finding
 from .schema_statements import view_in
@@ -32,6 +33,10 @@ class Refused:
     aborted: list[StatementGroup] = field(default_factory=list)
 
 
+# With code ABORTED, from 26 on: as much an effect of the client's end as a stream that breaks off.
+_CLIENT_LEFT = "Client has dropped the connection"
+
+
 def refused_statements(case: Case) -> Refused:
     """The run's failed statements by cause; what another host refused as a part of one counts with it."""
     failed = [group for group in case.run if group.code]
@@ -47,7 +52,12 @@ def refused_statements(case: Case) -> Refused:
     refused = Refused()
     for group in sorted(failed, key=lambda group: group.first):
         # A client that reads the server's answer did not break off: then the code is about its data.
-        if kind_of(group.code) == "killed" or (kind_of(group.code) == "client_gone" and group.code not in server_codes):
+        if (
+            kind_of(group.code) == "killed"
+            or (kind_of(group.code) == "client_gone" and group.code not in server_codes)
+            or _CLIENT_LEFT in group.exception
+            or broken_by_own_client(group.exception)
+        ):
             refused.aborted.append(group)
             continue
         refusal = _refusal(case, group, names, views)

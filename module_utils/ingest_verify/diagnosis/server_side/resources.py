@@ -7,7 +7,7 @@ import re
 from ...causes import Decision
 from ...client import quote_table
 from ..catalog import Catalog
-from .refusal import Refusal, what_of
+from .refusal import Refusal, table_of, what_of
 
 
 def memory_limit(refusal: Refusal, catalog: Catalog) -> Decision:
@@ -44,7 +44,8 @@ def too_many_parts(refusal: Refusal, catalog: Catalog) -> Decision:
     if re.search(r"(?i)partitions for single INSERT", refusal.text) or refusal.kind == "partitions":
         return Decision(
             "server_too_many_parts",
-            f"One INSERT into {target.name} touches more partitions than max_partitions_per_insert_block allows.",
+            f"One INSERT into {target.name or 'the table'} touches more partitions than "
+            "max_partitions_per_insert_block allows.",
             object=target.name,
             expected="few partitions per INSERT",
             actual=refusal.text,
@@ -55,11 +56,11 @@ def too_many_parts(refusal: Refusal, catalog: Catalog) -> Decision:
     if "in all partitions" in refusal.text:
         return Decision(
             "server_too_many_parts",
-            f"Table {target.name} has too many parts over all of its partitions: its partition key splits the rows too "
-            "finely.",
+            f"{table_of(target)} has too many parts over all of its partitions: its partition key splits the rows "
+            "too finely.",
             "Choose a coarser PARTITION BY (a month, or none): make a table with it, copy the rows, and EXCHANGE the "
             f"two. Which partitions there are: SELECT partition, count() FROM system.parts WHERE active AND table = "
-            f"'{target.table}' GROUP BY partition ORDER BY count() DESC LIMIT 20;",
+            f"'{target.table or '<table>'}' GROUP BY partition ORDER BY count() DESC LIMIT 20;",
             "schema",
             object=target.name,
             expected="fewer parts in all than max_parts_in_total",
@@ -69,15 +70,15 @@ def too_many_parts(refusal: Refusal, catalog: Catalog) -> Decision:
     name = named.group(1).replace("`", "") if named else target.name
     database, _, table = (name or "").partition(".")
     parts = catalog.evidence.active_parts(database, table) if table else None
-    sql_name = quote_table(database, table) if table else name
+    sql_name = quote_table(database, table) if table else name or "<table>"
     return Decision(
         "server_too_many_parts",
-        f"Table {name} has too many parts: merges do not keep up with the inserts.",
+        f"{f'Table {name}' if name else table_of(target)} has too many parts: merges do not keep up with the inserts.",
         object=name,
         expected="fewer parts per partition than parts_to_throw_insert",
         actual=refusal.text + (f" Active parts now: {parts}." if parts is not None else ""),
         next_step="Insert fewer, bigger batches (or switch on async_insert for the ingest's user). Look whether merges "
-        f"run: SELECT * FROM system.merges WHERE table = '{table}'; SYSTEM START MERGES {sql_name};",
+        f"run: SELECT * FROM system.merges WHERE table = '{table or '<table>'}'; SYSTEM START MERGES {sql_name};",
         fix_side="loader",
     )
 
