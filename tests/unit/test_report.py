@@ -112,7 +112,8 @@ def test_markdown_fits_a_ticket(folder: Path) -> None:
 HOSTILE = [
     "![x](http://evil.example/a.png)", "[x](javascript:alert(1))", "<script>alert(1)</script>",
     "</script><img src=x onerror=a>",
-    "`` ` ``", "| a | b |", "http://evil.example", "<b>", "~~~~\n# head", "\x1b[31mred\x1b[0m", "\u202egnp.exe", "\u200f\u2067\u05d0",
+    "`` ` ``", "| a | b |", "http://evil.example", "<b>", "~~~~\n# head", "\x1b[31mred\x1b[0m", "\u202egnp.exe",
+    "\u200f\u2067\u05d0",
     "{{ 7 * 7 }}",
     "{% raw %}", "'\"; DROP TABLE", "\x00\x07", "# head\n## head", "&lt;", "a\u2028b", "__x__ *y*", "x@y.z",
 ]  # fmt: skip
