@@ -246,6 +246,14 @@ def test_junit_has_a_case_per_stage_check_and_target(folder: Path) -> None:
     assert len(names["stages"]) == 5
     assert [suites[name].get("failures") for name in ("stages", "data checks", "targets")] == ["1", "1", "1"]
     assert suites["stages"].get("skipped") == "2"
+    assert suites["stages"].get("timestamp") == "2026-11-28T08:45:01+00:00"
+    (ingest,) = [case for case in suites["stages"] if case.get("name") == "qtickets_ingest"]
+    assert "ERROR no column amount" in str(ingest.findtext("system-out"))
+    evidence = {**ERROR["evidence"], "check": "orders once"}
+    written(folder, ledger_of(findings=[{**ERROR, "evidence": evidence}]))
+    for form in ("report.html", "report.md", "report.json", "junit.xml"):
+        assert "orders once" in read(folder, form), form
+    assert 'message="orders once: zakaz.orders has no column amount."' in read(folder, "junit.xml")
     healthy = written(folder, ledger_of(verdict="PASS", stages={"schema_apply": {"status": "ok"}}))
     assert healthy.model["verdict"] == "PASS"
     assert "failure" not in read(folder, "junit.xml").replace("failures=", "")
