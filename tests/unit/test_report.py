@@ -95,6 +95,8 @@ def test_one_model_makes_every_form(folder: Path) -> None:
                  "3 min 5 s",
                  "2026-11-28 08:45:02.100 UTC", "restore.yml"):  # fmt: skip
         assert said in page, said
+    written(folder, ledger_of(findings=[{**ERROR, "fix_side": "loader"}]))
+    assert "Fix (loader)<" in read(folder, "report.html")
     assert {path.stat().st_mode & 0o777 for path in bundle.files_of(folder)} - {0o644} == {0o600}
     assert made.paths["report.html"].endswith("/report.html")
 

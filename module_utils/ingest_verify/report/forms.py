@@ -46,7 +46,7 @@ def _environment(language: Language, *, autoescape: bool) -> Environment:
         "when": text.when, "length_of_time": text.duration, "visible": text.visible, "one_line": text.one_line,
         "md": text.markdown, "code": text.code, "sql": _sql, "cut": text.cut, "cell": text.cell,
         "cause_title": language.cause_title, "term": language.term, "headline": language.headline,
-        "fix": language.fix,
+        "fix": language.fix, "side": language.side,
     }  # fmt: skip
     return environment
 
