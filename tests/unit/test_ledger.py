@@ -244,6 +244,9 @@ def test_the_ledger_keeps_a_run_from_its_opening_to_its_verdict(tmp_path):
     assert ledger("last")["ledger"]["stages"] == {}
     ledger("update", **stage, findings=[finding], facts={"server": {"version": "26.9"}})
     judged = ledger("judged", run_id=run["run_id"])["ledger"]
-    assert (judged["verdict"], judged["findings"], judged["server"]) == ("FAIL", [finding], {"version": "26.9"})
+    assert (judged["verdict"], judged["server"]) == ("FAIL", {"version": "26.9"})
+    # A finding without a next step gets its cause's own.
+    assert [{key: kept[key] for key in finding} for kept in judged["findings"]] == [finding]
+    assert judged["findings"][0]["next_step"]
     assert json.loads(Path(run["dir"], "run.json").read_text()) == judged
     assert ledger("new")["run_id"] != run["run_id"]
