@@ -24,10 +24,25 @@ options:
     description: The server's time zone, IANA name.
     type: str
     default: UTC
-  ingest_password:
-    description: Password of O(ingest_user).
-    type: str
-    default: ""
+  users:
+    description: Users beside O(login_user), which has every right. One without O(users[].grants) has every right too.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: The user's name.
+        type: str
+        required: true
+      password:
+        description: Its password.
+        type: str
+        default: ""
+      grants:
+        description: What it may do, one GRANT statement each, without C(TO).
+        type: list
+        elements: str
+        default: []
 attributes:
   check_mode:
     description: Nothing is touched; C(plan) says what would be done, and what would stand in the way.
@@ -95,7 +110,16 @@ def main() -> None:
             "root": {"type": "path", "required": True},
             "dir": {"type": "path", "required": True},
             "timezone": {"type": "str", "default": "UTC"},
-            "ingest_password": {"type": "str", "default": "", "no_log": True},
+            "users": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "password": {"type": "str", "default": "", "no_log": True},
+                    "grants": {"type": "list", "elements": "str", "default": []},
+                },
+            },
         },
         required_if=[("state", "deleted", ["stamp"])],
         supports_check_mode=True,
@@ -108,9 +132,14 @@ def main() -> None:
         "timezone": params["timezone"],
     }
     passwords = {params["login_user"]: params["login_password"]}
-    if params["ingest_user"]:
-        passwords.setdefault(params["ingest_user"], params["ingest_password"])
-    carry_out(module, lambda: Embedded(params["root"], params["dir"], options, passwords, params["wait_seconds"]))
+    grants: dict[str, list[str]] = {}
+    for user in params["users"]:
+        # Who verifies and who loads may be the user with every right.
+        if user["name"] != params["login_user"]:
+            passwords[user["name"]] = user["password"]
+            grants.setdefault(user["name"], []).extend(user["grants"])
+    wait = params["wait_seconds"]
+    carry_out(module, lambda: Embedded(params["root"], params["dir"], options, passwords, wait, grants))
 
 
 if __name__ == "__main__":

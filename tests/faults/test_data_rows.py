@@ -16,6 +16,7 @@ from clickhouse_driver.errors import ServerException
 from embedded.testing import Engine, start_engine
 from tests.conftest import INGEST_PASSWORD, INGEST_USER
 from tests.data_checks import Loaded, errors, only, problems
+from tests.stages import PASSWORD, cluster
 
 
 @pytest.fixture
@@ -374,6 +375,38 @@ def test_rows_that_stand_in_a_distributed_tables_queue(tmp_path: Path) -> None:
         send(shop, "INSERT INTO to_here SELECT number FROM numbers(7)", prefer_localhost_replica=0)
         finding = only(errors(judge(shop, "to_here", 7)[0]), "data_rows_taken")
         assert "sends are stopped" in finding.headline
+
+
+def test_a_run_over_three_shards_is_counted_once_whichever_host_it_wrote_to(tmp_path: Path) -> None:
+    with cluster(tmp_path, ["127.0.0.1", "127.0.0.2", "127.0.0.3"]) as hosts:
+        first, second, third = hosts
+        for host in hosts:
+            host.query("CREATE DATABASE shop")
+            host.query("CREATE TABLE shop.part_of_sales (id UInt64) ENGINE = MergeTree ORDER BY id")
+            host.query(
+                "CREATE TABLE shop.sales AS shop.part_of_sales ENGINE = Distributed(trio, shop, part_of_sales, id)"
+            )
+        shop = Loaded(first, "shop", "ingest", PASSWORD)
+        for through in (first, second):
+            # The third of them that its own shard takes is written within the INSERT.
+            shop.start = shop.now()
+            client = through.client("ingest", PASSWORD, database="shop")
+            client.execute(
+                "INSERT INTO sales SELECT number FROM numbers(300)", settings={"distributed_foreground_insert": 1}
+            )
+            shop.end = shop.now()
+            outcome, account = judge(shop, "sales", 300)
+            assert problems(outcome) == []
+            assert account["written_rows"] == 300
+        third.stop()
+        outcome = shop.check(
+            volume("sales", 300), run={"user": "ingest", "window": {"from": shop.start, "to": shop.end}}
+        )
+        found = {finding.severity: finding for finding in outcome.findings}
+        assert {finding.cause for finding in found.values()} == {"evidence_host_missing"}
+        assert f"127.0.0.3:{third.tcp_port}" in found["error"].headline
+        assert f"No answer from 127.0.0.3:{third.tcp_port}" in found["warning"].headline
+        third.start()
 
 
 # Written, and empty --------------------------------------------------------------------------------------------------

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import runpy
+
 import pytest
 from ansible.module_utils.ingest_verify import query_logging
 from ansible.module_utils.ingest_verify.client import ConnectError, connect, query
 
 from embedded.testing import start_engine
+from tests.plays import ROOT
 
 HIDING = {
     "log_queries": "0",
@@ -125,3 +128,17 @@ def test_a_wrong_password_and_an_unknown_user_are_refused_logins(hiding_engine, 
     reader = connect(login_of(hiding_engine, "admin", hiding_engine.password))
     with pytest.raises(ConnectError, match=f"refused user '{user}'"):
         query_logging.session_of(login_of(hiding_engine, user, password), reader)
+
+
+def test_where_the_loaders_network_cannot_be_tried_this_host_is_and_it_is_told(hiding_engine):
+    module = runpy.run_path(str(ROOT / "library/clickhouse_query_logging.py"))
+    reader = connect(login_of(hiding_engine, "admin", hiding_engine.password))
+    asked = {
+        **login_of(hiding_engine, "admin"), "ingest_user": "clear", "ingest_password": "p", "client_kwargs": {},
+        "from_networks": ["backend"], "server_container": "no-such-container", "owner": "",
+    }  # fmt: skip
+    session, untried = module["session_of"](asked, reader)
+    assert session.hiding == {}
+    assert untried.startswith("; not tried from network backend, where the loader runs: ")
+    here, nothing = module["session_of"]({**asked, "from_networks": []}, reader)
+    assert (here.hiding, nothing) == ({}, "")

@@ -12,7 +12,7 @@ from typing import Any
 from clickhouse_driver import Client
 
 from ..findings import Finding, shorten
-from ..rows import Account, Written, read_accounts, read_written
+from ..rows import Account, Written, distributed_over, read_accounts, read_written
 from .beside import audit, errors_first, hold_contract
 from .effects import fold, suspect
 from .fields import Check
@@ -26,6 +26,7 @@ from .session import Catalog, ScanError, Session
 
 STAGE = "verify_data"
 CAUSES_OF_REFUSAL = {
+    "evidence_host_missing": "Bring the host that the text names back, then check again: it holds a part of {table}.",
     "data_missing_table": "Create the table, or correct the check's table (or that of the view behind it).",
     "data_missing_column": "Add the column, or correct the check's column.",
     "data_check_timeout": "Give the check more time (time_limit_seconds) or narrow it (where).",
@@ -85,8 +86,13 @@ def run_checks(client: Client, request: Request) -> Outcome:
     def read_log(sql: str) -> list[dict[str, Any]]:
         return session.read(sql, limits.seconds, "rows' ledger")
 
+    cluster = distributed_over(read_log, _accounted(checks, database))
+    unread = session.reach(cluster) if cluster else None
     context.written = read_written(read_log, run, database, (ScanError,))
-    context.written.notes += [unflushed] if unflushed else []
+    if unread:
+        # Statements that went to such a host are in no log that was read.
+        context.written.lost = unread
+    context.written.notes += [note for note in (unflushed, unread) if note]
     context.accounts = read_accounts(
         read_log, context.written, _accounted(checks, database), _told(run, database), (ScanError,)
     )
@@ -109,6 +115,9 @@ def run_checks(client: Client, request: Request) -> Outcome:
     suspect(outcome.findings, run.suspects)
     outcome.accounts = list({id(account): account for account in context.accounts.values()}.values())
     outcome.findings += account_findings(outcome.accounts, outcome.findings)
+    if unread:
+        step = "Bring the host back, or let this user read there, then check again."
+        outcome.findings.append(Finding(STAGE, "warning", "evidence_host_missing", unread, next_step=step))
     broken = hold_contract(client, session, request, outcome.findings)
     outcome.audit, differing = audit(session, request)
     outcome.findings = errors_first([*broken, *differing, *outcome.findings])

@@ -8,11 +8,13 @@ import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from clickhouse_driver import Client
 
 from ..client import ConnectError, ServerError, UnreadableError, identifier, query, quote_string, quote_table
+from ..diagnosis.evidence import Evidence, EvidenceError
 from ..findings import Finding
 from ..rows.log import TOOL
 
@@ -26,6 +28,7 @@ _CAUSES = {
     159: "data_check_timeout",  # TIMEOUT_EXCEEDED
     160: "data_check_timeout",  # TOO_SLOW
     241: "data_check_memory",  # MEMORY_LIMIT_EXCEEDED
+    279: "evidence_host_missing",  # ALL_CONNECTION_TRIES_FAILED
     497: "data_check_no_access",  # ACCESS_DENIED
 }
 # The analyzer repeats the whole query, which the finding shows anyway.
@@ -77,6 +80,13 @@ class Scans:
         }
 
 
+# What a run's statements are told from; `system.part_log AS everywhere` is the one of all hosts.
+_OF_ALL_HOSTS = re.compile(
+    r"(?<=FROM )(system\.(?:query_log|query_views_log|asynchronous_insert_log)\b|system\.part_log(?= AS everywhere\b))"
+)
+_HOSTS_SECONDS = 30
+
+
 class Session:
     """Sends the checks' queries: nothing can write, each has its time limit, each is counted in `scans`."""
 
@@ -86,6 +96,21 @@ class Session:
         # A user with readonly=1 may not change any setting, so its own limits have to do.
         own = query(client, "SELECT toUInt8(getSetting('readonly')) AS readonly")
         self._may_set = own[0]["readonly"] != 1
+        self._cluster = ""
+
+    def reach(self, cluster: str) -> str | None:
+        """Read the log tables of every host of this cluster from now on, once each has written its own to disk; the
+        reason when some of them cannot be read."""
+        evidence = Evidence(partial(query, self._client), cluster)
+        try:
+            silent = evidence.check_cluster()
+            if evidence.tolerant:
+                self._cluster = cluster
+            return silent or evidence.wait_for_hosts(_HOSTS_SECONDS)
+        except (ServerError, ConnectError, EvidenceError) as error:
+            self._cluster = ""
+            grant = " (GRANT REMOTE, CREATE TEMPORARY TABLE ON *.* to this user)" if "REMOTE" in str(error) else ""
+            return f"the logs of the other hosts of cluster {cluster!r} cannot be read: {error}{grant}"
 
     def read(self, sql: str, seconds: float, check: str = "") -> list[dict[str, Any]]:
         """The rows of one SELECT as dicts; all values as text where one of them is beyond what Python can hold.
@@ -99,6 +124,9 @@ class Session:
                 "max_execution_time": max(1, round(seconds)),
                 "log_comment": json.dumps({"tool": TOOL, "check": check}),
             }
+        if self._cluster and _OF_ALL_HOSTS.search(sql):
+            sql = _OF_ALL_HOSTS.sub(rf"clusterAllReplicas({quote_string(self._cluster)}, \1)", sql)
+            settings |= {"skip_unavailable_shards": 1, "distributed_product_mode": "global"}
         started = time.monotonic()
         self.scans.queries += 1
         try:

@@ -24,11 +24,18 @@ class Embedded:
         root: the project's root, which holds the package `embedded`.
         directory: the engine's folder.
         options: host, http_port, tcp_port and timezone to start with.
-        passwords: by user name; each gets every right.
+        passwords: by user name.
+        grants: GRANT statements by user name; a user without any gets every right.
     """
 
     def __init__(
-        self, root: str, directory: str, options: Mapping[str, Any], passwords: Mapping[str, str], wait_seconds: float
+        self,
+        root: str,
+        directory: str,
+        options: Mapping[str, Any],
+        passwords: Mapping[str, str],
+        wait_seconds: float,
+        grants: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         if root not in sys.path:
             sys.path.insert(0, root)
@@ -41,6 +48,7 @@ class Embedded:
         self._layout = layout
         self._asked = options
         self._passwords = passwords
+        self._grants = grants or {}
         self._wait = wait_seconds
         self.place = layout.conf.name
         self.journal_folder = layout.conf / FOLDER
@@ -92,7 +100,10 @@ class Embedded:
             raise ResetError("engine_not_stopped", str(error)) from error
 
     def start(self, *, keep: bool) -> bool:
-        users = [self._config.User.with_password(name, password) for name, password in self._passwords.items()]
+        users = [
+            self._config.User.with_password(name, password, grants=self._grants.get(name) or None)
+            for name, password in self._passwords.items()
+        ]
         try:
             return bool(self._launcher.start(self._options(), users, wait=self._wait)["changed"])
         except (self._errors.EmbeddedError, OSError) as error:

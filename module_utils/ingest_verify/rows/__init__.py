@@ -4,6 +4,7 @@
 """
 
 from .account import Account, read_accounts
+from .catalog import distributed_over
 from .log import Statements, Written, read_written
 
-__all__ = ["Account", "Statements", "Written", "read_accounts", "read_written"]
+__all__ = ["Account", "Statements", "Written", "distributed_over", "read_accounts", "read_written"]

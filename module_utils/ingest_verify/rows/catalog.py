@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..client import quote_string
-from .log import Read
+
+if TYPE_CHECKING:
+    from .log import Read
 
 _TTL = re.compile(r"\bTTL\s+(.*?)(?=\s+SETTINGS\s|$)", re.DOTALL)
 _TO = re.compile(r"\sTO\s+((?:`(?:[^`\\]|\\.)+`|[\w-]+)\.(?:`(?:[^`\\]|\\.)+`|[\w-]+))")
@@ -55,6 +57,18 @@ class Place:
             "VersionedCollapsing": f"{self.engine} lets rows {by} with sign 1 and -1 cancel each other",
             "Graphite": f"{self.engine} rolls the rows {by} up",
         }.get(kind)
+
+
+def distributed_over(read: Read, names: Iterable[str]) -> str | None:
+    """The cluster over which the named tables ('database.table') are distributed; None when none of them is."""
+    pairs = ", ".join(f"({quote_string(d)}, {quote_string(t)})" for d, _, t in (n.partition(".") for n in names))
+    rows = read(
+        r"SELECT extract(engine_full, '^Distributed\(\'?([^\',)]+)') AS cluster FROM system.tables "
+        f"WHERE engine = 'Distributed' AND (database, name) IN ({pairs}) ORDER BY cluster LIMIT 1"
+        if pairs
+        else "SELECT '' AS cluster WHERE 0"
+    )
+    return str(rows[0]["cluster"]) if rows else None
 
 
 def read_places(read: Read, names: Iterable[str]) -> dict[str, Place]:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from ..client import quote_string
 from ..sql_text import statement_target, tokenize
+from .catalog import read_places
 
 Read = Callable[[str], list[dict[str, Any]]]
 
@@ -145,6 +146,7 @@ def read_written(read: Read, run: Told, database: str, failures: tuple[type[Exce
                 _count(written, rows, moves, database)
                 if "query_views_log" in known:
                     _add_views(written, read(_by_view(statements)))
+                _take_out_own_shard(read, written, statements)
                 break
         if not written.rows and written.statements and "query_views_log" in known:
             _add_streams(written, read(_by_stream(written.statements)))
@@ -157,6 +159,28 @@ def read_written(read: Read, run: Told, database: str, failures: tuple[type[Exce
         written.notes.append(written.lost)
     written.notes = list(dict.fromkeys(written.notes))
     return written
+
+
+def _take_out_own_shard(read: Read, written: Written, statements: Statements) -> None:
+    """A server that is a shard of a Distributed table writes its own share within the INSERT, whose `written_rows` then
+    counts these rows twice (measured on 26.9: 400 for 300 on three shards)."""
+    if not written.rows or "part_log" not in statements.tables:
+        return
+    places = read_places(read, written.rows)
+    for name in [name for name in written.rows if name in places and places[name].engine == "Distributed"]:
+        behind = places[name].leads_to
+        if not behind:
+            continue
+        database, _, table = behind.partition(".")
+        if behind in written.rows:
+            written.unclear.add(name)
+            continue
+        rows = read(
+            "SELECT sum(rows) AS rows FROM system.part_log AS everywhere "
+            f"WHERE {statements.since} AND event_type = 'NewPart' AND database = {quote_string(database)} "
+            f"AND table = {quote_string(table)} AND query_id IN (SELECT query_id FROM {statements.inserts})"
+        )
+        written.rows[name] -= int(rows[0]["rows"])
 
 
 def _restarted(read: Read, run: Told) -> str | None:

@@ -57,7 +57,7 @@ class Channel(LogTables):
             execute_marker(query_id)
             refused = self.flush()
             if self.wait_for(query_id, seconds):
-                return self._wait_for_hosts(seconds)
+                return self.wait_for_hosts(seconds)
         except UNANSWERED as error:
             return f"the marker statement could not be looked for ({error})"
         reason = (
@@ -66,7 +66,7 @@ class Channel(LogTables):
         )
         return f"{reason}; {refused}" if refused else reason
 
-    def _wait_for_hosts(self, seconds: float) -> str | None:
+    def wait_for_hosts(self, seconds: float) -> str | None:
         """Wait, at most `seconds`, until each host that answers has logged its part of one statement: the others flush
         by their own interval (7.5 s by default). None when they have, else how many have not."""
         if not self.cluster:
