@@ -52,7 +52,13 @@ PROGRESS_FILE = "progress.json"
 _REPORT = "report"
 _STEPS = ("clickhouse_reset", "schema_apply", "query_logging", "qtickets_ingest", "run_diagnosis", "verify_data")
 # Task files that a run looks at before anything is touched.
-_EARLY = {("verify_data", "preflight"), ("qtickets_ingest", "early"), ("clickhouse_reset", "early")}
+_EARLY = {
+    ("clickhouse_reset", "early"),
+    ("schema_apply", "preflight"),
+    ("query_logging", "preflight"),
+    ("qtickets_ingest", "early"),
+    ("verify_data", "preflight"),
+}
 # They only keep the books of the stage that calls them.
 _BOOKS = {("run_context", "enter"), ("run_context", "record"), ("verify_data", "audit")}
 _TICK_SECONDS = 0.5
@@ -408,7 +414,9 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types
         else:
             told = str(recorded.get("summary") or "")
         if failed:
-            told = errors[0]["headline"] if errors else (host.failures[-1] if host.failures else told)
+            told = (
+                errors[0]["headline"] if errors else (host.failures[-1].partition("\n")[0] if host.failures else told)
+            )
         mark = "failed" if failed else "warning" if warnings else "ok"
         self._say_step(step, mark, told)
         for finding in warnings:

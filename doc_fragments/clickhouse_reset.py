@@ -20,6 +20,10 @@ options:
     type: str
     choices: [fresh, keep, restored, ended, deleted]
     default: fresh
+  look:
+    description: Only tell what would stand in the way of O(state), all of it, as C(findings). Never fails for that.
+    type: bool
+    default: false
   confirm:
     description: Name of the place whose tables may be moved aside.
     type: str

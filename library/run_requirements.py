@@ -39,6 +39,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+findings:
+  description: What is missing and what mends it.
+  type: list
+  elements: dict
+  returned: failure
 missing:
   description: Distribution names that are not installed.
   type: list
@@ -63,20 +68,23 @@ def main() -> None:
         supports_check_mode=True,
     )
     oldest = module.params["python"]
-    if sys.version_info < tuple(map(int, oldest.split("."))):
-        module.fail_json(
-            msg=f"Python {oldest} or newer is expected on this host, {sys.executable} is {sys.version.split()[0]}. "
-            "Install a newer one and name it in the inventory: ansible_python_interpreter=/usr/bin/python3.12",
-            missing=[],
-        )
     wanted = module.params["packages"]
     missing = [name for imported, name in wanted.items() if importlib.util.find_spec(imported) is None]
-    if missing:
-        module.fail_json(
-            msg=f"The Python of this host ({sys.executable}) lacks {', '.join(missing)}. "
-            f"Install with: {sys.executable} {module.params['install_hint']}",
-            missing=missing,
+    said = ""
+    if sys.version_info < tuple(map(int, oldest.split("."))):
+        missing = []
+        said = (
+            f"Python {oldest} or newer is expected on this host, {sys.executable} is {sys.version.split()[0]}. "
+            "Install a newer one and name it in the inventory: ansible_python_interpreter=/usr/bin/python3.12"
         )
+    elif missing:
+        said = (
+            f"The Python of this host ({sys.executable}) lacks {', '.join(missing)}. "
+            f"Install with: {sys.executable} {module.params['install_hint']}"
+        )
+    if said:
+        finding = {"severity": "error", "cause": "host_task_failed", "headline": said, "object": sys.executable}
+        module.fail_json(msg=said, missing=missing, findings=[finding])
     module.exit_json(changed=False, missing=[])
 
 

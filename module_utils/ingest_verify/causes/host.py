@@ -34,6 +34,7 @@ HOSTS = (
         "Docker's own message.",
         step="On that host: systemctl status docker; sudo systemctl start docker",
         row=56,
+        narrower_than=("client_exception", "client_unreachable", "client_connection_refused"),
     ),
     Cause(
         "host_no_permission",
@@ -308,14 +309,5 @@ HOSTS = (
         HOST,
         "The launcher's own message.",
         step="Read the end of log/clickhouse-server.log in the folder of clickhouse_reset_embedded_dir.",
-    ),
-    Cause(
-        "host_package_missing",
-        "The control node or target lacks a package",
-        HOST,
-        "The import's own error.",
-        row=62,
-        step="Install the packages that the message names.",
-        command="python -m pip install --require-hashes -r requirements/run.lock",
     ),
 )

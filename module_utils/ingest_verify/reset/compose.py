@@ -94,7 +94,7 @@ class Compose:
             reset=moving,
         )
         if found:
-            raise ResetError(found[0].kind, "\n".join(map(str, found)))
+            raise ResetError(found[0].kind, "\n".join(map(str, found)), parts=found)
 
     def prepare(self, *, fresh: bool) -> bool:
         changed = False

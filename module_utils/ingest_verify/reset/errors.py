@@ -13,7 +13,11 @@ class ResetError(Exception):
     keeps them.
     """
 
-    def __init__(self, kind: str, message: str, changes: Sequence[dict[str, Any]] = ()) -> None:
+    def __init__(
+        self, kind: str, message: str, changes: Sequence[dict[str, Any]] = (), parts: Sequence[Any] = ()
+    ) -> None:
         super().__init__(message)
+        # Where the text tells of several things: each as an error of its own.
+        self.parts = list(parts)
         self.kind = kind
         self.changes = list(changes)

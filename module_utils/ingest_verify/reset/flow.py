@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from ..client import ConnectError, ServerError, connect
+from ..compose_project import ProjectError
 from ..docker_cli import DockerError, reason
 from .content import clock, list_tables
 from .errors import ResetError
@@ -65,6 +66,27 @@ def reset(backend: Backend, request: Request) -> Answer:
             f" Bring them back with: {restore_command(request, move.stamp)}"
         )
     return answer
+
+
+def obstacles(make: Callable[[], Backend], request: Request) -> list[ResetError | ProjectError | DockerError]:
+    """What would keep `reset` from its work, as far as it can be known without touching anything."""
+    found: list[ResetError | ProjectError | DockerError] = []
+    fresh = request.mode == "fresh"
+    try:
+        make().check(moving=fresh)
+    except (ResetError, ProjectError, DockerError) as error:
+        found += getattr(error, "parts", None) or [error]
+    # A port of somebody else's says nothing of the data, which can be looked at all the same.
+    try:
+        if fresh:
+            backend = make()
+            holding = look(backend, Journal(backend.journal_folder), request)
+            refusal = refusal_of(backend, holding, request)
+            found += [refusal] if refusal else []
+    except (ResetError, ProjectError, DockerError) as error:
+        if not found:
+            found.append(error)
+    return found
 
 
 def _keep(backend: Backend, request: Request, answer: Answer) -> Answer:

@@ -13,7 +13,7 @@ from ..diagnosis.setup import look_at_server
 from ..docker_cli import DockerError
 from .content import Ingest
 from .errors import ResetError
-from .flow import close, delete, reset, restore
+from .flow import close, delete, obstacles, reset, restore
 from .journal import Journal
 from .request import Answer, Backend, Request
 
@@ -28,6 +28,7 @@ def argument_spec() -> dict[str, dict[str, Any]]:
             "choices": ["fresh", "keep", "restored", "ended", "deleted"],
             "default": "fresh",
         },
+        "look": {"type": "bool", "default": False},
         "confirm": {"type": "str", "default": ""},
         "throwaway": {"type": "bool", "default": False},
         "passwordless": {"type": "bool", "default": False},
@@ -72,6 +73,10 @@ def request_of(module: AnsibleModule) -> Request:
 
 def carry_out(module: AnsibleModule, backend: Callable[[], Backend]) -> None:
     """Do what the module's options ask, and end the module with the answer."""
+    if module.params["look"]:
+        found = obstacles(backend, request_of(module))
+        findings = [host_finding(error.kind, str(error)).to_dict() for error in found]
+        module.exit_json(changed=False, changes=[], findings=findings)
     try:
         answer = _act(backend(), request_of(module), module.params)
     except (ResetError, ProjectError, DockerError) as error:
