@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 import re
 import tarfile
@@ -94,6 +95,8 @@ def test_one_model_makes_every_form(folder: Path) -> None:
                  "3 min 5 s",
                  "2026-11-28 08:45:02.100 UTC", "restore.yml"):  # fmt: skip
         assert said in page, said
+    written(folder, ledger_of(findings=[{**ERROR, "fix_side": "loader"}]))
+    assert "Fix (loader)<" in read(folder, "report.html")
     assert {path.stat().st_mode & 0o777 for path in bundle.files_of(folder)} - {0o644} == {0o600}
     assert made.paths["report.html"].endswith("/report.html")
 
@@ -112,6 +115,7 @@ HOSTILE = [
     "![x](http://evil.example/a.png)", "[x](javascript:alert(1))", "<script>alert(1)</script>",
     "</script><img src=x onerror=a>",
     "`` ` ``", "| a | b |", "http://evil.example", "<b>", "~~~~\n# head", "\x1b[31mred\x1b[0m", "\u202egnp.exe",
+    "\u200f\u2067\u05d0",
     "{{ 7 * 7 }}",
     "{% raw %}", "'\"; DROP TABLE", "\x00\x07", "# head\n## head", "&lt;", "a\u2028b", "__x__ *y*", "x@y.z",
 ]  # fmt: skip
@@ -190,6 +194,34 @@ def test_many_large_statements_stay_small(folder: Path) -> None:
     assert len(read(folder, "report.html")) < 3_000_000
 
 
+def test_no_wide_table_and_none_with_sql_and_every_time_has_its_zone(folder: Path) -> None:
+    wide = {f"column {i}": i for i in range(8)}
+    ledger = ledger_of()
+    ledger["stages"]["qtickets_ingest"]["tables"] = {
+        "Statements by target": [
+            {**wide, "last_at": "2026-11-28 08:45:03.504582", "last_statement": SQL},
+            {**wide, "last_at": None, "last_statement": None},
+        ],
+        "Last records": [{"job": "x", "started_at": "2026-11-28 11:45:01+03:00", "note": "2026-11-28 11:45:01"}],
+        "Statements": [{"query": "SELECT 4711", "n": 1}],
+    }
+    written(folder, ledger)
+    page = read(folder, "report.html")
+    heads = re.findall(r"<thead>.*?</thead>", page, re.DOTALL)
+    assert heads
+    assert max(head.count("<th ") for head in heads) <= 6
+    for body in re.findall(r"<tbody>.*?</tbody>", page, re.DOTALL):
+        assert "INSERT" not in re.sub("<[^>]*>", "", body)
+        assert "4711" not in body
+    text_only = html.unescape(re.sub("<[^>]*>", "", page))
+    assert "column 7" in text_only
+    assert text_only.count(SQL) == 2, "of the finding and of the table"
+    for said in ("2026-11-28 08:45:03.504 UTC", "2026-11-28 08:45:01 UTC"):
+        assert said in page
+    assert "11:45:01+03:00" not in page
+    assert ">2026-11-28 11:45:01<" in page, "of a value without a zone none is invented"
+
+
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
     folder = tmp_path / "20261128T084501Z-abcdef"
     folder.mkdir()
@@ -216,6 +248,14 @@ def test_junit_has_a_case_per_stage_check_and_target(folder: Path) -> None:
     assert len(names["stages"]) == 5
     assert [suites[name].get("failures") for name in ("stages", "data checks", "targets")] == ["1", "1", "1"]
     assert suites["stages"].get("skipped") == "2"
+    assert suites["stages"].get("timestamp") == "2026-11-28T08:45:01+00:00"
+    (ingest,) = [case for case in suites["stages"] if case.get("name") == "qtickets_ingest"]
+    assert "ERROR no column amount" in str(ingest.findtext("system-out"))
+    evidence = {**ERROR["evidence"], "check": "orders once"}
+    written(folder, ledger_of(findings=[{**ERROR, "evidence": evidence}]))
+    for form in ("report.html", "report.md", "report.json", "junit.xml"):
+        assert "orders once" in read(folder, form), form
+    assert 'message="orders once: zakaz.orders has no column amount."' in read(folder, "junit.xml")
     healthy = written(folder, ledger_of(verdict="PASS", stages={"schema_apply": {"status": "ok"}}))
     assert healthy.model["verdict"] == "PASS"
     assert "failure" not in read(folder, "junit.xml").replace("failures=", "")

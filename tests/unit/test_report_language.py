@@ -117,3 +117,4 @@ def test_a_report_in_russian(tmp_path: Path) -> None:
     assert "замечено 3 раза" in page
     assert json.loads((folder / "report.json").read_text())["verdict"] == "FAIL"
     assert Language("ru").term("failed") == "сбой"
+    assert [Language(code).side("loader") for code in LANGUAGES] == ["loader", "загрузчик"]

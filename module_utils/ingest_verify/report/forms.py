@@ -44,9 +44,9 @@ def _environment(language: Language, *, autoescape: bool) -> Environment:
     environment.install_gettext_callables(language.text, language.several, newstyle=True)  # type: ignore[attr-defined]
     environment.filters |= {
         "when": text.when, "length_of_time": text.duration, "visible": text.visible, "one_line": text.one_line,
-        "md": text.markdown, "code": text.code, "sql": _sql, "cut": text.cut,
+        "md": text.markdown, "code": text.code, "sql": _sql, "cut": text.cut, "cell": text.cell,
         "cause_title": language.cause_title, "term": language.term, "headline": language.headline,
-        "fix": language.fix,
+        "fix": language.fix, "side": language.side,
     }  # fmt: skip
     return environment
 
@@ -123,6 +123,10 @@ def to_junit(model: Mapping[str, Any]) -> str:
 
 def _stage_suite(model: Mapping[str, Any]) -> TestSuite:
     suite = TestSuite("stages")
+    began = text.parse_time(model.get("started_at"))
+    # The format has no room for words: ISO 8601 in UTC.
+    if began:
+        suite.timestamp = began.isoformat()
     for name in STAGES:
         stage = model["stages"].get(name)
         case = TestCase(name, "stage", (stage or {}).get("duration_seconds") or 0)
@@ -133,12 +137,21 @@ def _stage_suite(model: Mapping[str, Any]) -> TestSuite:
             case.result = [Skipped("not run")]
         elif errors:
             case.result = [
-                Failure(_plain(finding.get("headline")), _plain(finding.get("cause"))) for finding in errors[:20]
+                Failure(_plain(_with_check(finding)), _plain(finding.get("cause"))) for finding in errors[:20]
             ]
         elif stage.get("status") != "ok":
             case.result = [Error(_plain(stage.get("summary")) or "failed", "stage")]
+        if name == "qtickets_ingest":
+            case.system_out = "\n".join(
+                text.visible(line) for line in (model.get("ingest") or {}).get("log_tail") or []
+            )
         suite.add_testcase(case)
     return suite
+
+
+def _with_check(finding: Mapping[str, Any]) -> str:
+    check, headline = str(finding.get("check") or ""), str(finding.get("headline") or "")
+    return headline if headline.startswith(check) else f"{check}: {headline}"
 
 
 def _plain(value: Any) -> str:

@@ -45,14 +45,21 @@ _TERMS = {
     "statement": _n("statement"),
     "exchange": _n("exchange"),
     "exception": _n("exception"),
-    "schema": _n("schema"),
-    "configuration": _n("configuration"),
-    "host": _n("host"),
     "clickhouse_reset": _n("Bring ClickHouse up clean"),
     "schema_apply": _n("Apply the schema"),
     "query_logging": _n("Prove query logging"),
     "qtickets_ingest": _n("Run the ingest"),
     "verify_data": _n("Check the data"),
+}
+
+# On whose side a fix is: "loader" and "source" are places of rows too, with other words.
+_SIDES = {
+    "loader": _n("loader"),
+    "source": _n("source"),
+    "schema": _n("schema"),
+    "server": _n("server"),
+    "configuration": _n("configuration"),
+    "host": _n("host"),
 }
 
 
@@ -78,6 +85,11 @@ class Language:
         """A fixed word of the model (a status, a stage), others as they are."""
         known = _TERMS.get(str(word))
         return self.text(known) if known else str(word)
+
+    def side(self, side: object) -> str:
+        """On whose side something has to be done."""
+        known = _SIDES.get(str(side))
+        return self.text(known) if known else str(side)
 
     def cause_title(self, cause: object) -> str:
         """What a cause is, in a few words of the catalogue."""

@@ -11,6 +11,9 @@ from typing import Any
 # A terminal's escape sequences: colours, titles, cursor moves.
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]{0,1000}(?:\x07|\x1b\\)?|[@-Z\\-_])|\x9b[0-?]*[ -/]*[@-~]")
 _MARKDOWN = re.compile(r"([\\`*_\[\]#!|<>~&])")
+_ZONED = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)")
+# Times of the log tables, which this project reads in UTC.
+_UTC_NAMES = {"first", "last", "first_at", "last_at", "event_time"}
 _PLAIN_RULES = ("://", "@", "www.")
 
 
@@ -83,11 +86,19 @@ def parse_time(value: Any) -> datetime | None:
 
 def when(value: Any) -> str:
     """A time in the report's one format, `2026-11-28 08:45:01 UTC`, with milliseconds where they are known."""
-    parsed = parse_time(value)
+    parsed = parse_time(str(value).removesuffix(" UTC") if isinstance(value, str) else value)
     if parsed is None:
         return one_line(value) if value else ""
     utc = parsed.astimezone(UTC)
     return f"{utc:%Y-%m-%d %H:%M:%S}" + (f".{utc.microsecond // 1000:03d}" if utc.microsecond else "") + " UTC"
+
+
+def cell(name: str, value: Any) -> str:
+    """A table's value: times that have a zone in the one format, others as the server gave them."""
+    if value is None:
+        return ""
+    zoned = isinstance(value, str) and _ZONED.fullmatch(value) is not None
+    return when(value) if zoned or (name in _UTC_NAMES and parse_time(value)) else cut(value, 2000)
 
 
 def seconds_between(begin: Any, end: Any) -> float | None:

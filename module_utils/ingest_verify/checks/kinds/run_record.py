@@ -70,14 +70,13 @@ def read_records(check: Check, context: Context) -> list[dict[str, Any]]:
     if finished:
         # A loader that never sets it leaves the type's default, 1970-01-01.
         unfinished = f"({unfinished} OR isNull({finished}) OR toYear({finished}) <= 1970)"
-    text = [f"toString({column}) AS _{name}" for name, column in names.items() if name != "rows_processed"]
+    text = [f"{_shown(name, column)} AS _{name}" for name, column in names.items() if name != "rows_processed"]
     if "rows_processed" in names:
         text.append(f"{names['rows_processed']} AS _rows_processed")
     if finished:
         text.append(f"dateDiff('second', {started}, {finished}) AS _seconds")
         # In whole seconds a run that ended well just before the window can seem to have started in it.
         text.append(f"(toYear({finished}) > 1970 AND {finished} <= {run.bounds()[0]}) AS _ended_before")
-    text.append(f"toString(toTimeZone(toDateTime64({started}, 0), 'UTC')) AS _started_utc")
     final = " FINAL" if table.collapses else ""
     rows = context.session.read(
         f"SELECT {', '.join(text)}, {own} AS _mine, {in_window} AS _in_window, {unfinished} AS _unfinished "
@@ -89,6 +88,13 @@ def read_records(check: Check, context: Context) -> list[dict[str, Any]]:
     records = [{key.removeprefix("_"): value for key, value in row.items()} for row in rows]
     _tell_by_window(records, check, context, table)
     return records
+
+
+def _shown(name: str, column: str) -> str:
+    """A column's value as text; times of every column in the one zone of the report."""
+    if name in ("started_at", "finished_at"):
+        return f"concat(toString(toTimeZone(toDateTime64({column}, 0), 'UTC')), ' UTC')"
+    return f"toString({column})"
 
 
 def _tell_by_window(records: list[dict[str, Any]], check: Check, context: Context, table: Table) -> None:
@@ -144,7 +150,9 @@ def adopt(records: list[dict[str, Any]], context: Context) -> None:
         run.loader_run_id = mine[0]["run_id"]
         run.notes.append(f"the run's id was taken from its record: {run.loader_run_id}")
     if run.looked_back and run.start is not None:
-        run.start = min(run.start, datetime.fromisoformat(mine[0]["started_utc"]).replace(tzinfo=UTC))
+        run.start = min(
+            run.start, datetime.fromisoformat(mine[0]["started_at"].removesuffix(" UTC")).replace(tzinfo=UTC)
+        )
     if run.metrics is None:
         run.take_metrics(mine[0].get("metrics"))
 
@@ -230,9 +238,9 @@ def _judge(check: Check, context: Context, records: list[dict[str, Any]], totals
     if not record["in_window"] and not context.run.looked_back and context.run.loader_run_id:
         report(
             "data_run_record",
-            f"this run's record says it started at {record['started_utc']} UTC, outside the run's window.",
+            f"this run's record says it started at {record['started_at']}, outside the run's window.",
             context.run.describe(),
-            f"started {record['started_at']} ({record['started_utc']} UTC)",
+            f"started {record['started_at']}",
             "Compare the ingest's clock and time zone with the server's.",
             [record],
             "warning",
