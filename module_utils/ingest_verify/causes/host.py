@@ -34,6 +34,7 @@ HOSTS = (
         "Docker's own message.",
         step="On that host: systemctl status docker; sudo systemctl start docker",
         row=56,
+        narrower_than=("client_exception", "client_unreachable", "client_connection_refused"),
     ),
     Cause(
         "host_no_permission",

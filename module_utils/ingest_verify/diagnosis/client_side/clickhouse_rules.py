@@ -136,7 +136,8 @@ def unknown_host(error: ClientError, context: Context) -> Judged:
     """The name of ClickHouse's host does not resolve."""
     match = re.search(
         r"Failed to resolve '([^']+)'|(?:ENOTFOUND|EAI_AGAIN) ([\w.-]+)|host: ([\w.-]+)|lookup ([\w.-]+)"
-        r"|UnknownHostException: ([\w.-]+)|(?:bad address|resolve host:?|address of host:?) ['\"]?([\w.-]+)",
+        r"|UnknownHostException: ([\w.-]+)"
+        r"|(?:bad address|resolve host(?: address|:)?|address of host:?) ['\"]?([\w.-]+)",
         error.text,
     )
     named = next((group for group in match.groups() if group), None) if match else None

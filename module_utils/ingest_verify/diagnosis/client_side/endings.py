@@ -45,7 +45,9 @@ def cause_by_end(
         return _not_started(kind, int(code or 0), log, context)
     if code in (125, 126, 127):
         # A shell names its own line, whichever command was missing.
-        raised = chosen is not None and chosen.error.traceback and chosen.error.type
+        raised = chosen is not None and (
+            (chosen.error.traceback and chosen.error.type) or chosen.judged.cause.startswith("host_")
+        )
         return None if raised else _not_started(int(code), int(code), log, context)
     if code == 137:
         memory = chosen is not None and chosen.judged.cause == "client_killed_memory"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ... import causes
 from .code_rules import bare_key
 from .context import CONFIGURATION, HOST, INGEST, SERVER, Context, Judged, first_line, origin, place
 from .errors import ClientError
@@ -53,6 +54,26 @@ def dependency_failed(error: ClientError, _: Context) -> Judged | None:
         actual=found[2],
         decisive=True,
     )
+
+
+# What Docker says before any line of the ingest's own: its host's matter, whatever ran the command.
+_DOCKER = (
+    ("host_engine_down", re.compile(r"Cannot connect to the Docker daemon at (\S+?)\.?(?:\s|$)"),
+     "The Docker Engine does not answer at {name}, so the ingest was not started."),
+    ("host_port_taken", re.compile(r"(?:Bind for|listen tcp\w*) (\S+:\d+)(?: failed)?: .*(?:allocated|in use)"),
+     "{name}, which a container of the project publishes, is in use, so it was not started."),
+    ("host_name_taken", re.compile(r"The container name \"(\S+?)\" is already in use"),
+     "A container of the name {name} is there already, so the ingest was not started."),
+)  # fmt: skip
+
+
+def docker_failed(error: ClientError, _: Context) -> Judged | None:
+    """Docker did not start a container, and says why."""
+    for cause, pattern, said in _DOCKER:
+        if found := pattern.search(error.text):
+            headline = said.format(name=found[1])
+            return Judged(cause, headline, causes.by_id(cause).step, HOST, object=found[1], actual=found[0])
+    return None
 
 
 def missing_variable(error: ClientError, _: Context) -> Judged | None:

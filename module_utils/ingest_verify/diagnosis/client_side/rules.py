@@ -12,6 +12,7 @@ _RULES: tuple[connection_rules.Rule, ...] = (
     clickhouse_rules.shared_client,
     clickhouse_rules.address_syntax,
     program_rules.dependency_failed,
+    program_rules.docker_failed,
     program_rules.missing_variable,
     program_rules.missing_module,
     program_rules.bad_arguments,
