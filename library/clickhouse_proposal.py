@@ -74,7 +74,10 @@ from ansible.module_utils.ingest_verify.client import (
     query,
     quote_identifier,
 )
+from ansible.module_utils.ingest_verify.privileges import lacking_privilege, needed_privilege
 from ansible.module_utils.ingest_verify.proposal import propose
+
+_ACCESS_DENIED = 497
 
 
 def main() -> None:
@@ -103,8 +106,22 @@ def main() -> None:
         # A profile that tells its tables by variables has none of its own.
         own = {name: given for name, given in module.params["bookkeeping"].items() if isinstance(given, list)}
         proposal = propose(client, database, module.params["ingest_user"], own)
-    except (ConnectError, ServerError, ScanError) as error:
-        module.fail_json(msg=str(error))
+    except ServerError as error:
+        lacking = lacking_privilege(error.message) or needed_privilege(error.message)
+        if error.code != _ACCESS_DENIED or not lacking:
+            module.fail_json(msg=f"{error} Nothing was written.")
+        login = module.params["login_user"]
+        module.fail_json(
+            msg=f"User {login} lacks {lacking}: GRANT {lacking} TO {quote_identifier(login)}; The file sql/grants.sql"
+            " has all that a verifier needs. Nothing was written."
+        )
+    except (ConnectError, ScanError) as error:
+        module.fail_json(msg=f"{error} Nothing was written.")
+    if not proposal.tables:
+        module.fail_json(
+            msg=f"Database {database} has no table that holds rows of its own, so there is nothing to propose. Run the"
+            " load once, then start again. Nothing was written."
+        )
     module.exit_json(changed=False, version=version, **asdict(proposal))
 
 

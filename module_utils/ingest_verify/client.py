@@ -182,6 +182,13 @@ def explain_connect_error(error: Exception, host: str, port: int, user: str, *, 
                 f"ClickHouse at {where} refused user {user!r}: {message} Check the user's name and password.",
             )
         return ConnectError("server", f"ClickHouse at {where} refused the first query (code {error.code}): {message}")
+    if "/" in host:
+        return ConnectError(
+            "unknown_host",
+            f"{host!r} is an address of HTTP, as a proxy with a path has one. Statements are sent over ClickHouse's"
+            " native protocol, which such a proxy does not pass on. Give the host's name alone and the native port"
+            " (9000, with TLS 9440).",
+        )
     if _is_unknown_host(host):
         return ConnectError(
             "unknown_host", f"The host name {host!r} cannot be resolved: check the name, DNS or the Docker network."

@@ -59,23 +59,32 @@ def _is_alive(process: Mapping[str, Any]) -> bool:
     return start_of(int(process["pid"])) == int(process["start"])
 
 
-def refuse_second_run(artifacts_dir: Path, host: str, own: Mapping[str, Any] | None) -> None:
-    """Raise LedgerError while another play is at work on `host`; `own` is this play's process."""
+def is_about(data: Mapping[str, Any], host: str, target: str = "") -> bool:
+    """Whether a ledger is of the same server and database: by `target` (`host:port/database`), whatever the inventories
+    call them; by the inventory's name where a ledger has no target."""
+    return bool(data["target"] == target) if target and data.get("target") else data.get("host") == host
+
+
+def refuse_second_run(artifacts_dir: Path, host: str, own: Mapping[str, Any] | None, target: str = "") -> None:
+    """Raise LedgerError while another play is at work on the target; `own` is this play's process."""
     for path in artifacts_dir.glob(f"*Z-*/{LEDGER_NAME}"):
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
         process = data.get("process") if isinstance(data, dict) else None
-        if process and data.get("host") == host and process != own and _is_alive(process):
+        if not process or process == own or not is_about(data, host, target):
+            continue
+        if _is_alive(process):
             raise LedgerError(
-                f"Another run is at work on {host}: run {data['run_id']}, process {process['pid']}. Two runs at once"
+                f"Another run is at work on {target or host}: run {data['run_id']}, process {process['pid']}. Two runs"
+                " at once"
                 " would judge each other's statements and data. Wait until it has ended."
             )
 
 
-def find_last(artifacts_dir: Path, host: str) -> str | None:
-    """run_id of the newest readable ledger of `host` in `artifacts_dir`, or None."""
+def find_last(artifacts_dir: Path, host: str, target: str = "") -> str | None:
+    """run_id of the newest readable ledger of the target in `artifacts_dir`, or None."""
     folders = sorted(artifacts_dir.glob("*Z-*"), reverse=True) if artifacts_dir.is_dir() else []
     for folder in folders:
         if not _RUN_ID.fullmatch(folder.name):
@@ -83,7 +92,7 @@ def find_last(artifacts_dir: Path, host: str) -> str | None:
         try:
             data = Ledger.load(artifacts_dir, folder.name).data
             # A look at any window is no run that stages could continue.
-            if data.get("host") == host and data.get("kind") != DIAGNOSIS:
+            if is_about(data, host, target) and data.get("kind") != DIAGNOSIS:
                 return folder.name
         except LedgerError:
             continue
@@ -246,15 +255,19 @@ def carry_out(arguments: Mapping[str, Any], *, check_mode: bool) -> dict[str, An
     `arguments` are the action's own, validated. In check mode nothing is written.
     """
     artifacts_dir, state, host = Path(arguments["artifacts_dir"]), arguments["state"], arguments["host"]
-    run_id, own = arguments["run_id"], playbook_process()
+    run_id, own, target = (
+        arguments["run_id"],
+        playbook_process(),
+        str((arguments.get("facts") or {}).get("target") or ""),
+    )
     if state in ("last", "existing"):
-        run_id = run_id or find_last(artifacts_dir, host)
+        run_id = run_id or find_last(artifacts_dir, host, target)
     if state == "existing" and not run_id:
         raise LedgerError(
-            f"{NOTHING_RUN}: {artifacts_dir} holds no run of {host}. Run ansible-playbook verify.yml first."
+            f"{NOTHING_RUN}: {artifacts_dir} holds no run of {target or host}. Run ansible-playbook verify.yml first."
         )
     if state in ("new", "last"):
-        refuse_second_run(artifacts_dir, host, own)
+        refuse_second_run(artifacts_dir, host, own, target)
     if state == "new" or (state == "last" and not run_id):
         if check_mode:
             return {"changed": True, **_UNWRITTEN}

@@ -44,8 +44,10 @@ class Proposed:
 
 @dataclass
 class Proposal:
-    """`targets` are the tables that the ingest's user wrote lately; `notes` say what was left out."""
+    """`tables` is how many hold rows of their own, `targets` are those that the ingest's user wrote lately; `notes` say
+    what was left out."""
 
+    tables: int = 0
     targets: list[str] = field(default_factory=list)
     checks: list[Proposed] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -64,20 +66,23 @@ def propose(
     found = Proposal()
     tables = _tables(client, database)
     _leave_out(tables, bookkeeping or {}, found)
+    found.tables = len(tables)
     if not tables:
-        found.notes.append(f"Database {database} has no table with rows of its own.")
         return found
-    written = _written(client, database, user)
-    found.targets = sorted(name for name in written if name in tables)
-    if not found.targets:
+    written = [name for name in _written(client, database, user) if name in tables]
+    if not written:
         found.notes.append(
             f"No INSERT of user {user} into {database} is in query_log for the last {DAYS} days, so the targets are not"
             " known. Fill in qtickets_ingest_targets."
         )
-    chosen = list(found.targets) or sorted(tables, key=lambda name: -tables[name]["total_rows"])
+    chosen = written or sorted(tables, key=lambda name: -tables[name]["total_rows"])
     if len(chosen) > MOST_TABLES:
-        found.notes.append(f"{len(chosen)} tables; checks were proposed for {MOST_TABLES} of them.")
+        which = "that were written last" if written else "with most rows"
+        found.notes.append(
+            f"{database} has {len(tables)} tables; checks were proposed for {MOST_TABLES} of them, those {which}."
+        )
         chosen = chosen[:MOST_TABLES]
+    found.targets = sorted(chosen) if written else []
     columns = _columns(client, database, chosen)
     # Ansible would read such a name in an inventory as a template.
     for name in [name for name in chosen if _is_template(name, *(column["name"] for column in columns[name]))]:
@@ -140,8 +145,8 @@ def _columns(client: Client, database: str, tables: Sequence[str]) -> dict[str, 
     return found
 
 
-def _written(client: Client, database: str, user: str) -> set[str]:
-    """Tables of `database` that finished INSERTs of `user` name."""
+def _written(client: Client, database: str, user: str) -> list[str]:
+    """Tables of `database` that finished INSERTs of `user` name or fill, the last written first."""
     rows = query(
         client,
         "SELECT substring(query, 1, 300) AS head, current_database FROM system.query_log WHERE type = 'QueryFinish'"
@@ -150,24 +155,25 @@ def _written(client: Client, database: str, user: str) -> set[str]:
         {"user": user, "days": DAYS},
     )
     targets = (statement_target(row["head"], row["current_database"]) for row in rows)
-    named = {target.table for target in targets if target.table and target.database in (None, database)}
-    return named | _swapped_in(client, database, user)
+    named = [target.table for target in targets if target.table and target.database in (None, database)]
+    return list(dict.fromkeys([*_swapped_in(client, database, user), *named]))
 
 
-def _swapped_in(client: Client, database: str, user: str) -> set[str]:
+def _swapped_in(client: Client, database: str, user: str) -> list[str]:
     """The filled tables' names of today: one that is filled and then exchanged keeps its UUID."""
     try:
         rows = query(
             client,
-            "SELECT name FROM system.tables WHERE database = %(database)s AND uuid IN (SELECT table_uuid FROM"
-            " system.part_log WHERE event_type = 'NewPart' AND event_date >= today() - %(days)s AND query_id IN (SELECT"
-            " query_id FROM system.query_log WHERE type = 'QueryFinish' AND query_kind = 'Insert' AND user = %(user)s"
-            " AND event_date >= today() - %(days)s))",
+            "SELECT t.name AS name FROM system.tables AS t INNER JOIN (SELECT table_uuid, max(event_time) AS at"
+            " FROM system.part_log WHERE event_type = 'NewPart' AND event_date >= today() - %(days)s AND query_id IN"
+            " (SELECT query_id FROM system.query_log WHERE type = 'QueryFinish' AND query_kind = 'Insert'"
+            " AND user = %(user)s AND event_date >= today() - %(days)s) GROUP BY table_uuid) AS p"
+            " ON p.table_uuid = t.uuid WHERE t.database = %(database)s ORDER BY p.at DESC, name",
             {"database": database, "user": user, "days": DAYS},
         )
     except ServerError:
-        return set()  # without part_log the names of the statements are all that is known
-    return {row["name"] for row in rows}
+        return []  # without part_log the names of the statements are all that is known
+    return [row["name"] for row in rows]
 
 
 def _declared(table: str) -> str:

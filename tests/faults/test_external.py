@@ -46,6 +46,8 @@ def play(server: Engine, folder: Path, *args: str, column: str = "sku", **variab
             "clickhouse_port": server.tcp_port,
             "clickhouse_user": server.user,
             "clickhouse_password": server.password,
+            "verifier_user": server.user,
+            "verifier_password": variables.get("clickhouse_password", server.password),
             "clickhouse_database": "shop",
             "ingest_user": "loader",
             "ingest_password": PASSWORD,

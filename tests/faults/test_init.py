@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,12 +21,23 @@ PASSWORD = "only here"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    users = {"loader": {"password": PASSWORD, "grants": ["GRANT SELECT, INSERT ON shop.*"]}}
+    users = {
+        "loader": {"password": PASSWORD, "grants": ["GRANT SELECT, INSERT ON shop.*", "GRANT INSERT ON `my-shop`.*"]},
+        "nobody": {"password": PASSWORD, "grants": ["GRANT SELECT ON nothing.*"]},
+        "narrow": {"password": PASSWORD, "grants": ["GRANT SELECT ON shop.*"]},
+        "reader": {"password": PASSWORD, "readonly": True},
+    }
     with start_engine(tmp_path_factory.mktemp("server"), users=users) as engine:
         engine.query("CREATE DATABASE shop")
         engine.query(
             "CREATE TABLE shop.sales (id UInt64, sku String, pieces UInt16, sold_at DateTime('UTC'))"
             " ENGINE = MergeTree ORDER BY id"
+        )
+        engine.query("CREATE DATABASE empty")
+        engine.query("CREATE DATABASE `my-shop`")
+        engine.query("CREATE TABLE `my-shop`.`sales 2026` (`the id` UInt64) ENGINE = MergeTree ORDER BY `the id`")
+        engine.client("loader", PASSWORD).execute(
+            "INSERT INTO `my-shop`.`sales 2026` SELECT 1 + number FROM numbers(9)"
         )
         load(engine, 0)
         engine.flush_logs()
@@ -61,9 +73,24 @@ def init(server: Engine, folder: Path, **answers: object) -> tuple[int, str]:
     return play("playbooks/init.yml", "-e", json.dumps(given), password=server.password)
 
 
-def test_what_is_written_passes_on_a_healthy_pipeline(server: Engine, tmp_path: Path) -> None:
+def commands_of_the_how_to() -> list[str]:
+    """The ten lines for a server that is there already."""
+    text = (ROOT / "docs/how-to/verify-your-own-ingest.md").read_text(encoding="utf-8")
+    block = text.split("```bash\n", 1)[1].split("```", 1)[0]
+    return [line.partition(" #")[0].strip() for line in block.splitlines()]
+
+
+def test_the_commands_of_the_how_to_pass_on_a_healthy_pipeline(server: Engine, tmp_path: Path) -> None:
+    make, export, verify = commands_of_the_how_to()
     folder = tmp_path / "shop"
-    status, output = init(server, folder)
+    answers = dict(re.findall(r"-e (init_\w+)=(\S+?)(?=[\s\"])", make))
+    assert make.startswith('make init ARGS="-e ')
+    assert "\tansible-playbook playbooks/init.yml $(ARGS)\n" in (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert re.findall(r"(\w+)=", export) == ["CLICKHOUSE_PASSWORD", "INGEST_PASSWORD"]
+    assert verify == f"ansible-playbook verify.yml -i inventories/{answers['init_name']}"
+    # As it is written there, but for the server's address and its login.
+    answers |= {"init_host": server.host, "init_user": server.user}
+    status, output = init(server, folder, **answers)
     assert status == 0, output
     assert "1 target(s)" in output
     written = yaml.safe_load((folder / "group_vars/clickhouse.yml").read_text())
@@ -89,11 +116,28 @@ def test_what_is_written_passes_on_a_healthy_pipeline(server: Engine, tmp_path: 
     assert "is there already" in output
 
 
+def test_a_reader_is_enough_and_names_may_need_quotes(server: Engine, tmp_path: Path) -> None:
+    folder = tmp_path / "quoted"
+    status, output = init(server, folder, init_database="my-shop", init_user="reader", init_password=PASSWORD)
+    assert status == 0, output
+    written = yaml.safe_load((folder / "group_vars/clickhouse.yml").read_text())
+    assert written["qtickets_ingest_targets"] == ["sales 2026"]
+    assert any(check.get("key") == ["the id"] for check in written["verify_data_checks"])
+
+
 @pytest.mark.parametrize(
     ("answers", "told"),
     [
-        ({"init_database": "shopp"}, "sees no database 'shopp'. It sees default, shop"),
+        ({"init_database": "shopp"}, "sees no database 'shopp'. It sees default, empty, my-shop, shop"),
         ({"init_password": "wrong"}, "refused user"),
+        ({"init_user": "nobody", "init_password": PASSWORD}, "User nobody sees no database 'shop'. It sees none."),
+        (
+            {"init_user": "narrow", "init_password": PASSWORD},
+            "User narrow lacks SELECT ON system.query_log: GRANT SELECT ON system.query_log TO `narrow`; The file sql/",
+        ),
+        ({"init_host": "https://gate.example.org/clickhouse"}, "which such a proxy does not pass on. Give the host's"),
+        ({"init_database": "empty"}, "has no table that holds rows of its own, so there is nothing to propose."),
+        ({"init_database": "a shop"}, "init_database of letters, digits, underscores and dashes"),
         ({"init_port": "1"}, "Nothing accepts connections at"),
         ({"init_ingest_kind": "cron"}, "observed, process or container"),
         ({"init_name": "../shop"}, "Nothing was written"),

@@ -221,7 +221,8 @@ def test_the_swapped_tables_of_dbt_pass_in_the_play(dbt: Loader, place: Place, t
     played = Site(tmp_path).play(
         clickhouse_backend="external", pipeline="dbt", dbt_models=["daily", "by_sku"], clickhouse_database="marts",
         clickhouse_host=place.engine.host, clickhouse_port=place.engine.tcp_port, clickhouse_user=place.engine.user,
-        clickhouse_password=place.engine.password, ingest_user="loader", ingest_password=PASSWORD,
+        clickhouse_password=place.engine.password, verifier_user=place.engine.user,
+        verifier_password=place.engine.password, ingest_user="loader", ingest_password=PASSWORD,
         qtickets_ingest_simulator=False, qtickets_ingest_env_managed=False, qtickets_ingest_env_file=str(env),
         qtickets_ingest_command=list(dbt.command), qtickets_ingest_workdir=str(dbt.workdir),
     )  # fmt: skip

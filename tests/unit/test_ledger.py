@@ -20,6 +20,18 @@ def test_a_new_run_is_found_again_by_its_host_only(tmp_path):
     assert find_last(tmp_path / "absent", "target") is None
 
 
+def test_a_run_is_found_by_server_and_database_whatever_an_inventory_calls_the_host(tmp_path):
+    shop = {"target": "db.example.org:9000/shop"}
+    first = Ledger.create(tmp_path, "prod", shop)
+    assert find_last(tmp_path, "another alias", shop["target"]) == first.data["run_id"]
+    # The same alias for another server or database is another run's.
+    assert find_last(tmp_path, "prod", "db2.example.org:9000/shop") is None
+    assert find_last(tmp_path, "prod", "db.example.org:9000/stock") is None
+    # Ledgers of before had no target.
+    old = Ledger.create(tmp_path, "old", {})
+    assert find_last(tmp_path, "old", "db3.example.org:9000/shop") == old.data["run_id"]
+
+
 def test_the_newest_run_wins_and_a_damaged_one_is_passed_over(tmp_path):
     old = Ledger.create(tmp_path, "target", {})
     new_folder = tmp_path / "29991231T000000Z-abcdef"
@@ -148,6 +160,11 @@ def test_a_second_run_on_the_same_host_is_refused_while_the_first_is_at_work(tmp
             refuse_second_run(tmp_path, "target", None)
         refuse_second_run(tmp_path, "another", None)
         refuse_second_run(tmp_path, "target", process)
+        ledger.merge({"target": "127.0.0.1:9000/shop"})
+        ledger.save()
+        with pytest.raises(LedgerError, match=r"at work on 127\.0\.0\.1:9000/shop"):
+            refuse_second_run(tmp_path, "another", None, "127.0.0.1:9000/shop")
+        refuse_second_run(tmp_path, "target", None, "127.0.0.1:9000/stock")
         first.terminate()
     # A play that was killed leaves its ledger open; its process is gone, so it stands in nobody's way.
     refuse_second_run(tmp_path, "target", None)
@@ -227,6 +244,9 @@ def test_the_ledger_keeps_a_run_from_its_opening_to_its_verdict(tmp_path):
     assert ledger("last")["ledger"]["stages"] == {}
     ledger("update", **stage, findings=[finding], facts={"server": {"version": "26.9"}})
     judged = ledger("judged", run_id=run["run_id"])["ledger"]
-    assert (judged["verdict"], judged["findings"], judged["server"]) == ("FAIL", [finding], {"version": "26.9"})
+    assert (judged["verdict"], judged["server"]) == ("FAIL", {"version": "26.9"})
+    # A finding without a next step gets its cause's own.
+    assert [{key: kept[key] for key in finding} for kept in judged["findings"]] == [finding]
+    assert judged["findings"][0]["next_step"]
     assert json.loads(Path(run["dir"], "run.json").read_text()) == judged
     assert ledger("new")["run_id"] != run["run_id"]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..ledger import is_about
 from .text import one_line
 
 SNAPSHOT_NAME = "snapshot.json"
@@ -52,7 +53,8 @@ def compare_runs(
     """
     _ = translate
     run_id = str(ledger.get("run_id"))
-    runs = runs_of(artifacts_dir, None if with_run else str(ledger.get("host")))
+    mine = str(ledger.get("host")), str(ledger.get("target") or "")
+    runs = [entry for entry in runs_of(artifacts_dir) if with_run or is_about(entry[1], *mine)]
     if with_run:
         others = [entry for entry in runs if entry[0] == with_run]
         if not others:
