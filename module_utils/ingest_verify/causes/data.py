@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .model import CONFIGURATION, LOADER, SCHEMA, SERVER, SOURCE, Cause
+from .model import CONFIGURATION, LOADER, SCHEMA, SERVER, Cause
 
 DATA = (
     Cause(
@@ -327,13 +327,6 @@ DATA = (
         SERVER,
         "The server's or driver's own error for the check's query.",
         step="Run the check's query by hand, and correct it as the error says.",
-    ),
-    Cause(
-        "data_source_changed",
-        "The source changed while it was read",
-        SOURCE,
-        "Two readings of the source differ.",
-        step="Run the audit again when the source is quiet.",
     ),
     Cause(
         "data_audit_missing",

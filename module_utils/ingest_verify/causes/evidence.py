@@ -107,14 +107,6 @@ EVIDENCE = (
         step="Mount a folder to config.d and users.d of the server's container.",
     ),
     Cause(
-        "evidence_log_lost",
-        "The log lost its last seconds when the server went down",
-        SERVER,
-        "A restart inside the window, by uptime.",
-        row=60,
-        step="Run again: the log's last seconds went with the server.",
-    ),
-    Cause(
         "noise_excluded",
         "Failing statements of others, which are not this run's",
         None,

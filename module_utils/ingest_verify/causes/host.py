@@ -310,13 +310,4 @@ HOSTS = (
         "The launcher's own message.",
         step="Read the end of log/clickhouse-server.log in the folder of clickhouse_reset_embedded_dir.",
     ),
-    Cause(
-        "host_package_missing",
-        "The control node or target lacks a package",
-        HOST,
-        "The import's own error.",
-        row=62,
-        step="Install the packages that the message names.",
-        command="python -m pip install --require-hashes -r requirements/run.lock",
-    ),
 )

@@ -15,8 +15,6 @@ MAX_BYTES = 48 << 20
 MAX_LINES = 200_000
 VERSION = 1
 
-REPORTED = ("uncaught", "exit", "logged", "thread", "asyncio")
-
 
 @dataclass(frozen=True)
 class Place:
