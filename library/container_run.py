@@ -59,7 +59,7 @@ options:
     default: ""
   recorder_dir:
     description:
-      - Folder of the recorder on this host, mounted read-only into an image that runs Python or Node.
+      - Folder of the recorder on this host; a copy is mounted read-only into an image that runs Python or Node.
       - Left out, nothing is recorded.
     type: path
   recorder_file:
@@ -138,12 +138,14 @@ outcome:
   returned: success
 """
 
+import contextlib
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ingest_verify.container_run import NotStarted, run_container
 from ansible.module_utils.ingest_verify.docker_cli import DockerError
 from ansible.module_utils.ingest_verify.findings import Finding
+from ansible.module_utils.ingest_verify.recorder import readable_copy
 from ansible.module_utils.ingest_verify.watched import SERVER_OPTION, WATCH_ERRORS, Watched, refusal
 
 
@@ -174,7 +176,11 @@ def main() -> None:
     )
     params = module.params
     try:
-        with Watched(params["server"] or {}, params["log_file"]) as watched:
+        recorder = Path(params["recorder_dir"]) if params["recorder_dir"] else None
+        with (
+            readable_copy(recorder) as recorder_dir,
+            Watched(params["server"] or {}, params["log_file"]) as watched,
+        ):
             outcome = run_container(
                 name=params["name"],
                 image=params["image"],
@@ -191,7 +197,7 @@ def main() -> None:
                 log_paths=params["log_paths"],
                 timeout_seconds=params["timeout_seconds"],
                 alone_as=params["alone_as"],
-                recorder_dir=Path(params["recorder_dir"]) if params["recorder_dir"] else None,
+                recorder_dir=recorder_dir,
                 recorder_file=Path(params["recorder_file"]) if params["recorder_file"] else None,
                 owner=params["owner"],
             )
@@ -200,6 +206,11 @@ def main() -> None:
     except (NotStarted, DockerError) as error:
         finding = Finding("qtickets_ingest", "error", f"host_{error.kind}", str(error), object=params["name"])
         module.fail_json(msg=str(error), findings=[finding.to_dict()])
+    finally:
+        # The container's user, whoever that was, has written what it had to.
+        if params["recorder_file"]:
+            with contextlib.suppress(OSError):
+                Path(params["recorder_file"]).chmod(0o600)
     module.exit_json(changed=True, outcome=outcome.to_dict(), **watched.windows)
 
 

@@ -5,8 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+from .guard import SCRATCH
 
 # Where a container finds the recorder, and the one file that it may write.
 INSIDE_DIR, INSIDE_FILE = "/ingest-recorder", "/ingest-recorder.jsonl"
@@ -26,6 +31,20 @@ def variables(folder: str, file: str, given: Mapping[str, str], spoken: str = ""
     }
     chosen = [loaded[spoken]] if spoken else loaded.values()
     return {"INGEST_RECORDER_FILE": file, **{name: value for each in chosen for name, value in each.items()}}
+
+
+@contextlib.contextmanager
+def readable_copy(folder: Path | None) -> Iterator[Path | None]:
+    """A copy of the recorder that any user of a container may read, for as long as it is needed; None for None."""
+    if folder is None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix=f"{SCRATCH}recorder.") as scratch:
+        # The folder above is its owner's alone; a mount shows what is below.
+        copy = Path(shutil.copytree(folder, Path(scratch, "code"), ignore=shutil.ignore_patterns("__pycache__")))
+        for path in (copy, *copy.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        yield copy
 
 
 def make_file(path: str, mode: int) -> None:

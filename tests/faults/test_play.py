@@ -84,7 +84,7 @@ def test_a_second_run_beside_the_first_ones_data_changes_no_schema_and_counts_it
     assert "changed: [local]" not in applied
     assert "catalog unchanged" in again.report["stages"]["schema_apply"]["summary"]
     # Each costs 0.25 to 0.5 s, which a person waits for.
-    assert again.output.count("Using module file") <= 13
+    assert again.output.count("Using module file") <= 14
     # This verbosity shows the shell's command lines, which `ps` shows to everybody.
     assert not [secret for secret in site.secrets() if secret in again.output]
 
@@ -244,6 +244,8 @@ def test_without_an_inventory_the_play_says_what_to_give(site):
     assert played.status != 0
     assert "-i prod" in played.output
     assert "-i local" in played.output
+    assert "Did you mean" not in played.output
+    assert "Did you mean -i prod?" in " ".join(site.play(inventory="produ").output.split())
 
 
 def test_from_another_folder_the_play_says_where_to_run_it(tmp_path):

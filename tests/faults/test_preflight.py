@@ -56,3 +56,14 @@ def test_all_obstacles_are_told_together(tmp_path: Path, mode: list[str]) -> Non
         assert len(told) == len(TOLD)
         for cause, text, _ in TOLD:
             assert any(cause == known and text in headline for known, headline in told), (cause, text, told)
+
+
+def test_a_dockerfile_that_stands_elsewhere_is_offered(tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    place = repository / "dashboard-mvp" / "integrations" / "qtickets_api"
+    place.mkdir(parents=True)
+    (place / "Dockerfile").write_text("FROM scratch\n", encoding="utf-8")
+    wanted = {"qtickets_ingest_build_context": str(repository), "ingest_kind": "container"}
+    played = Site(tmp_path).play("--check", **wanted, qtickets_ingest_dockerfile="integrations/qtickets_api/Dockerfile")
+    assert played.status != 0
+    assert f"is qtickets_ingest_build_context {repository}/dashboard-mvp?" in " ".join(played.output.split())
