@@ -70,7 +70,9 @@ COUNTERS = re.compile(
     r"|(?:\b|_)(?:errors?|exceptions?)[\"']?\s*[:=]\s*(?:None|null|nil|false|no|\[\]|\{\}|\"\"|'')(?=\s*(?:$|[,;)}\]|]))"
     r"|error=$"
     r"|\b(?:errors|failures|exceptions|timed out|refused|denied|(?:error|failure) (?:rate|count|ratio))\b[\w |]{0,20}"
-    r"[:=]? ?0(?:[.,]0+)?(?: ?%|\b(?![.,]?\d))|\b\w+Warning: ",
+    r"[:=]? ?0(?:[.,]0+)?(?: ?%|\b(?![.,]?\d))|\b\w+Warning: "
+    # dbt in its first run, and in each after a change of its profile: it then reads all files.
+    r"|\bunable to do partial parsing\b[^.]*",
     re.IGNORECASE,
 )
 # What is written for "there was none" where an error's text would stand.
