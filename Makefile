@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help verify runs catalogues stop clean init test lint campaign verify-docker lock corpus score
+.PHONY: help verify runs catalogues stop clean init test lint campaign verify-docker lock corpus score sbom update
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,8 +66,16 @@ corpus: $(VENV)/.dev ## record the cases anew on the real engine
 catalogues: $(VENV)/.dev ## compile the report's languages
 	pybabel compile --domain report --directory module_utils/ingest_verify/report/locale
 
+sbom: $(VENV)/.dev ## what is installed, with licences: artifacts/sbom.json (CycloneDX), artifacts/licences.csv
+	mkdir -p artifacts
+	cyclonedx-py environment --output-format JSON --output-file artifacts/sbom.json $(VENV)
+	pip-licenses --format=csv --output-file=artifacts/licences.csv
+
+update: ## take the newest versions into the locks
+	$(MAKE) lock ARGS=--upgrade
+
 lock: ## compile the requirements' locks
 	for name in requirements/target ingest/requirements requirements/run requirements/extras requirements/dev requirements/loaders; do \
-		uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		uv pip compile --quiet $(ARGS) --universal --python-version 3.11 --generate-hashes \
 			--custom-compile-command "make lock" $$name.in --output-file $$name.lock || exit 1; \
 	done
