@@ -581,7 +581,11 @@ def _step_of(place: tuple[str, str]) -> str:
 def _by_name(data: Any) -> Iterable[Mapping[str, Any]]:
     """The data's mappings, at any depth, each with names that are texts."""
     if isinstance(data, Mapping):
-        yield {str(name): value for name, value in data.items() if isinstance(value, str | int)}
+        yield {
+            str(name): value
+            for name, value in data.items()
+            if isinstance(value, int) or (isinstance(value, str) and len(value) <= _TAIL)
+        }
     for value in data.values() if isinstance(data, Mapping) else data if isinstance(data, list | tuple) else ():
         if isinstance(value, Mapping | list | tuple):
             yield from _by_name(value)

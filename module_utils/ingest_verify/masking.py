@@ -6,6 +6,7 @@ Known secrets are found in every form in which programs print them (`secret_form
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
@@ -43,6 +44,7 @@ _URL_NAME = re.compile(
 )
 
 
+@functools.lru_cache(maxsize=4096)
 def is_secret_name(name: str) -> bool:
     """Whether a variable of this name holds something that must not be printed (`QTICKETS_TOKEN`, `DATABASE_URL`)."""
     parts = [part.upper() for part in _PARTS.findall(name)]

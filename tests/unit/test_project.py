@@ -251,3 +251,17 @@ def test_each_promise_of_safety_names_a_test_that_is_there():
     assert len(named) >= 20
     for file, name in named:
         assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), f"{file}::{name}"
+
+
+def test_five_failed_runs_are_shown_as_their_reports_tell_them():
+    pages = ROOT / "docs/explanation/failed-runs"
+    runs = re.findall(r'^    "(\w+)": \w+,$', (ROOT / "docs/failed_runs.py").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(runs) == 5
+    assert {path.name for path in pages.iterdir()} == {
+        "README.md", *(f"{run}.{form}" for run in runs for form in ("html", "png"))
+    }  # fmt: skip
+    for run in runs:
+        page = (pages / f"{run}.html").read_text(encoding="utf-8")
+        assert f"<code>{run}</code>" in page
+        assert '<div class="fix"><h2>What to do</h2>' in page
+        assert str(ROOT) not in page

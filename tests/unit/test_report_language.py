@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import re
@@ -11,7 +12,7 @@ import pytest
 from ansible.module_utils.ingest_verify.causes import CATALOGUE
 from ansible.module_utils.ingest_verify.causes.model import fields_of
 from ansible.module_utils.ingest_verify.report import language
-from ansible.module_utils.ingest_verify.report.language import LANGUAGES, LOCALE, Language
+from ansible.module_utils.ingest_verify.report.language import LANGUAGES, LOCALE, SENTENCES, Language, _pattern
 from ansible.module_utils.ingest_verify.report.write import Wanted, write_report
 from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
@@ -81,6 +82,19 @@ def test_every_sentence_of_the_catalogue_is_told_in_the_language(code: str) -> N
                 assert not told.endswith((finding["headline"], finding["next_step"])), (cause.id, told)
             for name in fields_of(form.says):
                 assert values[name] in language.headline(finding), (cause.id, name)
+
+
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_a_translated_sentence_is_one_that_a_run_says(sentence: str) -> None:
+    page = html.unescape((Path(__file__).parents[2] / "docs/reference/faults.md").read_text(encoding="utf-8"))
+    assert any(_pattern(sentence).search(line) for line in page.splitlines()), (
+        "the rule says it otherwise by now: docs/reference/faults.md"
+    )
+    values = {name: f"<{name}>" for name in fields_of(sentence)}
+    told = Language("ru").headline({"cause": "server_missing_table", "headline": sentence.format(**values)})
+    assert re.search("[а-яё]", told)
+    assert all(value in told for value in values.values()), told
+    assert sentence.format(**values) not in told
 
 
 def test_what_is_no_sentence_of_the_catalogue_stands_after_the_title_and_the_general_step() -> None:

@@ -63,6 +63,35 @@ _SIDES = {
 }
 
 
+# What rules say most often, in their own sentences: docs/reference/faults.md holds a real one of each (a test).
+SENTENCES = (
+    _n("Table {name} does not exist: the server refused {what}. Is {other} meant?"),
+    _n("Table {name} does not exist: the server refused {what}."),
+    _n("Column {name} is missing in {target}: the server refused {what}. Is {other} meant?"),
+    _n("Column {name} is missing in {target}: the server refused {what}."),
+    _n("{name} does not take the value sent: expected {type} ({brief})."),
+    _n("Number or order of columns does not match {target}: the server refused the rows."),
+    _n("User {user} lacks {right} ON {target}: the server refused {what}."),
+    _n("The server refused the login of user {user}: the password of {name} is wrong."),
+    _n("The quota of user {user} is used up: the server refused {what}."),
+    _n("The memory limit for one query (max_memory_usage) was reached by {what}."),
+    _n("The server has no space left for {what}."),
+    _n("The server ended {what} at its time limit ({name})."),
+    _n("Materialized view {name} failed while INSERT pushed rows from {target} to it: {brief}"),
+    _n("This server does not accept {what}: {brief}"),
+    _n("The ingest's own code failed with {name}: {brief}"),
+    _n("Nothing accepts the ingest's connection to ClickHouse at {name}."),
+    _n("The ingest was killed for memory (exit code 137): it needed more than its limit."),
+    _n("The API refused the token: HTTP {code} for {name}"),
+    _n("The API refuses the connection ({name}){rest}"),
+    _n("The API has no orders at all in the window of {hours} hours."),
+    _n("The API answers more slowly than the ingest waits."),
+    _n("The server restarted in the middle of the run, {seconds} s before its end."),
+    _n("{target} holds {rows} row(s), none of them from this run."),
+    _n("{target}: {rows} row(s) repeat a key that should occur once ({name})."),
+)
+
+
 class Language:
     """Texts in one language; English is the language that they are written in."""
 
@@ -117,8 +146,10 @@ class Language:
 
     def _sentence(self, finding: Mapping[str, Any], part: str, said: str) -> str:
         """The text, which the catalogue's template made, as it reads in this language; empty for others."""
-        for form in CATALOGUE[str(finding["cause"])].forms if 0 < len(said) <= _MAX_SENTENCE else ():
-            template = getattr(form, part)
+        if not 0 < len(said) <= _MAX_SENTENCE:
+            return ""
+        templates = [getattr(form, part) for form in CATALOGUE[str(finding["cause"])].forms]
+        for template in (*templates, *(SENTENCES if part == "says" else ())):
             made = _pattern(template).fullmatch(said)
             if made:
                 return self.text(template).format(**made.groupdict())

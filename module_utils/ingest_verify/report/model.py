@@ -413,7 +413,7 @@ def _summary(model: Mapping[str, Any], _: Translate) -> str:
         parts.append(_("checks: {counts}").format(counts=", ".join(f"{n} {status}" for status, n in checks.items())))
     counts = model["counts"]
     parts.append(
-        _("{errors} errors, {warnings} warnings").format(
+        _("errors: {errors}, warnings: {warnings}").format(
             errors=counts.get("error", 0), warnings=counts.get("warning", 0)
         )
     )
