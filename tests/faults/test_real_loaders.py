@@ -294,7 +294,7 @@ def test_a_stream_is_judged_by_what_it_pushed_and_by_its_consumers(kafka: Loader
             stream.send(*range(first, first + 20))
             stream.wait(count, first + 20)
         assert told[-1].verdict == "PASS", told[-1]
-        assert not told[-1].findings, told[-1]
+        assert all(finding.severity == "info" for finding in told[-1].findings), told[-1]
 
     with kafka.observed(told):
         pass  # nobody produces

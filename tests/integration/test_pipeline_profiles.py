@@ -124,7 +124,7 @@ ENV_CHECK = """
     ansible_python_interpreter: {python}
   tasks:
     - ansible.builtin.import_role: {{name: run_context, tasks_from: pipeline.yml}}
-    - ansible.builtin.import_role: {{name: qtickets_ingest, tasks_from: preflight.yml}}
+    - ansible.builtin.import_role: {{name: qtickets_ingest, tasks_from: env_file.yml}}
 """
 
 

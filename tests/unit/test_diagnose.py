@@ -85,6 +85,7 @@ class FakeEvidence:
     """The catalog of a server with one database."""
 
     TABLES: ClassVar = {("zakaz", "orders"): {"order_id": "String", "sale_ts": "DateTime", "n": "Nullable(UInt32)"}}
+    missing: ClassVar[dict[str, str]] = {}
 
     def databases(self) -> list[str]:
         return ["default", "zakaz"]
