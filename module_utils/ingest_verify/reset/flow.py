@@ -82,7 +82,8 @@ def obstacles(make: Callable[[], Backend], request: Request) -> list[ResetError 
             backend = make()
             holding = look(backend, Journal(backend.journal_folder), request)
             refusal = refusal_of(backend, holding, request)
-            found += [refusal] if refusal else []
+            # A dry run's plan says which confirmation is needed, and what would be moved.
+            found += [refusal] if refusal and not request.check_mode else []
     except (ResetError, ProjectError, DockerError) as error:
         if not found:
             found.append(error)
