@@ -30,7 +30,7 @@ lint: $(VENV)/.dev ## ruff, mypy, ansible-lint
 	ruff check .
 	ruff format --check .
 	mypy module_utils/ingest_verify
-	mypy library action_plugins ingest/qtickets_api embedded simulator
+	mypy library action_plugins callback_plugins ingest/qtickets_api embedded simulator
 	ansible-lint --offline
 
 init: $(VENV)/.run ## write an inventory for a server that is there already

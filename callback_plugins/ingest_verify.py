@@ -30,7 +30,7 @@ if _OURS not in module_utils.__path__:
     module_utils.__path__.append(_OURS)
 
 from ansible.module_utils.ingest_verify.env_file import parse_env
-from ansible.module_utils.ingest_verify.findings import FAIL, PASS, Finding, render_failure
+from ansible.module_utils.ingest_verify.findings import FAIL, PASS, SHOWN, Finding, render_failure
 from ansible.module_utils.ingest_verify.masking import Masker, secret_values
 from ansible.module_utils.ingest_verify.report.text import visible
 
@@ -76,7 +76,8 @@ _OF_TOTAL = re.compile(r"(?<![\d./])(\d[\d,]*) ?(?:/|of) ?(\d[\d,]*)(?![\d./])")
 
 def clean(text: str) -> str:
     """One line of `text` without what steers a terminal; of a text without end its last 4 KB."""
-    return visible(" ".join(_ESCAPES.sub(" ", text[-_TAIL:]).split()))
+    shown: str = visible(" ".join(_ESCAPES.sub(" ", text[-_TAIL:]).split()))
+    return shown
 
 
 def _harmless(text: str) -> str:
@@ -428,7 +429,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types
         took = f"{time.monotonic() - step.since:.1f} s"
         # Masked before it is cut: half of a secret is not known again.
         told = clean(self._masker.text(told))
-        text = f"{self._named(step.host)}{step.name:<16} {took:>8}  {told}".rstrip()
+        text = f"{self._head(step, took)}  {told}".rstrip()
         text = fit(text, self._width(2))
         self._clear()
         self._display.display(f"{stringc(self._marks[mark], color)} {text}")
@@ -539,7 +540,10 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types
             bar(line),
             line or step.task.rpartition(" : ")[2],
         ]
-        return f"{self._named(step.host)}{step.name:<16} {took:>8}  {'  '.join(part for part in parts if part)}"
+        return f"{self._head(step, took)}  {'  '.join(part for part in parts if part)}"
+
+    def _head(self, step: _Step, took: str) -> str:
+        return f"{self._named(step.host)}{SHOWN.get(step.name, step.name):<16} {took:>8}"
 
     def _progress(self, step: _Step) -> dict[str, Any]:
         folder = self._host(step.host).folder
@@ -617,7 +621,10 @@ def _failed_in(ledger: dict[str, Any]) -> str:
     """The verdict FAIL in one line; the errors in full stand above it."""
     errors = [finding for finding in ledger.get("findings", []) if finding.get("severity") == "error"]
     more = f" and {len(errors) - 1} more" if len(errors) > 1 else ""
-    return f"{FAIL}: {errors[0]['cause']} in {errors[0]['stage']}{more}" if errors else FAIL
+    if not errors:
+        return str(FAIL)
+    stage = errors[0]["stage"]
+    return f"{FAIL}: {errors[0]['cause']} in {SHOWN.get(stage, stage)}{more}"
 
 
 def _change(change: dict[str, Any]) -> str:

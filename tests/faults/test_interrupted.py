@@ -63,7 +63,7 @@ def test_an_interrupted_ingest_is_told_so_and_the_next_plain_run_passes(number: 
     assert shown.status != 0
     assert shown.report, shown.output
     assert shown.report["verdict"] == "INTERRUPTED"
-    assert "the play was ended from outside in stage qtickets_ingest" in " ".join(shown.output.split())
+    assert "the play was ended from outside in stage ingest" in " ".join(shown.output.split())
     again = site.play()
     assert again.status == 0, again.output[-4000:]
     assert again.report["verdict"] == "PASS"

@@ -191,7 +191,7 @@ class Stage:
         text = text.replace(str(self.folder), "FOLDER")
         text = re.sub(r"\d{8}T\d{6}Z-[0-9a-f]{6}", "RUN", text)
         text = re.sub(
-            r"(?<=\() *\d+\.\d s(?=\))", "T s", re.sub(r" +\d+\.\d s(?=  |$)", " T s", text, flags=re.MULTILINE)
+            r"(?<=\()[ \d.\n]+ s(?=\))", "T s", re.sub(r" +\d+\.\d s(?=  |$)", " T s", text, flags=re.MULTILINE)
         )
         return "\n".join(line.rstrip() for line in text.splitlines()).strip() + "\n"
 
@@ -266,7 +266,7 @@ def test_the_ingests_progress_is_seen_and_ctrl_c_leaves_the_screen_in_order(stag
     status, text, screen = stage.on_terminal(80, watch=watch)
     assert status != 0
     assert "[##--------] 25%" in seen[0], text
-    assert re.search(r"■ qtickets_ingest +T s  did not end", text), text
+    assert re.search(r"■ ingest +T s  did not end", text), text
     assert "[ERROR]: User interrupted execution" in text.splitlines()
     assert "1,200 rows" not in text
     assert "xxx" not in text
@@ -277,7 +277,7 @@ def test_two_hosts_are_told_apart_and_a_tag_alone_runs_one_stage(stage: Stage) -
     stage.hosts = ["here", "there"]
     status, text = stage.in_file("--forks", "1")
     assert status == 0, text
-    assert "✔ there: qtickets_ingest" in text
+    assert "✔ there: ingest" in text
     assert "there: PASS: all is told (T s)" in text
 
 
