@@ -67,6 +67,12 @@ def propose(
     tables = _tables(client, database)
     _leave_out(tables, bookkeeping or {}, found)
     found.tables = len(tables)
+    if spread := _distributed(client, database):
+        found.notes.append(
+            f"Left out, since their rows lie on other hosts, which were not asked: {', '.join(spread[:5])}"
+            + (f" and {len(spread) - 5} more" if len(spread) > 5 else "")
+            + " (Distributed). Name them in qtickets_ingest_targets yourself if the load writes through them."
+        )
     if not tables:
         return found
     written = [name for name in _written(client, database, user) if name in tables]
@@ -129,6 +135,16 @@ def _tables(client: Client, database: str) -> dict[str, dict[str, Any]]:
         {"database": database},
     )
     return {row["name"]: row for row in rows}
+
+
+def _distributed(client: Client, database: str) -> list[str]:
+    """Tables over a cluster, of which a host may be down."""
+    rows = query(
+        client,
+        "SELECT name FROM system.tables WHERE database = %(database)s AND engine = 'Distributed' ORDER BY name",
+        {"database": database},
+    )
+    return [row["name"] for row in rows]
 
 
 def _columns(client: Client, database: str, tables: Sequence[str]) -> dict[str, list[dict[str, Any]]]:

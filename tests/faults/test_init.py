@@ -17,6 +17,11 @@ from embedded.testing import Engine, start_engine
 from tests.plays import ROOT
 
 PASSWORD = "only here"
+# Two hosts, of which nobody is at home at the second.
+CLUSTER = """<clickhouse><remote_servers><pair>
+<shard><replica><host>127.0.0.1</host><port>1</port></replica></shard>
+<shard><replica><host>127.0.0.2</host><port>1</port></replica></shard>
+</pair></remote_servers></clickhouse>"""
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +32,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         "narrow": {"password": PASSWORD, "grants": ["GRANT SELECT ON shop.*"]},
         "reader": {"password": PASSWORD, "readonly": True},
     }
-    with start_engine(tmp_path_factory.mktemp("server"), users=users) as engine:
+    with start_engine(tmp_path_factory.mktemp("server"), users=users, config_xml=CLUSTER) as engine:
         engine.query("CREATE DATABASE shop")
         engine.query(
             "CREATE TABLE shop.sales (id UInt64, sku String, pieces UInt16, sold_at DateTime('UTC'))"
             " ENGINE = MergeTree ORDER BY id"
         )
         engine.query("CREATE DATABASE empty")
+        engine.query("CREATE DATABASE spread")
+        engine.query("CREATE TABLE spread.sales_local AS shop.sales")
+        engine.query("CREATE TABLE spread.sales AS shop.sales ENGINE = Distributed(pair, spread, sales_local)")
         engine.query("CREATE DATABASE `my-shop`")
         engine.query("CREATE TABLE `my-shop`.`sales 2026` (`the id` UInt64) ENGINE = MergeTree ORDER BY `the id`")
         engine.client("loader", PASSWORD).execute(
@@ -151,3 +159,10 @@ def test_where_it_cannot_it_says_why_and_writes_nothing(
     assert status != 0
     assert told in output
     assert not folder.exists()
+
+
+def test_a_table_over_a_cluster_whose_hosts_are_down_is_left_out_and_named(server: Engine, tmp_path: Path) -> None:
+    status, output = init(server, tmp_path / "spread", init_database="spread")
+    assert status == 0, output
+    assert "rows lie on other hosts, which were not asked: sales (Distributed)" in output
+    assert "sales_local" not in (tmp_path / "spread/group_vars/clickhouse.yml").read_text()
