@@ -349,3 +349,18 @@ def test_a_reader_who_may_change_no_setting_reads_as_much_and_says_so(orders: St
     assert said.proven, said.reasons
     assert "evidence_no_bounds" in {finding.cause for finding in said.findings}
     assert "evidence_no_bounds" not in {finding.cause for finding in orders.judge(ingest={"exit_code": 1}).findings}
+
+
+def test_the_verifiers_own_question_for_a_missing_log_table_is_no_cause(tmp_path: Path) -> None:
+    without = '<clickhouse><session_log remove="1"/></clickhouse>'
+    with start_engine(tmp_path, users={"ingest": {"password": PASSWORD}}, config_xml=without) as engine:
+        stage = Stage(engine, "default")
+        # As another part of the verifier asks it while the ingest runs.
+        client = connect(stage.login())
+        with pytest.raises(ServerError, match="session_log"):
+            query(client, "SELECT 1 FROM system.session_log WHERE 0")
+        client.disconnect()
+        said = stage.judge(
+            client_log="exec: no-such-command: not found", path=tmp_path / "loader.log", ingest={"exit_code": 127}
+        )
+    assert headline(said).cause == "client_no_such_command"
