@@ -16,6 +16,7 @@ from ansible.module_utils.ingest_verify.diagnosis.evidence import EvidenceError,
 from ansible.module_utils.ingest_verify.diagnosis.log_only import diagnose_log
 from ansible.module_utils.ingest_verify.diagnosis.request import Request
 from ansible.module_utils.ingest_verify.diagnosis.result import Diagnosis
+from clickhouse_driver import errors
 
 from embedded.testing import Engine, start_engine
 from tests.stages import PASSWORD, Stage, headline
@@ -351,16 +352,21 @@ def test_a_reader_who_may_change_no_setting_reads_as_much_and_says_so(orders: St
     assert "evidence_no_bounds" not in {finding.cause for finding in orders.judge(ingest={"exit_code": 1}).findings}
 
 
-def test_the_verifiers_own_question_for_a_missing_log_table_is_no_cause(tmp_path: Path) -> None:
+def test_what_the_server_refused_somebody_else_is_no_cause(tmp_path: Path) -> None:
+    """The verifier's own question for a log table that is not configured, and a mistake of another user's."""
     without = '<clickhouse><session_log remove="1"/></clickhouse>'
-    with start_engine(tmp_path, users={"ingest": {"password": PASSWORD}}, config_xml=without) as engine:
+    users = {name: {"password": PASSWORD} for name in ("ingest", "other")}
+    with start_engine(tmp_path, users=users, config_xml=without) as engine:
         stage = Stage(engine, "default")
-        # As another part of the verifier asks it while the ingest runs.
+        # Over the native protocol the server notes a refusal twice, the second time without its sender.
         client = connect(stage.login())
         with pytest.raises(ServerError, match="session_log"):
             query(client, "SELECT 1 FROM system.session_log WHERE 0")
         client.disconnect()
+        with pytest.raises(errors.ServerException, match="ordrs"):
+            engine.client("other", PASSWORD).execute("SELECT 1 FROM default.ordrs")
         said = stage.judge(
             client_log="exec: no-such-command: not found", path=tmp_path / "loader.log", ingest={"exit_code": 127}
         )
     assert headline(said).cause == "client_no_such_command"
+    assert said.proven, said.reasons

@@ -85,53 +85,38 @@ class LogReads(LogTables):
                 f"{counted[0]['amount']} statements in the window: they are counted by the server's hash, for which"
                 " names that differ in nothing but digits are one"
             )
-            groups = self._statements_by_hash(condition, mark)
+            groups = self._statements_by_hash(source, condition, mark)
             return groups, max(len(groups), counted[0]["shapes"] if len(groups) == _MAX_GROUPS else 0)
         rows = self._read(
             "query_log",
             source,
-            f"""
-            SELECT {_PROGRAM},
-                {mark} AS in_run, toInt8(type) AS outcome, exception_code AS code, is_initial_query AS is_initial,
-                query_kind AS kind, {_SHAPE} AS shape, current_database,
-                any(log_table) AS from_table, {_COUNT_FIRST_LAST},
-                argMax(substring(query, 1, {_SHOWN_QUERY}), event_time_microseconds) AS text,
+            _grouped(
+                source,
+                mark,
+                _SHAPE,
+                f"""argMax(substring(query, 1, {_SHOWN_QUERY}), event_time_microseconds) AS text,
                 argMax(exception, event_time_microseconds) AS last_exception,
-                argMax(query_id, event_time_microseconds) AS last_id,
                 groupArray(100)(query_id) AS ids, groupUniqArray(100)(initial_query_id) AS initial_ids,
                 groupUniqArrayArray(20)(tables) AS all_tables, groupUniqArrayArray(20)(views) AS all_views,
                 groupUniqArrayArray(20)(missing_privileges) AS privileges,
                 groupUniqArray(1000)(cityHash64(query)) AS texts, groupUniqArray(1000)({_SENT}) AS sent,
                 groupUniqArray(1000)(Settings['insert_deduplication_token']) AS tokens,
-                toInt64(sum(written_rows)) AS written, groupUniqArray(20)(hostname) AS hosts,
-                toInt64(count() OVER ()) AS groups
-            FROM {source}
-            GROUP BY user, client_name, http_user_agent, client_hostname, client_address, in_run, outcome, code,
-                is_initial, kind, shape, current_database
-            ORDER BY outcome >= 3 DESC, first_at, last_at
-            LIMIT {_MAX_GROUPS}""",
+                toInt64(count() OVER ()) AS groups""",
+            ),
         )
         return [statement_group(row) for row in rows], (rows[0]["groups"] if rows else 0)
 
-    def _statements_by_hash(self, condition: str, mark: str) -> list[StatementGroup]:
-        source = self.source("query_log", condition)
+    def _statements_by_hash(self, source: str | None, condition: str, mark: str) -> list[StatementGroup]:
         rows = self._read(
             "query_log",
             source,
-            f"""
-            SELECT {_PROGRAM},
-                {mark} AS in_run, toInt8(type) AS outcome, exception_code AS code, is_initial_query AS is_initial,
-                query_kind AS kind, normalized_query_hash AS shape, current_database,
-                any(log_table) AS from_table, {_COUNT_FIRST_LAST},
-                argMax(query_id, event_time_microseconds) AS last_id,
-                groupArray(20)(query_id) AS ids, groupUniqArray(20)(initial_query_id) AS initial_ids,
-                groupUniqArray(100)({_SENT}) AS sent,
-                toInt64(sum(written_rows)) AS written, groupUniqArray(20)(hostname) AS hosts
-            FROM {source}
-            GROUP BY user, client_name, http_user_agent, client_hostname, client_address, in_run, outcome, code,
-                is_initial, kind, shape, current_database
-            ORDER BY outcome >= 3 DESC, first_at, last_at
-            LIMIT {_MAX_GROUPS}""",
+            _grouped(
+                source,
+                mark,
+                "normalized_query_hash",
+                f"""groupArray(20)(query_id) AS ids, groupUniqArray(20)(initial_query_id) AS initial_ids,
+                groupUniqArray(100)({_SENT}) AS sent""",
+            ),
         )
         texts = self._texts(condition, [row["last_id"] for row in rows])
         groups = []
@@ -332,10 +317,18 @@ class LogReads(LogTables):
         )
 
     def text_errors(self, window: Window) -> list[dict[str, Any]]:
-        """Errors in text_log that belong to no row of query_log: refused before one was due, or in no statement."""
+        """Errors in text_log that belong to no row of query_log: refused before one was due, or in no statement.
+
+        Over the native protocol the server notes a refusal twice, the second time without the statement's id: that one
+        is told by its text.
+        """
         logged = self.source("query_log", window.condition())
         unlogged = (
-            f" AND cityHash64(query_id) GLOBAL NOT IN (SELECT cityHash64(query_id) FROM {logged})" if logged else ""
+            f" AND cityHash64(query_id) GLOBAL NOT IN (SELECT cityHash64(query_id) FROM {logged})"
+            " AND (query_id != '' OR splitByString(', Stack trace', message)[1] GLOBAL NOT IN"
+            f" (SELECT splitByString(' (version ', exception)[1] FROM {logged} WHERE exception != ''))"
+            if logged
+            else ""
         )
         condition = f"{window.condition()} AND level <= 'Error'{unlogged}"
         source = self.source("text_log", condition, first=_MAX_LINES)
@@ -442,6 +435,24 @@ class LogReads(LogTables):
             f" AND event_time_microseconds < {instant(format_time(moment))}",
         )
         return bool(self._read("query_log", source, f"SELECT 1 AS found FROM {source} LIMIT 1"))
+
+
+def _grouped(source: str | None, mark: str, shape: str, gathered: str) -> str:
+    """The question for a window's statements by program, `shape` and outcome, refused and failed ones first; `gathered`
+    is what it asks of each group besides."""
+    return f"""
+            SELECT {_PROGRAM},
+                {mark} AS in_run, toInt8(type) AS outcome, exception_code AS code, is_initial_query AS is_initial,
+                query_kind AS kind, {shape} AS shape, current_database,
+                any(log_table) AS from_table, {_COUNT_FIRST_LAST},
+                argMax(query_id, event_time_microseconds) AS last_id,
+                toInt64(sum(written_rows)) AS written, groupUniqArray(20)(hostname) AS hosts,
+                {gathered}
+            FROM {source}
+            GROUP BY user, client_name, http_user_agent, client_hostname, client_address, in_run, outcome, code,
+                is_initial, kind, shape, current_database
+            ORDER BY outcome >= 3 DESC, first_at, last_at
+            LIMIT {_MAX_GROUPS}"""
 
 
 def _mark(run_mark: Sequence[str]) -> str:
