@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from ansible import module_utils
 from ansible.plugins.action import ActionBase
+
+# ansible.cfg's `module_utils` is for modules; a plugin finds this project's by itself.
+_OURS = str(Path(__file__).resolve().parents[1] / "module_utils")
+if _OURS not in module_utils.__path__:
+    module_utils.__path__.append(_OURS)
+
+from ansible.module_utils.ingest_verify.findings import STAGES
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "that": {"type": "list", "elements": "raw", "default": []},
@@ -12,7 +21,6 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "outcome": {"type": "dict", "default": {}},
     "told": {"type": "bool", "default": False},
 }
-_STAGES = ("clickhouse_reset", "schema_apply", "query_logging", "qtickets_ingest", "verify_data")
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
@@ -44,7 +52,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
 
     def _missing(self, arguments: dict[str, Any]) -> list[dict[str, Any]]:
         role = self._task._role.get_name() if self._task._role else ""
-        place = {"stage": role if role in _STAGES else _STAGES[0], "role": role}
+        place = {"stage": role if role in STAGES else STAGES[0], "role": role}
         if outcome := arguments["outcome"]:
             errors = [found for found in outcome.get("findings") or [] if found["severity"] == "error"]
             if errors or not (outcome.get("failed") or outcome.get("exception")):

@@ -255,11 +255,8 @@ def carry_out(arguments: Mapping[str, Any], *, check_mode: bool) -> dict[str, An
     `arguments` are the action's own, validated. In check mode nothing is written.
     """
     artifacts_dir, state, host = Path(arguments["artifacts_dir"]), arguments["state"], arguments["host"]
-    run_id, own, target = (
-        arguments["run_id"],
-        playbook_process(),
-        str((arguments.get("facts") or {}).get("target") or ""),
-    )
+    run_id, own = arguments["run_id"], playbook_process()
+    target = str((arguments.get("facts") or {}).get("target") or "")
     if state in ("last", "existing"):
         run_id = run_id or find_last(artifacts_dir, host, target)
     if state == "existing" and not run_id:

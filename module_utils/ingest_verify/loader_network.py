@@ -21,6 +21,8 @@ _CODE = re.compile(r"Code: (\d+)\.")
 _FROM_SERVER = re.compile(r"^.*?Received from [^\s]+\. (?:DB::Exception: )?", re.DOTALL)
 # What `docker run` itself ends with: it could not create the container, or not start its command.
 _DOCKERS_OWN = (125, 126, 127)
+# DNS_ERROR, SOCKET_TIMEOUT, NETWORK_ERROR, ALL_CONNECTION_TRIES_FAILED.
+_NO_SERVER = (198, 209, 210, 279)
 
 
 class NotAskedError(Exception):
@@ -112,7 +114,3 @@ class LoaderNetwork:
         if number in _NO_SERVER:
             raise ConnectError("refused", f"From {self.shown} nothing answers at {where}: {text}")
         raise ServerError(number, text, sql)
-
-
-# DNS_ERROR, SOCKET_TIMEOUT, NETWORK_ERROR, ALL_CONNECTION_TRIES_FAILED.
-_NO_SERVER = (198, 209, 210, 279)

@@ -159,14 +159,15 @@ def _add_server_side(case: Case, finding: Finding, refused: bool) -> None:
     # Also those into tables that are swapped in afterwards.
     inserts = sum(g.count for g in case.run if g.outcome == "finished" and target_of(g).verb == "INSERT")
     broken = sorted({f"{group.code} {name_of(group.code)}".rstrip() for group in case.run if group.code})
-    if not case.run:
-        words = "the server saw no statement of this run"
-    elif broken:
-        words = f"statements of this run that ended with an error on the server: code {', '.join(broken)}"
-    else:
-        words = "no statement of this run failed on the server"
     if case.run:
+        words = (
+            f"statements of this run that ended with an error on the server: code {', '.join(broken)}"
+            if broken
+            else "no statement of this run failed on the server"
+        )
         words += f"; INSERTs that finished: {inserts}"
+    else:
+        words = "the server saw no statement of this run"
     if last is not None:
         words += f"; the last statement seen was {one_line(last.query)[:160]} at {last.last}"
     finding.actual = f"{finding.actual}; {words}" if finding.actual else words

@@ -15,7 +15,8 @@ _CHANGES_A_TABLE = re.compile(r"ALTER TABLE \S+ (?:ADD|MODIFY) COLUMN")
 def name_schema_file(finding: Finding, setup: Mapping[str, Any] | None) -> None:
     """Where a play applies a schema file, a column has to be changed there: a server that starts empty has only what
     the file says."""
-    file, known = str((setup or {}).get("schema_file") or ""), setup or {}
+    known = setup or {}
+    file = str(known.get("schema_file") or "")
     if not file or not finding.next_step or not _CHANGES_A_TABLE.search(finding.next_step):
         return
     if known.get("mode") == "fresh":

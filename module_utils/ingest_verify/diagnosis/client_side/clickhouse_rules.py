@@ -298,7 +298,11 @@ def clickhouse_status(error: ClientError, status: int, context: Context) -> Judg
         "client_exception",
         f"ClickHouse at {where} answered HTTP {status}, and the ingest's log keeps none of the answer's text"
         f"{place(error)}.",
-        ("ClickHouse answers so where it does not know a table, a database, a column or a function. " * (status == 404))
+        (
+            "ClickHouse answers so where it does not know a table, a database, a column or a function. "
+            if status == 404
+            else ""
+        )
         + "Look in system.query_log for a failing statement of that time: it has the code and the reason. If there is "
         "none, "
         + (

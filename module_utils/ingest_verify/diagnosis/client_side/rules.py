@@ -41,10 +41,12 @@ def judge(error: ClientError, context: Context) -> Judged:
     held = [judged for rule in _RULES if (judged := rule(error, context))]
     held = [judged for judged in held if not any(is_narrower(other.cause, judged.cause) for other in held)]
     judged = held[0] if held else code_rules.unexplained(error, context)
+    if judged.cause == "config_env_file":
+        # A variable that is not set is told by the name that the program asked for.
+        return judged
     named = [endpoint for endpoint in endpoints(error.text) if endpoint != context.api]
     near = next(iter(named), context.clickhouse)
     for name in ("headline", "next_step", "object", "expected", "actual"):
-        # A variable that is not set is told by the name that the program asked for.
-        if (said := getattr(judged, name)) and judged.cause != "config_env_file":
+        if said := getattr(judged, name):
             setattr(judged, name, context.renamed(said, near))
     return judged

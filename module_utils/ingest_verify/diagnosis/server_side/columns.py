@@ -22,13 +22,9 @@ def _tables_of(refusal: Refusal) -> list[tuple[str | None, str]]:
         database, _, table = name.partition(".")
         if table and (database, table) not in tables and not database.startswith("_") and database != "system":
             tables.append((database, table))
-    if not tables and (named := _IN_TABLE.search(refusal.text)):
-        # The statement is not known: a client told only the server's text.
-        tables.append((named[1] or refusal.current_database or None, named[2]))
     return tables
 
 
-_IN_TABLE = re.compile(r"\bin table (?:[`'\"]?([\w$]+)[`'\"]?\.)?[`'\"]?([\w$]+)")
 # The SELECT whose names the server looked up: the statement's own, one within it, or a view's that it reads.
 _SCOPE = re.compile(r"[Ii]n scope (.+)|while processing query: '(.+)'", re.DOTALL)
 _RESOLVED_FROM = re.compile(r"cannot be resolved from table with name ([\w.`]+)(?: \(an alias of ([\w.`]+)\))?")
