@@ -364,7 +364,7 @@ def _wrapped(pair: Pair, name: str, kind: str) -> bool:
         return False
     bits, lowest = int(integer[2]), 0 if integer[1] else -(2 ** (int(integer[2]) - 1))
     kept = (int(expected) - lowest) % 2**bits + lowest
-    return kept != expected and kept == pair.held.amounts[name]
+    return kept != expected and pair.held.amounts[name] == Decimal(kept)
 
 
 def _factor(pairs: Sequence[Pair], name: str) -> Decimal | None:
