@@ -274,6 +274,27 @@ SERVERS = (
         narrower_than=("server_type_mismatch",),
         forms=(
             Form(
+                ("syntax",),
+                r"Multi-statements are not allowed",
+                "{what} came with another statement in the same request. The server takes one statement at a time.",
+                "Send each statement in a request of its own. A migration tool has an option for it "
+                "(golang-migrate: x-multi-statement=true in the database's URL), or takes one statement per file.",
+                LOADER,
+                "one statement in each request",
+                example="Syntax error (Multi-statements are not allowed): failed at position 37 (end of query): ;",
+            ),
+            Form(
+                ("syntax",),
+                r"((?:Single|Double|Back) quoted string|Multiline comment) is not closed",
+                "{what} ends within a quoted text or a comment: {brief}.",
+                "Look at where the statement ends. A tool that cuts a file at each semicolon also cuts at one within "
+                "quotes: send the statement whole. A quote within a text is written as \\' or ''.",
+                LOADER,
+                "a statement whose quotes are closed",
+                "{target}",
+                example="Single quoted string is not closed: Syntax error: failed at position 224 (')",
+            ),
+            Form(
                 ("input",),
                 r"expected '\(' before: '([A-Z]{2,}[\w ]*)[^\n]*Values",
                 "{what} has {name} after its VALUES. ClickHouse does not support that.",
@@ -404,8 +425,38 @@ SERVERS = (
                 LOADER,
                 example="File /var/lib/clickhouse/user_files/a.csv doesn't exist",
             ),
+            Form(
+                ("format_schema",),
+                r"parse '([^']+)' (?:file|schema)",
+                "The server cannot read the schema file {name} of the format: it refused {what}: {brief}.",
+                "Put {name} into the server's folder for such files (format_schema_path, by default "
+                "/var/lib/clickhouse/format_schemas). The setting format_schema is relative to it.",
+                CONFIGURATION,
+                "the file {name} below format_schema_path",
+                example="Cannot parse 'events.proto' file, found an error at line -1, column 0, File not found.",
+            ),
         ),
         step="Put the file below the server's user_files folder, or send its content with the INSERT.",
+    ),
+    Cause(
+        "server_missing_collection",
+        "A named collection that the server does not have",
+        CONFIGURATION,
+        "NAMED_COLLECTION_DOESNT_EXIST.",
+        forms=(
+            Form(
+                ("missing_collection",),
+                r"collection [`']?([\w.-]+)",
+                "The server has no named collection {name}: it refused {what}.",
+                "Correct its name in the statement, or create it: CREATE NAMED COLLECTION {name} AS ...; or in "
+                "config.d below <named_collections>. What there is: SELECT name FROM system.named_collections;",
+                CONFIGURATION,
+                "named collection {name}",
+                example="There is no named collection `landing_zone`",
+            ),
+        ),
+        step="Create the named collection, or correct its name in the statement.",
+        command="SELECT name FROM system.named_collections;",
     ),
     Cause(
         "server_missing_cluster",
@@ -491,6 +542,20 @@ SERVERS = (
         SERVER,
         "READONLY or TABLE_IS_READ_ONLY.",
         row=8,
+        forms=(
+            Form(
+                ("read_only",),
+                r"method GET implies readonly",
+                "{what} was sent with GET, and over HTTP that only reads: {brief}.",
+                "Send the statement with POST, as its body or with --data-binary. The user's rights are not the "
+                "reason.",
+                LOADER,
+                "a statement that writes, sent with POST",
+                "{target}",
+                example="ingest: Cannot execute query in readonly mode. For queries over HTTP, method GET implies "
+                "readonly. You should use method POST for modifying queries.",
+            ),
+        ),
         step="Give the user a profile that may write, or write into a table that takes rows.",
         command="SELECT name, value FROM system.settings WHERE name = 'readonly';",
     ),
@@ -507,7 +572,7 @@ SERVERS = (
         "server_setting_refused",
         "A setting that the server does not take from this user",
         LOADER,
-        "A code of kind missing_setting, or READONLY that names a setting.",
+        "A code of kind missing_setting, or READONLY that names a setting; or the client's own sentence of one.",
         narrower_than=("server_readonly",),
         step="Take the setting out of the loader's statements, or allow the user to change it.",
         command="SELECT name, value, readonly FROM system.settings WHERE changed;",
@@ -705,6 +770,35 @@ SERVERS = (
         step="Make the statement smaller, or raise max_execution_time for the user.",
     ),
     Cause(
+        "server_cluster_ddl_waits",
+        "An ON CLUSTER statement was not finished on all hosts in time",
+        SERVER,
+        "TIMEOUT_EXCEEDED or UNFINISHED, and the text speaks of a distributed DDL task.",
+        never="The statement's own time limit ended it.",
+        narrower_than=("server_timeout", "server_mutation_failed"),
+        forms=(
+            Form(
+                ("time", "mutation"),
+                r"(?s)(?:Watching task|Distributed DDL task).*?(\d+ of \d+ hosts|\d+ unfinished hosts)|"
+                r"distributed_ddl_task_timeout",
+                "{what} ON CLUSTER was not finished on {name} in time: {brief}.",
+                "The hosts go on with it in the background. Look which of them wait, and why: SELECT entry, host, "
+                "status, exception_text FROM system.distributed_ddl_queue WHERE status != 'Finished' ORDER BY entry "
+                "DESC LIMIT 20; Then wait for them, or raise distributed_ddl_task_timeout. Write IF NOT EXISTS, so "
+                "that the statement may be sent again.",
+                SERVER,
+                "all hosts of the cluster done within distributed_ddl_task_timeout",
+                "{target}",
+                example="Distributed DDL task /clickhouse/task_queue/ddl/query-0000000376 is not finished on 4 of 5 "
+                "hosts (0 of them are currently executing the task, 0 are inactive). Was waiting for 180.6 seconds, "
+                "which is longer than distributed_ddl_task_timeout",
+            ),
+        ),
+        step="Look which hosts of the cluster are behind, and wait for them.",
+        command="SELECT entry, host, status, exception_text FROM system.distributed_ddl_queue WHERE status != "
+        "'Finished';",
+    ),
+    Cause(
         "server_too_many_queries",
         "More queries at once than the server takes",
         SERVER,
@@ -768,7 +862,8 @@ SERVERS = (
         forms=(
             Form(
                 ("remote",),
-                r"HTTP (?:status|response) code: ([45]\d\d)|(?i:(access ?denied|no ?such ?(?:bucket|key)))",
+                r"HTTP (?:status|response) code: ([45]\d\d)"
+                r"|(?i:(access ?denied|no ?such ?(?:bucket|key)|not authorized to perform))",
                 "Another system refused what {what} reads from or writes to ({name}): {brief}.",
                 "Check the address, the path and the credentials in the statement's table function, or in the named "
                 "collection that it uses. The loader's own login and network do not matter here.",
@@ -776,6 +871,18 @@ SERVERS = (
                 "an answer of the other system",
                 object="{target}",
                 example="Failed to get object info: No response body.. HTTP response code: 403",
+            ),
+            Form(
+                ("std",),
+                r"type: (pqxx|mysqlxx)::(?!broken_connection|ConnectionFailed)",
+                "The database that {what} reads from refused it ({name}): {brief}.",
+                "Correct in the other database, or in the source's settings here, what its sentence names. "
+                "pqxx is PostgreSQL's client, mysqlxx MySQL's.",
+                SOURCE,
+                "an answer of the other database",
+                object="{target}",
+                example="std::exception. Code: 1001, type: pqxx::undefined_table, e.what() = ERROR: relation "
+                '"shop.cities" does not exist',
             ),
         ),
         step="Check the address, the path and the credentials in the statement's table function or named collection.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .model import CONFIGURATION, LOADER, SOURCE, Cause
+from .model import CONFIGURATION, LOADER, SOURCE, Cause, Form
 
 SOURCES = (
     Cause(
@@ -52,7 +52,22 @@ SOURCES = (
         "source_stream_message",
         "A message of a stream cannot be read",
         SOURCE,
-        "The newest error of a Kafka table's consumer names a message, and came after its last commit.",
+        "The newest error of a Kafka table's consumer names a message, and came after its last commit; or a log holds "
+        "the server's sentence of it.",
+        narrower_than=("server_type_mismatch", "server_refused_statement", "server_bad_input"),
+        forms=(
+            Form(
+                ("", "input", "value", "null_value", "format_schema"),
+                r"while parsing Kafka message \(topic: ([^,]+, partition: \d+, offset: \d+)\)",
+                "A Kafka table cannot read a message (topic {name}): {brief}.",
+                "Read that message with the consumer's own tool, and correct its format at its producer. To go on "
+                "without such messages: kafka_skip_broken_messages, or kafka_handle_error_mode = 'stream'.",
+                SOURCE,
+                "a message in the table's format",
+                example="Expected end of line: (at row 1): while parsing Kafka message (topic: trips, partition: 0, "
+                "offset: 39218)'",
+            ),
+        ),
         step="Correct the message's format at its producer, or let the table skip broken ones "
         "(kafka_skip_broken_messages).",
         command="SELECT database, table, exceptions.text FROM system.kafka_consumers;",

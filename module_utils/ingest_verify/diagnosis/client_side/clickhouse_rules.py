@@ -41,7 +41,7 @@ _SHARED = re.compile(
 def shared_client(error: ClientError, _: Context) -> Judged | None:
     """Threads or tasks use one client object at the same time, as the driver itself says."""
     if not _SHARED.search(error.text):
-        return None
+        return _out_of_step(error)
     return Judged(
         "client_shared_connection",
         "Threads or tasks of the ingest share one client, which runs one query at a time"
@@ -50,6 +50,49 @@ def shared_client(error: ClientError, _: Context) -> Judged | None:
         "unknown packet, closed descriptor and NoneType errors around it follow from the sharing.",
         INGEST,
         decisive=True,
+    )
+
+
+_SETTING = re.compile(r"\b[Ss]etting (\w+) is (?:unknown or )?read-?only")
+
+
+def setting_refused_by_client(error: ClientError, _: Context) -> Judged | None:
+    """A setting that the client does not send, since the server told it at the login that it may not be changed."""
+    found = _SETTING.search(error.text)
+    if not found:
+        return None
+    return Judged(
+        "server_setting_refused",
+        f"The user's profile does not let the setting {found[1]} be changed, and the client was told to send it"
+        f"{place(error)}.",
+        f"Take {found[1]} out of the client's settings in the ingest. Or allow it in the user's profile: remove its "
+        f"constraint. To see it: SELECT name, value, readonly FROM system.settings WHERE name = '{found[1]}';",
+        INGEST,
+        object=found[1],
+        expected="settings that this user may change",
+        actual=first_line(error.message),
+    )
+
+
+# A ping's answer is read where another answer of the same connection comes first.
+_OUT_OF_STEP = re.compile(
+    r"\(expected (?:Pong|Hello or Exception|\w+), got (?:Hello|Data|Progress|EndOfStream|ProfileInfo)\)"
+)
+
+
+def _out_of_step(error: ClientError) -> Judged | None:
+    """Answers of one connection that arrive in another order than the client asked."""
+    if not _OUT_OF_STEP.search(error.text):
+        return None
+    return Judged(
+        "client_shared_connection",
+        "Threads or tasks of the ingest share one connection, and one reads the answer to the other's question"
+        f"{place(error)}: {first_line(error.message)}",
+        "Give each thread or task one connection of its own, or take it from a pool for one statement at a time.",
+        INGEST,
+        certainty="likely",
+        confirm="Look in the loader whether one client object or session is used by several threads or tasks.",
+        otherwise="An earlier failure left a half-read answer on the connection: close it after an error.",
     )
 
 
@@ -107,6 +150,17 @@ def tls_mismatch(error: ClientError, context: Context) -> Judged:
     """TLS on one end only, or a certificate that is not trusted."""
     host, port = _target(error, context)
     where = f"{host or 'ClickHouse'}:{port or '?'}"
+    if re.search(r"certificate[_ ]required", error.text):
+        return Judged(
+            "client_tls_mismatch",
+            f"{where} wants a certificate of the client, and the ingest sent none: {first_line(error.message)}",
+            "Give the ingest a client certificate with its key, signed by the CA that the server trusts. Or let the "
+            "server do without: <verificationMode>relaxed</verificationMode> in its <openSSL><server>.",
+            CONFIGURATION,
+            object=where,
+            expected="a client certificate",
+            actual="none was sent",
+        )
     if CERTIFICATE.search(error.text):
         return Judged(
             "client_tls_mismatch",

@@ -120,7 +120,7 @@ def key_error(error: ClientError, context: Context) -> Judged | None:
             otherwise="another exception whose text is no more than that.",
         )
     kind, text = origin(error)
-    if not kind.endswith("KeyError") or not text:
+    if not kind.endswith("KeyError") or not text or (error.traceback and error.raised_in and error.frame is None):
         return None
     text = text.strip()
     if match := re.search(r"\[([^\[\]]+)\](?:, dtype='\w+'\))?\]? (?:not in index|are in the \[)", text):

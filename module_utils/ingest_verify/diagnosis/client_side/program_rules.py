@@ -153,6 +153,16 @@ def missing_module(error: ClientError, context: Context) -> Judged | None:
             INGEST,
             object=match[2],
         )
+    if error.raised_in and (match := re.search(r"module '([\w.]+)' has no attribute '(\w+)'", error.text)):
+        return Judged(
+            "client_missing_module",
+            f"The library {error.raised_in} asks for {match[2]} of {match[1]}, which another version of it does not "
+            f"have{place(error)}.",
+            f"Install versions of {error.raised_in} and {match[1].partition('.')[0]} that fit each other: pin both in "
+            f"{build}.",
+            INGEST,
+            object=match[1],
+        )
     zones = _NO_TIME_ZONES.search(error.text)
     match = _NO_MODULE.search(error.text)
     if not match and not zones:

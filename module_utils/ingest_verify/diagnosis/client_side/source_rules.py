@@ -50,12 +50,16 @@ def api_unreachable(error: ClientError, context: Context, side: str | None) -> J
             object=host or None,
         )
     if host:
+        # Where ClickHouse is known to be elsewhere, its settings have no part in it.
+        which = (
+            " (ClickHouse: CLICKHOUSE_HOST with CLICKHOUSE_PORT; the source: QTICKETS_BASE_URL)"
+            if not context.clickhouse[0] or host == context.clickhouse[0]
+            else ""
+        )
         return Judged(
             "client_unreachable",
             f"{host}, an address the ingest needs, {what}{place(error)}.",
-            f"Find the ingest's setting that names {host} (ClickHouse: CLICKHOUSE_HOST with CLICKHOUSE_PORT; the "
-            "source: "
-            f"QTICKETS_BASE_URL), and check that something answers there{inside}.",
+            f"Find the ingest's setting that names {host}{which}, and check that something answers there{inside}.",
             CONFIGURATION,
             object=host,
         )
