@@ -136,7 +136,8 @@ DATA = (
         "data_wrapped_integer",
         "Integers that wrapped around",
         LOADER,
-        "Stored values outside of the source's range.",
+        "Stored values outside of the source's range; the audit: the number is what the type keeps of the source's. "
+        "Likely where the recorder saw the source serve greater numbers under the column's name.",
         row=51,
         step="Use a wider integer type for the column.",
     ),
