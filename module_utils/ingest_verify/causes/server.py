@@ -985,6 +985,38 @@ SERVERS = (
         command="SELECT database, table, mutation_id, latest_fail_reason FROM system.mutations WHERE NOT is_done;",
     ),
     Cause(
+        "server_too_many_mutations",
+        "A table has as many unfinished mutations as it may",
+        LOADER,
+        "TOO_MANY_MUTATIONS.",
+        forms=(
+            Form(
+                ("mutations",),
+                r"mutations \((\d+)\)",
+                "{target} has {name} unfinished mutations and takes no more: the server refused {what}.",
+                "Each ALTER ... UPDATE or DELETE rewrites whole parts. Change many rows in one statement, or let the "
+                "loader insert new versions of rows into a ReplacingMergeTree. What waits, and why: SELECT "
+                "mutation_id, command, parts_to_do, latest_fail_reason FROM system.mutations WHERE NOT is_done AND "
+                "concat(database, '.', table) = '{target}';",
+                LOADER,
+                "fewer unfinished mutations than number_of_mutations_to_throw",
+                "{target}",
+                example="Too many unfinished mutations (1000) in table shop.states",
+            ),
+        ),
+        step="Change many rows in one statement, and wait until earlier mutations are done.",
+        command="SELECT database, table, mutation_id, command FROM system.mutations WHERE NOT is_done;",
+    ),
+    Cause(
+        "server_rows_waiting",
+        "Rows of a Distributed table wait on the server that took them",
+        SERVER,
+        "A row of system.distribution_queue of a table that the run wrote into.",
+        step="Look why the rows are not sent to their shard.",
+        command="SELECT database, table, data_files, error_count, last_exception FROM system.distribution_queue WHERE "
+        "data_files > 0;",
+    ),
+    Cause(
         "server_part_failed",
         "A merge or another change of a part failed",
         SERVER,

@@ -93,6 +93,7 @@ KINDS = {
     "distributed_backlog": Kind(SERVER, passing=True),
     "poco": Kind(SERVER),
     "system": Kind(SERVER, passing=True),
+    "mutations": Kind(LOADER, passing=True),
     "wire": Kind(LOADER),
     "format_schema": Kind(CONFIGURATION),
     "std": Kind(SERVER),
@@ -699,7 +700,7 @@ _TABLE = _read("""
 679 IO_URING_SUBMIT_ERROR
 690 MIXED_ACCESS_PARAMETER_TYPES
 691 UNKNOWN_ELEMENT_OF_ENUM value
-692 TOO_MANY_MUTATIONS
+692 TOO_MANY_MUTATIONS mutations
 693 AWS_ERROR
 694 ASYNC_LOAD_CYCLE
 695 ASYNC_LOAD_FAILED
