@@ -143,7 +143,13 @@ def unlogged_aborts(case: Case, causes: Sequence[Finding]) -> list[Finding]:
             expected="statements sent to their end",
             actual=line,
             next_step="Look in the ingest's own log and exit code for why it stopped (exception, kill, time limit);"
-            " the server is not at fault.",
+            " the server is not at fault."
+            + (
+                ""
+                if case.ingest_failed
+                else "\nTo confirm it: compare the time with the loader's log: it was sending at that moment.\n"
+                "If it is not that: another client of the server broke off then."
+            ),
             fix_side="loader",
             certainty=None if case.ingest_failed else "likely",
             evidence={
