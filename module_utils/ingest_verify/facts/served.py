@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from .recorded import Exchange, Recorded
 
@@ -10,7 +11,8 @@ from .recorded import Exchange, Recorded
 @dataclass(frozen=True)
 class Reading:
     """All answers to one question, whatever the page. `total` and `pages` are what the paging told, None where it told
-    none; `more` says that the last answer told of a next page."""
+    none; `more` says that the last answer told of a next page. `bits` are those that the greatest whole number of each
+    field of the records needs."""
 
     host: str
     port: int
@@ -20,6 +22,7 @@ class Reading:
     total: int | None
     pages: int | None
     more: bool
+    bits: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def whole(self) -> bool:
@@ -64,4 +67,5 @@ def _reading(question: tuple[str, int, str, str], answers: list[Exchange]) -> Re
         total=max(totals) if totals else None,
         pages=max(counts) if counts else None,
         more=bool(answers[-1].told.get("has_next")),
+        bits={name: max(a.bits.get(name, 0) for a in answers) for answer in answers for name in answer.bits},
     )

@@ -32,7 +32,8 @@ class Block:
     `state`: `plain` for a message, `frames` and `after` for a traceback and what follows its exception, `chained`
     between two tracebacks, `stack` for other languages, `rust` for a panic, `causes` for a list of causes. `head` is
     what a logger repeats before each line, digits as #. `at` is the part that takes the frames, `braces` how deep in
-    the properties that Node prints behind a stack, `code` a server's code that a JSON log carries as data.
+    the properties that Node prints behind a stack, `code` a server's code that a JSON log carries as data. `announces`:
+    the first line only says that something follows.
     """
 
     when: str | None
@@ -54,6 +55,7 @@ class Block:
     end: int = 0
     blanks: int = 0
     gap: bool = False
+    announces: bool = False
 
 
 def report_before(block: Block, parts: list[Raised]) -> Block | None:

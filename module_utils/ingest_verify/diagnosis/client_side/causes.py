@@ -14,7 +14,8 @@ from .context import Context
 from .endings import cause_by_end, silent_end
 from .errors import DEFECTS, ClientError, http_status, typed_message
 from .good_run import findings_of_a_good_run
-from .log_line import COUNTERS, EPILOGUE, ERROR_WORDS, is_record, message_of, strip_carriers
+from .levels import WARNING
+from .log_line import COUNTERS, EPILOGUE, ERROR_WORDS, is_record, level_of, message_of, strip_carriers
 from .log_reader import ClientLog
 from .outcome import cause_in_outcome, metric
 from .rules import judge
@@ -63,15 +64,17 @@ def _below_error(log: ClientLog, error: ClientError) -> bool:
 
 
 _DONE = re.compile(
-    r"(?<!not )\b(?:done|finished|completed?|success\w*|loaded|inserted|saved|written|stored|shipped|committed|imported"
-    r"|processed|synced|ok)\b|загружен|записан|готово|заверш[её]н|успешно",
+    r"(?<!not )\b(?:done|finished|completed?|succe(?:ss|ed)\w*|loaded|inserted|saved|written|stored|shipped"
+    r"|committed|imported|processed|synced|ok)\b|загружен|записан|готово|заверш[её]н|успешно",
     re.IGNORECASE,
 )
 
 
 def _ends_well(log: ClientLog, last_error: int) -> bool:
     """Whether the last lines of a log, after its last error, say that the work was done."""
-    after = [message_of(text) for number, text in log.ending if number > last_error]
+    # A warning that precedes the end ended nothing.
+    ending = [text for number, text in log.ending if number > last_error]
+    after = [message_of(text) for text in ending if level_of(text)[0] != WARNING]
     failed = [text for text in after if ERROR_WORDS.search(text) and not COUNTERS.search(text)]
     return any(_DONE.search(text) for text in after) and not failed
 

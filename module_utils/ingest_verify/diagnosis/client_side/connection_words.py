@@ -16,7 +16,8 @@ TLS = re.compile(
     r"|first record does not look like a TLS handshake|EPROTO\b"
     r"|UNEXPECTED_EOF_WHILE"
     r"|plain HTTP request was sent to HTTPS port|HTTP request to an HTTPS server|CERTIFICATE_VERIFY_FAILED"
-    r"|certificate verify failed|self[- ]signed certificate|Hostname mismatch|x509:|SSLError|NotSslRecordException",
+    r"|certificate verify failed|certificate[_ ]required|SSLHandshakeException|fatal alert"
+    r"|self[- ]signed certificate|Hostname mismatch|x509:|SSLError|NotSslRecordException",
     re.IGNORECASE,
 )
 CERTIFICATE = re.compile(r"CERTIFICATE|certificate|Hostname mismatch|x509:", re.IGNORECASE)

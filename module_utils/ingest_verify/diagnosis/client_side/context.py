@@ -293,7 +293,9 @@ def side_of(error: ClientError, context: Context) -> str | None:
     text = _own_text(text)
     about_clickhouse, about_api = _CLICKHOUSE_WORDS.search(text), _API_WORDS.search(text) or endpoint_path(text)
     if bool(about_clickhouse) != bool(about_api):
-        return CLICKHOUSE if about_clickhouse else API
+        # Words alone make no source of an ingest that was told of ClickHouse and of no other address.
+        unknown = context.clickhouse[0] and not context.api[0] and not URL.search(text)
+        return CLICKHOUSE if about_clickhouse else None if unknown else API
     if about_clickhouse and about_api:
         return CLICKHOUSE if _CLICKHOUSE_WORDS.search(error.message) else API
     return None

@@ -6,6 +6,7 @@ import re
 import sys
 from dataclasses import dataclass, field
 
+from ...clickhouse.error_codes import code_named
 from .stack_words import TYPE_TAIL
 
 
@@ -79,6 +80,8 @@ _SERVER_CODE = (
     re.compile(r"\bCode:\s*(\d+), e\.displayText\(\) = DB::"),
     re.compile(r"\b(?:std::exception|Poco::Exception)\. Code: (\d+)\b"),
     re.compile(r"\bcode: (\d+), message: "),
+    # ch-go: the name first.
+    re.compile(r"\b[A-Z]+(?:_[A-Z0-9]+)+ \((\d+)\): DB::Exception"),
     re.compile(r"\bcode: ['\"](\d+)['\"],\s*type: ['\"][A-Z_]+['\"]"),
 )
 
@@ -92,7 +95,8 @@ def server_code(text: str) -> int | None:
     for pattern in _SERVER_CODE:
         if match := pattern.search(text):
             return int(match[1])
-    return None
+    # Where a program cuts the number off, the name that ends the server's sentence stays.
+    return None if "DB::" in text or "Code: " in text else code_named(text)
 
 
 _HTTP_STATUS = (
@@ -140,10 +144,17 @@ def is_library(path: str) -> bool:
 
 _JVM_LIBRARY = re.compile(
     r"^(?:app/+)?(?:java|javax|jakarta|jdk|sun|ru\.yandex\.clickhouse|com\.(?:sun|clickhouse|amazonaws|mongodb|mysql|microsoft|github\.housepower|fasterxml|zaxxer|google)|kotlinx?|scala"
-    r"|io\.(?:airbyte|confluent|debezium)|com\.altinity|xenon|org\.(?:apache|spring\w*|hibernate|jooq|postgresql|slf4j)|io\.(?:netty|ktor|micrometer)|okhttp3|retrofit2|feign"
+    r"|io\.(?:airbyte|confluent|debezium)|com\.altinity|xenon|org\.(?:apache|spring\w*|mybatis|hibernate|jooq|postgresql|slf4j)|io\.(?:netty|ktor|micrometer)|okhttp3|retrofit2|feign"
     r"|reactor|ch\.qos|groovy)[./]"
 )
 PACKAGE = re.compile(r"(?:site|dist)-packages/([^/]+)|^(clickhouse_connect|clickhouse_driver|asynch)/")
+
+
+# Packages that programs call and that are none themselves.
+_CLIENTS = frozenset({
+    "clickhouse_connect", "clickhouse_driver", "clickhouse_sqlalchemy", "asynch", "aiochclient", "sqlalchemy", "pandas",
+    "numpy", "polars", "pyarrow", "requests", "urllib3", "httpx", "httpcore", "aiohttp",
+})  # fmt: skip
 
 
 def own_frame(tracebacks: list[list[Frame]]) -> Frame | None:
@@ -158,6 +169,7 @@ def own_frame(tracebacks: list[list[Frame]]) -> Frame | None:
             return own[-1]
     for frames in reversed(tracebacks):
         packages = [(match[1] or match[2], frame) for frame in frames if (match := PACKAGE.search(frame.file))]
+        packages = [(name, frame) for name, frame in packages if name not in _CLIENTS]
         if packages:
             return next(frame for name, frame in reversed(packages) if name == packages[0][0])
     return None
@@ -166,20 +178,31 @@ def own_frame(tracebacks: list[list[Frame]]) -> Frame | None:
 def raised_in(parts: list[Raised]) -> str:
     """The library whose code raised the exception that the others follow from: the package of its innermost frame, or
     the class path of the JVM; empty where that is the program itself or the language."""
-    frames = next((part.frames for part in parts if part.frames), [])
-    if not frames:
-        return ""
-    last = frames[-1]
+    for part in parts:
+        for frame in reversed(part.frames):
+            if not _OF_THE_LANGUAGE.search(frame.file) and not _JVM_LANGUAGE.match(frame.function):
+                return _library_of(frame, part.type or "")
+    return ""
+
+
+# A frame of the language itself passes on what was asked of it; who asked stands outwards.
+_OF_THE_LANGUAGE = re.compile(r"(?:^|/)lib/python\d[\d.]*/(?!(?:site|dist)-packages/)|^<|^frozen |^node:|^internal/")
+_JVM_LANGUAGE = re.compile(r"^(?:app/+)?(?:java|javax|jdk|sun)[./]")
+
+
+def _library_of(last: Frame, kind: str) -> str:
     if match := PACKAGE.search(last.file):
         return match[1] or match[2]
     if match := re.search(r"/node_modules/((?:@[^/]+/)?[^/]+)|/go/pkg/mod/((?:[^/@]+/)*[^/@]+)", last.file):
         # Go writes a capital in a module's path as `!` and the small letter.
         return re.sub(r"!(\w)", lambda capital: capital[1].upper(), match[1] or match[2])
-    root = (next(part.type or "" for part in parts if part.frames)).partition(".")
+    if match := re.match(r"(\w+)/.*\.px[id]$", last.file):
+        return match[1]
+    root = kind.partition(".")
     if is_library(last.file) and root[1] and root[0] not in sys.stdlib_module_names:
         # Compiled modules name no package in their frames; the exception's own name does.
         return root[0]
-    if (match := _JVM_LIBRARY.match(last.function)) and not match[0].startswith(("java", "jdk", "sun", "app/java")):
+    if _JVM_LIBRARY.match(last.function):
         return ".".join(last.function.split(".")[:3])
     return ""
 

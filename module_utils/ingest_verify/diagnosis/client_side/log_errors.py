@@ -30,6 +30,7 @@ from .log_line import (
     RECORD_HEAD,
     REQUEST_LINE,
     ROW_SHOWN,
+    SHELL_TRACE,
     TIME_STAMP,
     WARNING_WORDS,
     is_record,
@@ -43,6 +44,7 @@ from .stack_words import (
     GO_MARKER,
     GO_STACK,
     OPENS,
+    PHP_FRAME,
     PLACED,
     PREFIXED_STACK,
     QUALIFIED,
@@ -243,7 +245,7 @@ class ErrorParser:
             block.parts = [Raised([Frame(match["file"], int(match["line"]), "<module>")])]
             return
         level, message = level_of(text)
-        if LEVEL_SET.search(text):
+        if LEVEL_SET.search(text) or SHELL_TRACE.match(text) or PHP_FRAME.match(text):
             return
         if RECORD_HEAD.sub("", text, count=1).startswith("Exception ignored "):
             # Raised while an object was cleared away: it ends nothing.
@@ -310,7 +312,8 @@ class ErrorParser:
             block.blanks += 1
             block.lines.append(text)
             return block.blanks < 2
-        if len(block.lines) == 1 and block.lines[0].endswith(":") and not is_record(text):
+        announces = block.lines[0].rstrip().endswith(":") and not any(line.strip() for line in block.lines[1:])
+        if announces and not is_record(text):
             # It only announces; an exception without a text leaves a blank behind the colon.
             if NOTHING.fullmatch(text.strip()):
                 self._block = None
@@ -318,6 +321,7 @@ class ErrorParser:
             block.lines.append(text)
             block.message = f"{block.message} {text.strip()}"
             block.type, _ = typed_message(block.message)
+            block.announces, block.blanks = True, 0
             return True
         # An exception's text of several lines: what follows is neither a record of its own nor blank.
         if (
@@ -325,7 +329,7 @@ class ErrorParser:
             and not block.blanks
             # The row that a text format could not read is laid out below the message, its failing column last.
             and (not is_record(text) or (ROW_SHOWN.match(text) and ROW_SHOWN.match(block.lines[-1])))
-            and (text[0].isspace() or is_tail(text))
+            and (text[0].isspace() or is_tail(text) or (block.announces and len(block.lines) < 20))
         ):
             block.lines.append(text)
             block.message = f"{block.message}\n{text.strip()}"

@@ -75,6 +75,8 @@ COUNTERS = re.compile(
     r"|\bunable to do partial parsing\b[^.]*",
     re.IGNORECASE,
 )
+# A shell that shows its commands (set -x): what they say is not yet what happened.
+SHELL_TRACE = re.compile(r"\+{1,4} \S")
 # What is written for "there was none" where an error's text would stand.
 NOTHING = re.compile(r"(?:false|no|none|null|nil|0\.0+|\[\]|\{\}|\"\"|'')\W*", re.IGNORECASE)
 # A request line of an HTTP client's own log, which stands at INFO whatever the answer was.

@@ -78,6 +78,7 @@ def docker_failed(error: ClientError, _: Context) -> Judged | None:
 
 def missing_variable(error: ClientError, _: Context) -> Judged | None:
     """A variable of the environment that is not set."""
+    guessed = False
     kind, text = origin(error)
     key = bare_key(error) or (text if kind.endswith("KeyError") else "")
     name = None
@@ -88,6 +89,7 @@ def missing_variable(error: ClientError, _: Context) -> Judged | None:
     elif match := re.fullmatch(r"['\"]([A-Z][A-Z0-9]*_[A-Z0-9_]+)['\"]", key.strip()):
         # A record's field in capitals stands in the line that read it.
         name = match[1] if match[1] not in code else None
+        guessed = not error.traceback
     elif match := next(filter(None, (pattern.search(error.text) for pattern in _NO_VARIABLE)), None):
         name = next(filter(None, match.groups()))
     elif "ValidationError" in error.text and "Field required" in error.text and "ettings" in error.text:
@@ -103,6 +105,9 @@ def missing_variable(error: ClientError, _: Context) -> Judged | None:
         object=name,
         expected=f"{name} set",
         actual="not set",
+        certainty=causes.LIKELY if guessed else None,
+        confirm=f"grep -n '^{name}=' in the env file.",
+        otherwise=f"a record has no field {name}: the log has no more than that name.",
     )
 
 
@@ -152,6 +157,16 @@ def missing_module(error: ClientError, context: Context) -> Judged | None:
             "own with that name would hide the package.",
             INGEST,
             object=match[2],
+        )
+    if error.raised_in and (match := re.search(r"module '([\w.]+)' has no attribute '(\w+)'", error.text)):
+        return Judged(
+            "client_missing_module",
+            f"The library {error.raised_in} asks for {match[2]} of {match[1]}, which another version of it does not "
+            f"have{place(error)}.",
+            f"Install versions of {error.raised_in} and {match[1].partition('.')[0]} that fit each other: pin both in "
+            f"{build}.",
+            INGEST,
+            object=match[1],
         )
     zones = _NO_TIME_ZONES.search(error.text)
     match = _NO_MODULE.search(error.text)
@@ -271,7 +286,10 @@ def out_of_resources(error: ClientError, context: Context) -> Judged | None:
 def dry_run_told(error: ClientError, _: Context) -> Judged | None:
     """The log says that the run is a dry one."""
     if re.search(r"(?i)\bdry[ _-]?run\b(?!\W*(?:is )?(?:=|:)?\s*(?:off|false|0|no)\b)", error.message):
-        return dry_run()
+        judged = dry_run()
+        judged.certainty, judged.confirm = causes.LIKELY, "grep -n DRY_RUN in the env file."
+        judged.otherwise = "the line tells of a dry run that is no setting of this ingest."
+        return judged
     return None
 
 

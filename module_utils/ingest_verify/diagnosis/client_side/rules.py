@@ -10,6 +10,7 @@ from .errors import ClientError
 # Each on its own: of those that hold the narrowest decides, as the catalogue says, and not the order.
 _RULES: tuple[connection_rules.Rule, ...] = (
     clickhouse_rules.shared_client,
+    clickhouse_rules.setting_refused_by_client,
     clickhouse_rules.address_syntax,
     program_rules.dependency_failed,
     program_rules.docker_failed,

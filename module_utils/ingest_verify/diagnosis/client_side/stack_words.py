@@ -32,6 +32,8 @@ GO_FRAME = re.compile(r"^\s+(?P<file>/\S+\.go):(?P<line>\d+)")
 # Frames of a Go program that prints its own: each a line of its own, its messages behind `~`, the cause last.
 GO_MARKER = re.compile(r"^--- \S+\.go:\d+ \S+ ---$")
 PREFIXED_STACK = re.compile(r"^(?P<head>\S.{0,160}?)(?:\tat \S|\s{2,}at \S|Caused by: |\s*\.\.\. \d+ (?:more|common))")
+# A frame of PHP's stack, which loggers print on a line of its own.
+PHP_FRAME = re.compile(r"#\d+ (?:\S+\(\d+\): |\{main\}|\[internal function\])")
 _TYPE_AND_TEXT = rf"({_TYPE})(?: \(0x[0-9A-Fa-f]+\))?(?:: (.*))?$"
 CAUSED_BY = re.compile(rf"^Caused by: {_TYPE_AND_TEXT}|^ *---> {_TYPE_AND_TEXT}|^\s*\[?cause\]?: {_TYPE_AND_TEXT}")
 FOREIGN_HEAD = re.compile(

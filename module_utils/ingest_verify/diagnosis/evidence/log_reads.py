@@ -410,6 +410,20 @@ class LogReads(LogTables):
             LIMIT 100""",
         )
 
+    def waiting_rows(self, tables: Sequence[str]) -> list[dict[str, Any]]:
+        """Files of rows that these Distributed tables have not sent to their shards, with the last error of a send."""
+        if not tables:
+            return []
+        return self._optional(
+            "distribution_queue",
+            f"""
+            SELECT concat(database, '.', table) AS name, sum(data_files) AS files, sum(broken_data_files) AS broken,
+                sum(error_count) AS errors, anyIf(last_exception, last_exception != '') AS reason
+            FROM {self._origin("distribution_queue")}
+            WHERE data_files + broken_data_files > 0 AND concat(database, '.', table) IN ({_list(tables)})
+            GROUP BY name ORDER BY name""",
+        )
+
     def extract(self, window: Window, query_ids: Sequence[str], limit: int) -> list[dict[str, Any]]:
         """Whole query_log rows of these statements for the run's folder, failed ones first."""
         source = self.source("query_log", f"{window.condition()} AND query_id IN ({_list(query_ids)})")

@@ -88,7 +88,10 @@ def missing_column(refusal: Refusal, catalog: Catalog) -> Decision | None:
     step = f"If the table is behind: {add}"
     if elsewhere:
         step += f" -- type as in {elsewhere[0]}"
-    if near:
+    if near and near.lower() == column.lower():
+        # Another column of that name is nobody's wish.
+        step = f"ClickHouse tells capitals from small letters in names: let the ingest send {quote_identifier(near)}."
+    elif near:
         step += f"\nIf the ingest is wrong: it should send {quote_identifier(near)}."
     if (
         name_of(refusal.code) == "UNKNOWN_IDENTIFIER"

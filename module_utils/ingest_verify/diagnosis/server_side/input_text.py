@@ -88,10 +88,33 @@ def _without_quotes(refusal: Refusal, word: str) -> Decision:
     )
 
 
+def _json_in_another_format(refusal: Refusal, named: re.Match[str] | None) -> Decision | None:
+    """Rows of JSON behind an INSERT whose format has none: the first value begins with a key."""
+    kind = next((name for name in (named.groups() if named else ()) if name), "")
+    seen = re.search(r"(?:here|before):? '?(\{\"\w+\\?\":[^\n:]{0,40})", refusal.text)
+    if refusal.target.verb != "INSERT" or not kind or "json" in kind.lower() or not seen:
+        return None
+    return Decision(
+        "server_bad_input",
+        f"The rows of {what_of(refusal.target)} look like JSON, and the statement says {kind}: {seen[1]}",
+        "Write FORMAT JSONEachRow in the statement, or let the loader write rows as the format "
+        f"{kind} has them. Some clients choose the format by an option (format: 'JSONEachRow').",
+        "loader",
+        object=refusal.target.name,
+        expected=f"rows in format {kind}",
+        actual=f"a value that begins with {seen[1]}",
+        certainty="likely",
+        confirm=f"Look at the first line that the loader sends behind FORMAT {kind}.",
+        otherwise="A column of that row holds JSON and stands where another is read.",
+    )
+
+
 def other_format(refusal: Refusal) -> Decision | None:
     """What was sent is not in the format that the INSERT announces, from its first byte on."""
     target = refusal.target
     named = re.search(r"(?i)\bFORMAT\s+(\w+)\s*$|\bFORMAT\s+(\w+)", refusal.sql)
+    if found := _json_in_another_format(refusal, named):
+        return found
     begins = re.search(r"expected '[{\[]' before: '(\s*[^{\[\s'][^\n]{0,80})", refusal.text)
     unquoted = re.search(r"JSON string: expected opening quote", refusal.text)
     if target.verb != "INSERT" or refusal.kind != "input" or "reading the value of key" in refusal.text:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from ...causes import Decision
-from ...clickhouse.error_codes import kind_of
+from ...clickhouse.error_codes import kind_told
 from ...client import clean_exception
 from ...findings import Finding
 from ...sql_text import Target, statement_target
@@ -44,7 +44,7 @@ class Refusal:
     @property
     def kind(self) -> str:
         """The kind of its error code, empty where it has none."""
-        return kind_of(self.code)
+        return kind_told(self.code, self.exception)
 
     @property
     def hint(self) -> str:
