@@ -136,9 +136,10 @@ DATA = (
         "data_wrapped_integer",
         "Integers that wrapped around",
         LOADER,
-        "Stored values outside of the source's range; the audit: the number is what the type keeps of the source's. "
-        "Likely where the recorder saw the source serve greater numbers under the column's name.",
+        "Stored values outside of the source's range; the audit: the number is what the type keeps of the source's; "
+        "the recorder: the source served greater numbers than the column of that name holds.",
         row=51,
+        likely="The recorder saw the source serve greater numbers under the column's name; no value was compared.",
         step="Use a wider integer type for the column.",
     ),
     Cause(

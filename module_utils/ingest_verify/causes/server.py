@@ -132,6 +132,7 @@ SERVERS = (
         "A code of kind value, null_value or input, for an INSERT; the column by the text or by its only type.",
         row=3,
         narrower_than=("server_refused_statement",),
+        likely="The server ran out of bytes in a binary row: its layout, or a body that was cut off.",
         step="Convert the value in the loader, or change the column's type in the schema.",
         command="DESCRIBE TABLE db.table;",
     ),
@@ -166,6 +167,7 @@ SERVERS = (
                 example=r"Cannot parse input: expected ',' before: '\xEF\xBB\xBF2010,64\r\n2011,3'",
             ),
         ),
+        likely="The rows begin as JSON does, and the statement says another format.",
         step="Send whole rows in the format that the statement names.",
     ),
     Cause(
@@ -513,6 +515,7 @@ SERVERS = (
         CONFIGURATION,
         "A login was refused; the user by the server's own text, or by session_log.",
         row=6,
+        likely="HTTP 401 or 403 at ClickHouse's address without the server's text: a proxy may have said it.",
         step="Correct the user or the password in the settings, or set it on the server.",
         command="SELECT name, auth_type FROM system.users;",
     ),

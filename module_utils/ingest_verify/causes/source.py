@@ -12,6 +12,7 @@ SOURCES = (
         "HTTP 401 or 403 from the source's address, or the loader's own cause.",
         never="The address is ClickHouse's or a proxy's before it.",
         row=23,
+        likely="HTTP 403 of another API than Qtickets: a firewall in front of it says so too.",
         step="Put a valid token into the env file.",
     ),
     Cause(
@@ -38,6 +39,7 @@ SOURCES = (
         SOURCE,
         "HTML, broken JSON or another shape, by the parser's own exception or the loader's own cause.",
         row=25,
+        likely="The parser met the end at once, and the log does not show whether it read an answer or a file.",
         step="Compare the source's answer with what the loader reads, and correct the side that is wrong.",
     ),
     Cause(
@@ -94,6 +96,7 @@ SOURCES = (
         SOURCE,
         "Orders outside of the window that was asked for.",
         row=27,
+        likely="The loader says that orders lie outside of the window, and not why.",
         step="Let the loader filter by time itself, and tell the source's operator.",
     ),
     Cause(
@@ -118,6 +121,7 @@ SOURCES = (
         SOURCE,
         "The loader was reading from the source when its time was over.",
         row=30,
+        likely="The last line of the log is all that says what it waited for.",
         step="Raise the time limit, or ask the source for less at once.",
     ),
 )

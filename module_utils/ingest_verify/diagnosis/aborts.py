@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from ..clickhouse.error_codes import code_in, kind_of
 from ..client import clean_exception
+from ..facts.server import StatementGroup
 from ..findings import Finding
 from . import STAGE
 from .attribution import target_of
 from .case import Case
-from .evidence import StatementGroup
 from .result import collapse, one_line
 
 # Failures of the driver within an INSERT, after which it sends no more of it.
@@ -143,7 +143,13 @@ def unlogged_aborts(case: Case, causes: Sequence[Finding]) -> list[Finding]:
             expected="statements sent to their end",
             actual=line,
             next_step="Look in the ingest's own log and exit code for why it stopped (exception, kill, time limit);"
-            " the server is not at fault.",
+            " the server is not at fault."
+            + (
+                ""
+                if case.ingest_failed
+                else "\nTo confirm it: compare the time with the loader's log: it was sending at that moment.\n"
+                "If it is not that: another client of the server broke off then."
+            ),
             fix_side="loader",
             certainty=None if case.ingest_failed else "likely",
             evidence={

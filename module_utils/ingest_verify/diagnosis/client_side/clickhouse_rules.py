@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from ...causes import LIKELY
+from ...facts.log.errors import ClientError
 from .connection_words import CERTIFICATE
 from .context import (
     CONFIGURATION,
@@ -18,7 +20,6 @@ from .context import (
     first_line,
     place,
 )
-from .errors import ClientError
 
 
 def _target(error: ClientError, context: Context) -> tuple[str, int | None]:
@@ -146,6 +147,10 @@ _ITS_PORT = re.compile(r"Port (\d+) is for clickhouse-client")
 _HINT = re.compile(r"You must use port (\d+) for HTTP")
 
 
+# What a TLS library says of bytes that are none of TLS.
+_PLAIN_ANSWER = re.compile(r"wrong.version.number|first record does not look like|NotSslRecord|record.layer", re.I)
+
+
 def tls_mismatch(error: ClientError, context: Context) -> Judged:
     """TLS on one end only, or a certificate that is not trusted."""
     host, port = _target(error, context)
@@ -183,13 +188,16 @@ def tls_mismatch(error: ClientError, context: Context) -> Judged:
         object=where,
         expected="TLS on both ends or on none",
         actual="TLS on one end",
+        certainty=None if plain_to_tls or _PLAIN_ANSWER.search(error.text) else LIKELY,
+        confirm=f"openssl s_client -connect {where}",
+        otherwise="both speak TLS and agree on no version, or a proxy cut the handshake.",
     )
 
 
 def unknown_host(error: ClientError, context: Context) -> Judged:
     """The name of ClickHouse's host does not resolve."""
     match = re.search(
-        r"Failed to resolve '([^']+)'|(?:ENOTFOUND|EAI_AGAIN) ([\w.-]+)|host: ([\w.-]+)|lookup ([\w.-]+)"
+        r"(?:ENOTFOUND|EAI_AGAIN) ([\w.-]+)|host: ([\w.-]+)|lookup ([\w.-]+)"
         r"|UnknownHostException: ([\w.-]+)"
         r"|(?:bad address|resolve host(?: address|:)?|address of host:?) ['\"]?([\w.-]+)",
         error.text,
@@ -287,7 +295,13 @@ def connection_lost(error: ClientError, context: Context) -> Judged:
     native = _native(error)
     asks_http = not native and re.search(r"https?://|HTTPS?Connection|httpx|urllib3|aiohttp|RemoteDisc", error.text)
     if (native and port in HTTP_PORTS) or (asks_http and port in NATIVE_PORTS):
-        return wrong_protocol(error, context)
+        judged = wrong_protocol(error, context)
+        judged.certainty = LIKELY
+        judged.confirm = (
+            f"curl -sS http://{judged.object or 'HOST:PORT'}/ping prints Ok. where the port is that of HTTP."
+        )
+        judged.otherwise = "the server, or a proxy before it, closed the connection for another reason."
+        return judged
     return Judged(
         "client_connection_lost",
         f"The ingest's connection to ClickHouse broke: {first_line(error.message)}",
@@ -308,7 +322,7 @@ def clickhouse_status(error: ClientError, status: int, context: Context) -> Judg
     """An HTTP error at ClickHouse's address, without the server's own text: ClickHouse's, or a proxy's before it."""
     host, port = _target(error, context)
     where = f"{host}:{port}" if host and port else context.clickhouse_name
-    page = bool(re.search(r"<html|<title>|\bnginx\b|cloudflare|envoy|upstream", error.text, re.IGNORECASE))
+    page = bool(re.search(r"<html|<title>|\bnginx\b|upstream", error.text, re.IGNORECASE))
     # ClickHouse answers neither of these itself.
     if status in (413, 414):
         return Judged(
@@ -347,6 +361,9 @@ def clickhouse_status(error: ClientError, status: int, context: Context) -> Judg
             f"'http://{where}/?query=SELECT+1' --user {user or '<user>'} shows the server's reason.",
             CONFIGURATION,
             object=str(user) if user else None,
+            certainty=LIKELY,
+            confirm="the same curl: ClickHouse's own text begins with 'Code:'.",
+            otherwise="a proxy in front of ClickHouse refused it, and system.session_log has no LoginFailure.",
         )
     return Judged(
         "client_exception",
