@@ -206,6 +206,7 @@ _HOST_PORT = (
         r"\(((?!(?:\w+\.)+[A-Z]\w*:)(?!\w+\.(?:java|kt|scala|go|[cm]?[jt]sx?|py|cs|c|cc|cpp|h|rs|rb|php):)[\w.-]+):(\d{1,5})[),]"
     ),
     re.compile(r"\bto ([\w.-]+) port (\d{1,5})\b"),
+    re.compile(r"(?<!->)(\[[0-9a-f:]*:[0-9a-f:]*\]):(\d{2,5})\b"),
     # Go: `read tcp <local>-><peer>`.
     re.compile(r"->([\w.-]+):(\d{1,5})\b"),
     # librdkafka: the broker's address before the attempt's own.

@@ -129,12 +129,18 @@ def _as_told(refusal: Refusal) -> Decision:
     ddl = refusal.target.verb in ("ALTER", "DROP", "RENAME", "EXCHANGE", "TRUNCATE", "OPTIMIZE", "DETACH")
     known = KINDS.get(refusal.kind)
     side = known.side if known else "schema" if ddl or refusal.target.verb == "CREATE" else "loader"
+    # What lies with the server, no correction of the statement helps against.
+    step = (
+        "Correct on the server what its sentence names. What it logged at that time: SELECT event_time, logger_name, "
+        "message FROM system.text_log WHERE level <= 'Error' ORDER BY event_time DESC LIMIT 20;"
+        if side == "server"
+        else f"Run the statement alone as user {refusal.user or 'of the loader'} and correct what the exception names."
+    )
     look = f" What is there: SHOW CREATE {refusal.target.kind} {refusal.target.name};" if ddl else ""
     return Decision(
         "server_refused_statement",
         f"The server refused {what_of(refusal.target)} with {name}: {refusal.brief}.{refusal.hint}",
-        f"Run the statement alone as user {refusal.user or 'of the loader'} and correct what the exception names."
-        + look,
+        step + look,
         side,
         object=refusal.target.name,
         actual=refusal.brief,

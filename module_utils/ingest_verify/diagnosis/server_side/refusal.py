@@ -12,7 +12,7 @@ from ...findings import Finding
 from ...sql_text import Target, statement_target
 from .. import STAGE
 
-REMOTE = re.compile(r"Received from ([\w.\-\[\]:]+?)\.\s+(?:DB::\w*Exception:\s*)?")
+REMOTE = re.compile(r"Received from ([\w.\-\[\]:]+?)(?:, [\d.]+)?\.\s+(?:DB::\w*Exception:\s*)?")
 _NESTED_CODE = re.compile(r"Code: \d+\.\s+(?:DB::\w*Exception:\s*)?|^DB::\w*Exception: ")
 ASIDE = re.compile(
     r":? [Ww]hile (?:executing|processing|reading header)\b|[:.] In (?:scope|query) | in scope |\.? Expected one of: "
