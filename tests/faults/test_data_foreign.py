@@ -9,9 +9,7 @@ import pytest
 
 from embedded.testing import Engine
 from tests.conftest import INGEST_PASSWORD, INGEST_USER
-from tests.data_checks import JOB, Loaded, errors, only, problems, status
-
-RECORD = {"name": "run record", "kind": "run_record", "table": "meta_job_runs"}
+from tests.data_checks import Loaded, errors, only, problems, status
 
 
 @pytest.fixture
@@ -35,12 +33,6 @@ def send(shop: Loaded, *statements: str) -> None:
         client.execute(statement)
     client.disconnect()
     shop.end = shop.now()
-
-
-# The run record -----------------------------------------------------------------------------------------------------
-
-
-NAMED = "INSERT INTO meta_job_runs (job, {column}started_at, finished_at, status, rows_processed) SELECT "
 
 
 # Times that cannot be -----------------------------------------------------------------------------------------------
