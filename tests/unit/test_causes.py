@@ -7,10 +7,13 @@ import re
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ingest_verify.causes import CATALOGUE, SIDES, Cause, Form, by_id
+from ansible.module_utils.ingest_verify import causes
+from ansible.module_utils.ingest_verify.causes import CATALOGUE, LOG, SIDES, Cause, Form, by_id, forms_of
 from ansible.module_utils.ingest_verify.clickhouse.error_codes import KINDS, kind_of, name_of
+from ansible.module_utils.ingest_verify.diagnosis.client_side import rules
+from ansible.module_utils.ingest_verify.diagnosis.client_side.context import Context
 from ansible.module_utils.ingest_verify.diagnosis.request import Request
-from ansible.module_utils.ingest_verify.diagnosis.server_side.classify import classify, forms_of
+from ansible.module_utils.ingest_verify.diagnosis.server_side.classify import classify
 from ansible.module_utils.ingest_verify.diagnosis.server_side.network import broken_by_own_client
 from ansible.module_utils.ingest_verify.diagnosis.server_side.refusal import Refusal
 from ansible.module_utils.ingest_verify.diagnosis.server_side.unlogged import told_refusal
@@ -107,7 +110,7 @@ def test_every_kind_of_a_reset_s_errors_stands_in_the_catalogue() -> None:
 def test_one_cause_claims_a_text_or_is_narrower(cause: Cause, form: Form) -> None:
     assert form.example, "a form stays only with a real text"
     for kind in form.kinds:
-        assert not kind or kind in KINDS
+        assert not kind or kind == LOG or kind in KINDS
     claimed = {kind: [one.id for one, _, _ in forms_of(kind, form.example)] for kind in form.kinds}
     assert [cause.id] in claimed.values(), claimed
     assert all(len(ids) <= 1 for ids in claimed.values()), claimed
@@ -252,3 +255,21 @@ def test_a_broken_socket_is_the_loaders_where_the_server_had_accepted_it() -> No
     assert not broken_by_own_client(other)
     assert classified("SELECT count() FROM shop.pages", own, 210).cause == "client_aborted_insert"
     assert classified("SELECT count() FROM shop.pages", other, 210).cause == "server_remote_unreachable"
+
+
+HOW_TO = (ROOT / "docs/how-to/add-a-cause.md").read_text(encoding="utf-8")
+
+
+def test_a_new_cause_is_one_object_as_the_how_to_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own examples are told by what the page shows, on both sides, and by nothing else."""
+    blocks = re.findall(r"```python\n(.+?)```", HOW_TO, re.DOTALL)
+    client, server = (eval(block, vars(causes)) for block in blocks)
+    text = f"{client.forms[0].example} "
+    unknown = rules.judge(ClientError("RuntimeError", text, text=text), Context())
+    assert unknown.cause == "client_exception"
+    monkeypatch.setattr(causes, "CATALOGUE", {**CATALOGUE, client.id: client, server.id: server})
+    judged = rules.judge(ClientError("RuntimeError", text, text=text), Context())
+    assert (judged.cause, judged.object) == ("client_token_file", "/run/secrets/token")
+    assert judged.headline == "The loader's token file /run/secrets/token is empty."
+    refusal = Refusal("CREATE DICTIONARY prices", server.forms[0].example, 36, "BAD_ARGUMENTS", "loader", "shop")
+    assert classify(refusal, Catalog(Evidence(lambda sql: []))).cause == server.id
