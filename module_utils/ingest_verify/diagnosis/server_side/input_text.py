@@ -132,6 +132,7 @@ def other_format(refusal: Refusal) -> Decision | None:
         next_step="Look at what the ingest sends as the body of this INSERT. A page or an error text of its source, "
         "passed on unread, begins with < or with words: check the source's answer (status, content type) before it is "
         "inserted."
+        + (" SETTINGS stands before FORMAT: what follows FORMAT is data." if seen.startswith("SETTINGS ") else "")
         + (" A key without double quotes is how str() of a dictionary prints: json.dumps it." if unquoted else ""),
         fix_side="loader",
     )
