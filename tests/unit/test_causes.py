@@ -10,6 +10,7 @@ import pytest
 from ansible.module_utils.ingest_verify import causes
 from ansible.module_utils.ingest_verify.causes import CATALOGUE, LOG, SIDES, Cause, Form, by_id, forms_of
 from ansible.module_utils.ingest_verify.clickhouse.error_codes import KINDS, kind_of, name_of
+from ansible.module_utils.ingest_verify.client import ServerError
 from ansible.module_utils.ingest_verify.diagnosis.client_side import rules
 from ansible.module_utils.ingest_verify.diagnosis.client_side.context import Context
 from ansible.module_utils.ingest_verify.diagnosis.request import Request
@@ -22,6 +23,7 @@ from ansible.module_utils.ingest_verify.facts.catalog import Catalog
 from ansible.module_utils.ingest_verify.facts.log import ClientError
 from ansible.module_utils.ingest_verify.facts.server import Evidence
 from ansible.module_utils.ingest_verify.findings import Finding
+from ansible.module_utils.ingest_verify.script_advice import cause_of
 
 ROOT = Path(__file__).resolve().parents[2]
 FORMS = [(cause, form) for cause in CATALOGUE.values() for form in cause.forms]
@@ -126,6 +128,18 @@ def test_a_code_that_the_table_lacks_is_told_with_the_server_s_own_sentence() ->
     found = classified("OPTIMIZE TABLE shop.t", "Code: 4242. DB::Exception: The moon is in the way", 4242)
     assert found.cause == "server_refused_statement"
     assert "code 4242: The moon is in the way" in found.headline
+
+
+@pytest.mark.parametrize("kind", [kind for kind, known in KINDS.items() if known.cause])
+def test_a_code_that_tells_its_cause_by_itself_tells_every_stage_the_same(kind: str) -> None:
+    """The schema's stage takes the cause from the table of codes; the ingest's rules say the same, or more."""
+    code = next(code for code in range(1, 1000) if kind_of(code) == kind)
+    by_id(KINDS[kind].cause)
+    assert cause_of(ServerError(code, "It did not work.", "INSERT INTO shop.t VALUES (1)")) == KINDS[kind].cause
+    sql = "INSERT INTO shop.t SELECT * FROM remote('10.0.0.7:9000', shop.t)"
+    found = classified(sql, f"Code: {code}. DB::Exception: It did not work. ({name_of(code)})", code)
+    # A text that names no column or object leaves no more than that the statement was refused.
+    assert found.cause in (KINDS[kind].cause, "server_refused_statement")
 
 
 SOCKET = "Code: 209. DB::NetException: Timeout exceeded while"
