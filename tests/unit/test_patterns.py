@@ -26,6 +26,7 @@ TEXTS = (
     "Cannot insert NULL value into a column of type 'UInt32' at: NULL): While executing ValuesBlockInputFormat.",
     "Cannot convert NULL value to non-Nullable type: while executing 'FUNCTION CAST(materialize(...",
     "User memory limit exceeded: would use 6.00 MiB (attempt to allocate chunk of 6.00 MiB), maximum: 976.56 KiB.",
+    "ERROR: There is no line feed. found instead.\n It's like your file has more columns than expected.",
     "Type mismatch in IN or VALUES section. Expected: UInt8. Got: UInt64",
     "kafka:9092/bootstrap: Failed to resolve 'kafka:9092': Name or service not known (after 5ms in state CONNECT)",
     "rdkafka error: Local: Broker transport failure",
