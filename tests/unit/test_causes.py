@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.ingest_verify.causes import CATALOGUE, SIDES, Cause, Form, by_id
 from ansible.module_utils.ingest_verify.clickhouse.error_codes import KINDS, kind_of, name_of
-from ansible.module_utils.ingest_verify.diagnosis.catalog import Catalog
-from ansible.module_utils.ingest_verify.diagnosis.client_side import ClientError
-from ansible.module_utils.ingest_verify.diagnosis.evidence import Evidence
 from ansible.module_utils.ingest_verify.diagnosis.request import Request
 from ansible.module_utils.ingest_verify.diagnosis.server_side.classify import classify, forms_of
 from ansible.module_utils.ingest_verify.diagnosis.server_side.network import broken_by_own_client
 from ansible.module_utils.ingest_verify.diagnosis.server_side.refusal import Refusal
 from ansible.module_utils.ingest_verify.diagnosis.server_side.unlogged import told_refusal
 from ansible.module_utils.ingest_verify.diagnosis.setup import look_at_server
+from ansible.module_utils.ingest_verify.facts.catalog import Catalog
+from ansible.module_utils.ingest_verify.facts.log import ClientError
+from ansible.module_utils.ingest_verify.facts.server import Evidence
 from ansible.module_utils.ingest_verify.findings import Finding
 
 ROOT = Path(__file__).resolve().parents[2]

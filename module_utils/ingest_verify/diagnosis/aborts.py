@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from ..clickhouse.error_codes import code_in, kind_of
 from ..client import clean_exception
+from ..facts.server import StatementGroup
 from ..findings import Finding
 from . import STAGE
 from .attribution import target_of
 from .case import Case
-from .evidence import StatementGroup
 from .result import collapse, one_line
 
 # Failures of the driver within an INSERT, after which it sends no more of it.

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..client import clean_exception
+from ..facts.server import Program, StatementGroup
 from ..sql_text import Target, statement_target
-from .evidence import Program, StatementGroup
 
 _WRITING = {"INSERT", "CREATE", "ALTER", "DROP", "TRUNCATE", "OPTIMIZE", "DELETE", "UPDATE", "RENAME", "EXCHANGE"}
 

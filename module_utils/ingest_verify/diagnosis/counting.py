@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ..facts.catalog import mentions
+from ..facts.server import StatementGroup
 from ..sql_text import has_select, statement_target
 from .attribution import target_of, touches
 from .case import Case
-from .catalog import mentions
-from .evidence import StatementGroup
 from .result import one_line
 
 # An ALTER that changes rows, and no columns.

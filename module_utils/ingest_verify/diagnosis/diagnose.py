@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..facts.log import ClientLog
+from ..facts.server import Evidence, Query, Window
 from .attribution import Attribution, attribute
 from .case import Case
-from .client_side import ClientLog
 from .counting import count_by_target, count_statements
-from .evidence import Evidence, Query, Window
 from .join import join
 from .proof import prove_channel, report_hidden_evidence, report_unanswered
 from .request import Request

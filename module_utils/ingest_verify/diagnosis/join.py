@@ -6,12 +6,13 @@ import re
 from collections.abc import Sequence
 
 from ..clickhouse.error_codes import kind_of, name_of
+from ..facts.log import ClientLog
 from ..facts.recorded import Raised, Recorded
 from ..findings import Finding
 from .aborts import aborted_statements, unlogged_aborts
 from .attribution import target_of
 from .case import Case
-from .client_side import ClientLog, client_findings
+from .client_side import client_findings
 from .client_side.code_rules import OWN_CODE
 from .recorded_cause import REPORTED_WEIGHT, cause_by_record, locate, silent_recorder, weight
 from .result import one_line

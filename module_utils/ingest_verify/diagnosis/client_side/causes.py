@@ -6,17 +6,17 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...facts.log.errors import DEFECTS, ClientError, http_status, typed_message
+from ...facts.log.levels import WARNING
+from ...facts.log.line import COUNTERS, EPILOGUE, ERROR_WORDS, is_record, level_of, message_of, strip_carriers
+from ...facts.log.reader import ClientLog
 from ...findings import Finding
 from . import code_rules, program_rules
 from . import context as about
 from .candidates import Candidate, around, finding_of, last_lines, one_line, same_error
 from .context import Context
 from .endings import cause_by_end, silent_end
-from .errors import DEFECTS, ClientError, http_status, typed_message
 from .good_run import findings_of_a_good_run
-from .levels import WARNING
-from .log_line import COUNTERS, EPILOGUE, ERROR_WORDS, is_record, level_of, message_of, strip_carriers
-from .log_reader import ClientLog
 from .outcome import cause_in_outcome, metric
 from .rules import judge
 

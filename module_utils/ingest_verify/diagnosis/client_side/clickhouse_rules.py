@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ...causes import LIKELY
+from ...facts.log.errors import ClientError
 from .connection_words import CERTIFICATE
 from .context import (
     CONFIGURATION,
@@ -19,7 +20,6 @@ from .context import (
     first_line,
     place,
 )
-from .errors import ClientError
 
 
 def _target(error: ClientError, context: Context) -> tuple[str, int | None]:

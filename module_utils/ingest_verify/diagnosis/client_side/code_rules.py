@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from ...facts.log.errors import ClientError
 from .context import INGEST, Context, Judged, first_line, origin, place
-from .errors import ClientError
 
 # What a headline says where the cause is an exception of the ingest, and not just a word of failure.
 OWN_CODE = "The ingest's own code failed"

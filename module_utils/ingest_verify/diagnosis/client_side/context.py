@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from ... import causes
-from .errors import ClientError, is_library
+from ...facts.log.errors import ClientError, is_library
 
 CONFIGURATION, INGEST, SOURCE = causes.CONFIGURATION, causes.LOADER, causes.SOURCE
 SERVER, HOST, SCHEMA = causes.SERVER, causes.HOST, causes.SCHEMA

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...causes import LIKELY
+from ...facts.log.json_records import json_message, json_object, plain_keys
+from ...facts.log.line import EPILOGUE
+from ...facts.log.reader import ClientLog
 from ...findings import Finding
 from . import context as about
 from .candidates import Candidate, brief, finding_of, last_lines
 from .context import Context, Judged
-from .json_records import json_message, json_object, plain_keys
-from .log_line import EPILOGUE
-from .log_reader import ClientLog
 
 _API_PROGRESS = re.compile(
     r"qtickets|/(?:orders|events|shows|seats)\b|\bpage \d|\bfetch|\bGET\b|\bAPI\b|\bseats\b|\bdownload", re.IGNORECASE

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from ... import causes
+from ...facts.log.errors import ClientError
 from .code_rules import bare_key
 from .context import CONFIGURATION, HOST, INGEST, SERVER, Context, Judged, first_line, origin, place
-from .errors import ClientError
 
 _VARIABLE = r"([A-Z][A-Z0-9]*_[A-Z0-9_]+)"
 _UNSET = (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from ...facts.log.errors import ClientError
 from ..enumeration import with_element
 from .context import API, INGEST, SCHEMA, Context, Judged, origin, place, side_of
-from .errors import ClientError
 
 _SERIALIZATION = (
     re.compile(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ...causes import LIKELY
+from ...facts.log.errors import ClientError
 from .connection_words import CONNECT_TIMEOUT, REFUSED, TLS, UNKNOWN_HOST
 from .context import (
     API,
@@ -22,7 +23,6 @@ from .context import (
     side_of,
     third_party,
 )
-from .errors import ClientError
 from .qtickets import AUTHORIZATION, BASE_URL, FILTER, NEWEST, ORDERED, POST_IS_NO_SEARCH
 
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 from ...causes import Decision
 from ...clickhouse.error_codes import LOGIN_KINDS
 from ...client import quote_identifier
+from ...facts.catalog import Catalog, nearest
 from ...privileges import in_xml, lacking_privilege, needed_privilege, refused_user
-from ..catalog import Catalog, nearest
 from .refusal import QUOTED, REMOTE, Refusal, table_of, what_of
 
 _EXCHANGED = re.compile(r"(?is)\s*EXCHANGE\s+TABLES\s+([\w.`]+)\s+AND\s+([\w.`]+)")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 from ...causes import CATALOGUE, Cause, Decision, Form
 from ...clickhouse.error_codes import KINDS, LOGIN_KINDS, name_of
-from ..catalog import Catalog
+from ...facts.catalog import Catalog
 from .access import (
     host_not_allowed,
     login_refused,

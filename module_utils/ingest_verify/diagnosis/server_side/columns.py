@@ -7,8 +7,8 @@ import re
 from ...causes import Decision
 from ...clickhouse.error_codes import name_of
 from ...client import quote_identifier, quote_table
+from ...facts.catalog import Catalog, nearest
 from ...sql_text import source_tables
-from ..catalog import Catalog, nearest
 from .refusal import QUOTED, Refusal, what_of
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ...causes import Decision
-from ..catalog import Catalog
+from ...facts.catalog import Catalog
 from .columns import column_count
 from .refusal import Refusal, what_of
 from .schema_statements import unsupported_ddl

@@ -6,8 +6,8 @@ import re
 
 from ...causes import Decision
 from ...client import quote_identifier
+from ...facts.catalog import Catalog, nearest
 from ...sql_text import source_tables
-from ..catalog import Catalog, nearest
 from .refusal import Refusal, what_of
 
 _DICTIONARY = re.compile(r"dict(?:Get|Has)\w*\('([^']+)'")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from ...causes import Decision
+from ...facts.catalog import Catalog
 from ...sql_text import has_select
-from ..catalog import Catalog
 from .refusal import Refusal, what_of
 
 _OWN_CLIENT = re.compile(r"receiving data from client|reading from (?:the )?(?:client|request body)")

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...clickhouse.error_codes import KINDS, is_recoverable, kind_of
+from ...facts.catalog import mentions
+from ...facts.server import StatementGroup
 from ...sql_text import Target, has_select
 from ..attribution import is_reported, target_of
 from ..case import Case
-from ..catalog import mentions
-from ..evidence import StatementGroup
 from ..silence import claimed_rows
 
 # What a statement would make is there already; what it names is not.

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...clickhouse.error_codes import code_in, kind_told
+from ...facts.server import StatementGroup
 from ...findings import Finding
 from ...sql_text import statement_target
 from ..attribution import touches
 from ..case import Case
-from ..evidence import StatementGroup
 from ..result import collapse, excluded_row, one_line
 from .classify import async_insert_failed, classify
 from .network import broken_by_own_client

@@ -6,7 +6,7 @@ import re
 
 from ...causes import Decision
 from ...client import quote_table
-from ..catalog import Catalog
+from ...facts.catalog import Catalog
 from .refusal import Refusal, table_of, what_of
 
 

@@ -6,7 +6,7 @@ import re
 
 from ...causes import Decision
 from ...client import clean_exception
-from ..catalog import Catalog
+from ...facts.catalog import Catalog
 from .refusal import ASIDE, Refusal, what_of
 
 # What another version may take.

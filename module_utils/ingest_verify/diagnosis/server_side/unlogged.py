@@ -8,11 +8,11 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from ...clickhouse.error_codes import LOGIN_KINDS, code_in, kind_of
+from ...facts.log import ClientError
 from ...findings import Finding
 from ...privileges import refused_user
 from .. import STAGE
 from ..case import Case
-from ..client_side import ClientError
 from ..client_side.candidates import exception_of
 from ..client_side.context import Context
 from ..request import Request

@@ -20,7 +20,7 @@ from .json_records import (
     plain_keys,
 )
 from .levels import ERROR, WARNING
-from .log_line import (
+from .line import (
     COUNTERS,
     EPILOGUE,
     ERROR_WORDS,

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from ..sql_text import Target
-from .evidence import MAX_TABLES, Evidence
+from .server import MAX_TABLES, Evidence
 
 _SYSTEM = ("system", "INFORMATION_SCHEMA", "information_schema")
 

@@ -14,8 +14,8 @@ from typing import Any, BinaryIO
 from ...masking import mask
 from .errors import ClientError
 from .json_records import json_object
-from .log_errors import MAX_LINE, LogParser
-from .log_line import EPILOGUE, may_hold_errors, strip_carriers
+from .line import EPILOGUE, may_hold_errors, strip_carriers
+from .parser import MAX_LINE, LogParser
 
 # Read whole up to here, which takes about half a minute; of a longer log the beginning and the end.
 DEFAULT_MAX_BYTES = 1 << 30

@@ -6,7 +6,7 @@ import re
 
 from .blocks import MAX_BLOCK_LINES, MAX_MESSAGE_LINES, Block
 from .errors import Frame, Raised
-from .log_line import is_record, is_tail, level_of
+from .line import is_record, is_tail, level_of
 from .stack_words import CHAINED, EXCEPTION_LINE, FRAME, GUTTER, GUTTER_RULE, OPENS, RICH_CODE, RICH_FRAME, TRACEBACK
 
 

@@ -6,7 +6,7 @@ import re
 
 from .blocks import MAX_MESSAGE_LINES, MAX_TEXT, Block
 from .errors import Frame, Raised, typed_message
-from .log_line import is_record, level_of
+from .line import is_record, level_of
 from .stack_words import AT_FRAME, CAUSED_BY, FOREIGN_HEAD, GO_FRAME, GO_MARKER, STACK_LINE
 
 
