@@ -37,7 +37,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
     @classmethod
     def finalize_task_arg(cls, name: str, value: Any, templar: Any, context: Any) -> Any:
         """Conditions are evaluated by `run`, and a text is filled in only where it is told."""
-        return value if name in ("that", "fail_msg", "checks") else super().finalize_task_arg(name, value, templar, context)
+        return (
+            value
+            if name in ("that", "fail_msg", "checks")
+            else super().finalize_task_arg(name, value, templar, context)
+        )
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """`ansible_facts.run_obstacles`: findings, each with the `role` that told it."""
@@ -58,7 +62,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         return {**result, **_told(findings)}
 
     def _wrong_arguments(self, entry: str, variables: dict[str, Any]) -> dict[str, Any]:
-        """What the role's argument spec says of its variables, as Ansible's own task for it answers; empty where it fits."""
+        """What the role's argument spec says of its variables, as Ansible's own task answers it; empty where they fit."""
         role = self._task._role
         path = Path(role._role_path)
         specs = yaml.safe_load((path / "meta/argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]

@@ -11,7 +11,7 @@ description:
     missing, and a later call with O(told) fails with all of it. Runs on the control node.
 options:
   arguments:
-    description: Entry of the role's argument spec that is checked first, as Ansible does where a role is imported by it.
+    description: Entry of the role's argument spec that is checked first, as Ansible checks a role's import.
     type: str
     default: ""
   that:
@@ -25,8 +25,8 @@ options:
     default: ""
   checks:
     description:
-      - Several at once, since a task costs more than a condition. Each has C(name), C(that) and C(fail_msg); C(when) says
-        where it applies, C(cause) its cause class where that differs from the task's.
+      - Several at once, since a task costs more than a condition. Each has C(name), C(that) and C(fail_msg).
+      - C(when) says where it applies, C(cause) its cause class where that differs from the task's.
     type: list
     elements: dict
     default: []
