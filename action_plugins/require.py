@@ -62,7 +62,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         return {**result, **_told(findings)}
 
     def _wrong_arguments(self, entry: str, variables: dict[str, Any]) -> dict[str, Any]:
-        """What the role's argument spec says of its variables, as Ansible's own task answers it; empty where they fit."""
+        """What the role's argument spec says of its variables, as Ansible's own task answers; empty where they fit."""
         role = self._task._role
         path = Path(role._role_path)
         specs = yaml.safe_load((path / "meta/argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
