@@ -48,7 +48,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             return {**result, "changed": False}
         if variables.get("run_looks_ahead"):
             return {**result, "changed": False, "ansible_facts": {"run_obstacles": known + findings}}
-        return {**result, "failed": True, "msg": "\n".join(finding["headline"] for finding in findings)}
+        return {
+            **result,
+            "failed": True,
+            "msg": "\n".join(finding["headline"] + _next(finding) for finding in findings),
+        }
 
     def _missing(self, arguments: dict[str, Any]) -> list[dict[str, Any]]:
         role = self._task._role.get_name() if self._task._role else ""

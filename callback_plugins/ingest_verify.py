@@ -29,6 +29,7 @@ _OURS = str(Path(__file__).resolve().parents[1] / "module_utils")
 if _OURS not in module_utils.__path__:
     module_utils.__path__.append(_OURS)
 
+from ansible.module_utils.ingest_verify.control_node import CAUSE
 from ansible.module_utils.ingest_verify.env_file import parse_env
 from ansible.module_utils.ingest_verify.findings import FAIL, PASS, SHOWN, Finding, render_failure
 from ansible.module_utils.ingest_verify.masking import Masker, secret_values
@@ -403,7 +404,11 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types
             return
         host = self._host(step.host)
         stage = "qtickets_ingest" if step.name == "run_diagnosis" else step.name
-        found = [finding for finding in host.ledger.get("findings", []) if finding.get("stage") == stage]
+        found = [
+            finding
+            for finding in host.ledger.get("findings", [])
+            if finding.get("stage") == stage and finding.get("cause") != CAUSE
+        ]
         new = [finding for finding in found if _key(finding) not in host.shown]
         host.shown |= {_key(finding) for finding in new}
         errors = [finding for finding in new if finding["severity"] == "error"]
@@ -450,7 +455,9 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types
         for text in others:
             self._say("\n" + text, C.COLOR_ERROR)
         took = f"{time.monotonic() - self._began:.1f} s"
-        if verdict and not (others and verdict == PASS):
+        if others and verdict == PASS:
+            self._say(f"\n{named}FAILED after the verdict {host.headline} ({took})", C.COLOR_ERROR)
+        elif verdict:
             color = C.COLOR_OK if verdict == PASS else C.COLOR_ERROR
             headline = _failed_in(ledger) if verdict == FAIL else host.headline
             self._say(f"\n{named}{headline} ({took})", color)
@@ -623,6 +630,8 @@ def _failed_in(ledger: dict[str, Any]) -> str:
     more = f" and {len(errors) - 1} more" if len(errors) > 1 else ""
     if not errors:
         return str(FAIL)
+    if all(finding["cause"] == CAUSE for finding in errors):
+        return f"{FAIL}: {CAUSE} on the control node; of the stages none failed"
     stage = errors[0]["stage"]
     return f"{FAIL}: {errors[0]['cause']} in {SHOWN.get(stage, stage)}{more}"
 
