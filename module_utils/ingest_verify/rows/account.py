@@ -105,10 +105,11 @@ def read_accounts(
     except failures as error:
         for account in accounts.values():
             account.unknown.append(f"a log table did not answer: {error}")
-    # A view's rows are those of its target.
+    # A view's rows are those of its target, and so are those of a Distributed table that others than it wrote.
     return {
         name: accounts.get(places[name].leads_to or "", account)
         if places[name].engine == "MaterializedView"
+        or (places[name].engine == "Distributed" and account.written_rows == 0)
         else account
         for name, account in accounts.items()
     }

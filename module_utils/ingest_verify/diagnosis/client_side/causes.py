@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...clickhouse.error_codes import kind_of
 from ...facts.log.errors import DEFECTS, ClientError, http_status, typed_message
 from ...facts.log.levels import WARNING
 from ...facts.log.line import COUNTERS, EPILOGUE, ERROR_WORDS, is_record, level_of, message_of, strip_carriers
@@ -179,6 +180,19 @@ def _cause(
     return finding
 
 
+# A connection that was not made, or broke.
+_CONNECTIONS = ("client_connection_refused", "client_connect_timeout", "client_unknown_host", "client_unreachable")
+
+
+def _survived(candidate: Candidate, served: Sequence[ClientError]) -> bool:
+    """Whether the server answered the program after a connection had failed: then its answer ended the run."""
+    answered = any(
+        error.line > candidate.error.line and kind_of(error.server_code or 0) not in ("client_gone", "socket")
+        for error in served
+    )
+    return answered and candidate.judged.cause in _CONNECTIONS
+
+
 def _first_at_the_end(candidates: Sequence[Candidate]) -> Candidate | None:
     """What the program went on after did not end it: the last counts, with what stands right above it."""
     if not candidates:
@@ -214,7 +228,7 @@ def _elect(candidates: Sequence[Candidate], served: Sequence[ClientError], conte
         # A wrapper says less than what stands right above it.
         above = [c for c in tracebacks if chosen and c.error.followed == chosen.error.followed]
         chosen = next((c for c in above if c.judged.cause != "client_exception"), chosen)
-    if chosen is None:
+    if chosen is None or _survived(chosen, served):
         return None
     if _LABELS.fullmatch(chosen.error.message.strip()):
         # It names the batch that failed; why, stands above it.

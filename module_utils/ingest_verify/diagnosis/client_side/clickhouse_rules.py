@@ -197,7 +197,7 @@ def tls_mismatch(error: ClientError, context: Context) -> Judged:
 def unknown_host(error: ClientError, context: Context) -> Judged:
     """The name of ClickHouse's host does not resolve."""
     match = re.search(
-        r"Failed to resolve '([^']+)'|(?:ENOTFOUND|EAI_AGAIN) ([\w.-]+)|host: ([\w.-]+)|lookup ([\w.-]+)"
+        r"(?:ENOTFOUND|EAI_AGAIN) ([\w.-]+)|host: ([\w.-]+)|lookup ([\w.-]+)"
         r"|UnknownHostException: ([\w.-]+)"
         r"|(?:bad address|resolve host(?: address|:)?|address of host:?) ['\"]?([\w.-]+)",
         error.text,
@@ -322,7 +322,7 @@ def clickhouse_status(error: ClientError, status: int, context: Context) -> Judg
     """An HTTP error at ClickHouse's address, without the server's own text: ClickHouse's, or a proxy's before it."""
     host, port = _target(error, context)
     where = f"{host}:{port}" if host and port else context.clickhouse_name
-    page = bool(re.search(r"<html|<title>|\bnginx\b|cloudflare|envoy|upstream", error.text, re.IGNORECASE))
+    page = bool(re.search(r"<html|<title>|\bnginx\b|upstream", error.text, re.IGNORECASE))
     # ClickHouse answers neither of these itself.
     if status in (413, 414):
         return Judged(

@@ -28,7 +28,7 @@ _NAMES = {
     "CLICKHOUSE_DB": re.compile(rf"(?:^|_){_SINK}_?(?:\w*_)?(?:DB|DATABASE|SCHEMA)(?:_NAME)?$|^(?:DB_NAME|DATABASE)$"),
     "CLICKHOUSE_USER": re.compile(rf"(?:^|_){_SINK}_?(?:\w*_)?(?:USER(?:NAME)?|LOGIN)$"),
     "CLICKHOUSE_SECURE": re.compile(rf"(?:^|_){_SINK}_?(?:\w*_)?(?:SECURE|TLS|SSL)$"),
-    "QTICKETS_BASE_URL": re.compile(r"(?:API|SOURCE|BASE|UPSTREAM|FEED)\w*(?:URL|HOST|ENDPOINT|URI)|_API$|ENDPOINT"),
+    "QTICKETS_BASE_URL": re.compile(r"(?:API|SOURCE|BASE|UPSTREAM|FEED)\w*(?:URL|HOST|ENDPOINT|URI)|ENDPOINT"),
 }
 # What is said where the ingest has no variable of that kind, or none that is known.
 _IN_WORDS = {
@@ -48,7 +48,7 @@ _IN_WORDS = {
 _CLICKHOUSE_ADDRESS = re.compile(r"://[^/\s]*:(?:8123|8443|9000|9440)\b|^(?:jdbc:)?(?:clickhouse|chs?)\w*(?:\+\w+)?:")
 _WEB_ADDRESS = re.compile(r"https?://")
 # Addresses that an ingest may have and does not load from.
-NO_SOURCE = re.compile(r"(?i)proxy|hook|sentry|slack|telegram|otel|loki|metric|push|alert|notif")
+NO_SOURCE = re.compile(r"(?i)proxy|hook|sentry|slack|telegram|otel|metric|push|alert")
 # Programs that their user configures and does not write.
 _TOOLS = re.compile(
     r"(?:^|[\s/|'\"])(?:dbt|sling|ingestr|dlt|meltano|airbyte\S*|(?:tap|target)-\w[\w-]*|singer\S*|clickhouse(?:-client)?"

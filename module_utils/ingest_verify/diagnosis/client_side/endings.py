@@ -161,7 +161,7 @@ def _not_started(kind: int, code: int, log: ClientLog, context: Context) -> Judg
     told = "\n".join(log.tail)
     match = re.search(
         r"exec:? \\?\"?([^\"\\:]+)\\?\"?: (?:executable file not found|no such file|stat |permission denied)"
-        r"|(?:^|\s)([\w./-]+): (?:\d+: )?(?:command )?not found|can't open file '([^']+)'|(\S+): cannot execute",
+        r"|(?:^|\s)([\w./-]+): (?:\d+: )?(?:command )?not found|can't open file '([^']+)'",
         told,
         re.MULTILINE,
     )

@@ -83,7 +83,7 @@ def missing_variable(error: ClientError, _: Context) -> Judged | None:
     key = bare_key(error) or (text if kind.endswith("KeyError") else "")
     name = None
     code = error.frame.code or "" if error.frame else ""
-    if re.search(r"<frozen os>|/os\.py\"|environ\b|getenv", error.text + code) and kind.endswith("KeyError"):
+    if re.search(r"<frozen os>|environ\b", error.text + code) and kind.endswith("KeyError"):
         # os.environ looks for the name's bytes first.
         name = text.strip().removeprefix("b'").strip("'\"")
     elif match := re.fullmatch(r"['\"]([A-Z][A-Z0-9]*_[A-Z0-9_]+)['\"]", key.strip()):

@@ -211,8 +211,7 @@ _JSON = re.compile(
     r"|Unexpected token .* JSON|is not valid JSON|(?:in|broken|invalid|malformed|not|unreadable) JSON\b"
     r"|looking for beginning of value"
     r"|unexpected end of JSON|text/html|<!DOCTYPE|<html|JsonParse|JsonSyntax"
-    r"|HTML (?:page )?instead"
-    r"|msgspec\.(?:Decode|Validation)Error|\bjq: error|parse error: Invalid (?:numeric )?literal",
+    r"|\bjq: error|parse error: Invalid (?:numeric )?literal",
     re.IGNORECASE | re.MULTILINE,
 )
 # Libraries that hold a record against a model, and name the field that does not fit.
@@ -292,9 +291,7 @@ def bad_payload(text: str, where: str, context: Context, *, html: bool, side: st
 
 
 _FILTER_IGNORED = re.compile(
-    r"ignor\w+ (?:the |our |its |this )?(?:\w+ )?filter|filters? (?:was |were |is |are )?(?:\w+ )?ignored"
-    r"|outside (?:of )?(?:the )?(?:\w+ )?window|older than the (?:\w+ )?window",
-    re.IGNORECASE,
+    r"ignor\w+ (?:the |our |its |this )?(?:\w+ )?filter|outside (?:of )?(?:the )?(?:\w+ )?window", re.IGNORECASE
 )
 
 

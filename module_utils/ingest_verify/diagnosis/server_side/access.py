@@ -77,9 +77,7 @@ def login_refused(refusal: Refusal, catalog: Catalog) -> Decision:
 
 def host_not_allowed(refusal: Refusal, catalog: Catalog) -> Decision:
     """A login from an address that the user's networks do not hold."""
-    found = re.search(r"[Cc]onnections? from\s+(\S+?)\s", refusal.text + " ") or re.search(
-        r"from address ([\w.:]+)", refusal.text
-    )
+    found = re.search(r"[Cc]onnections? from\s+(\S+)", refusal.text)
     address = found.group(1).strip(".,") if found else None
     return Decision(
         "server_host_not_allowed",

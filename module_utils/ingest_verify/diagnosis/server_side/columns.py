@@ -155,19 +155,28 @@ def column_count(refusal: Refusal, catalog: Catalog) -> Decision | None:
     actual = f"{counts.group(1)} values per row" if counts else refusal.brief
     names = ", ".join(f"{name} {columns.get(name, '')}".strip() for name in listed)
     separated = not counts and re.search(r"(?i)\bFORMAT\s+C(?:SV|ustom)", refusal.sql)
+    more = re.search(r"[Ee]xpected end of line|more columns than expected", refusal.text)
+    hint = (
+        "\nA value that holds the delimiter stands in quotes. A decimal sign that is a comma is such a value: write a "
+        "point."
+        if more
+        else "\nA CSV with another delimiter reads as one column: SETTINGS format_csv_delimiter = ';'."
+    )
     return Decision(
         "server_column_count",
         f"Number or order of columns does not match {target.name}: "
-        + (f"{counts.group(1)} sent, {counts.group(2)} expected." if counts else "the server refused the rows."),
+        + (
+            f"{counts.group(1)} sent, {counts.group(2)} expected."
+            if counts
+            else f"a row has more values than the {len(listed)} columns."
+            if more and listed
+            else "the server refused the rows."
+        ),
         object=target.name,
         expected=f"{wanted} values per row, in this order: {names}" if listed else None,
         actual=actual,
         next_step="Name the columns in the statement, in the order of the values: "
         f"INSERT INTO {target.name} ({', '.join(quote_identifier(name) for name in listed) or '...'}) ..."
-        + (
-            "\nA CSV with another delimiter reads as one column: SETTINGS format_csv_delimiter = ';'."
-            if separated
-            else ""
-        ),
+        + (hint if separated else ""),
         fix_side="loader",
     )

@@ -17,7 +17,7 @@ def values_syntax(refusal: Refusal, catalog: Catalog) -> Decision | None:
     # In VALUES a row of another length or a stray literal surfaces as a syntax error within the data.
     target = refusal.target
     if target.verb == "INSERT" and re.search(
-        r"(?i)while executing\s+\w*Values|ValuesBlockInputFormat|value of column|unmatched parentheses", refusal.text
+        r"(?i)while executing\s+\w*Values|ValuesBlockInputFormat|value of column", refusal.text
     ):
         columns = catalog.columns(target.database, target.table)
         listed = list(target.columns) if target.columns else list(columns)
@@ -119,7 +119,7 @@ def other_format(refusal: Refusal) -> Decision | None:
     unquoted = re.search(r"JSON string: expected opening quote", refusal.text)
     if target.verb != "INSERT" or refusal.kind != "input" or "reading the value of key" in refusal.text:
         return None
-    if not (begins or unquoted or re.search(r"[Nn]ot an? \w+ file|wrong magic|[Ii]nvalid \w+ file", refusal.text)):
+    if not (begins or unquoted or re.search(r"[Nn]ot an? \w+ file|Invalid data file\. Magic", refusal.text)):
         return None
     kind = next((name for name in (named.groups() if named else ()) if name), "the format that it announces")
     seen = begins[1].partition("': ")[0] if begins else refusal.brief
@@ -132,6 +132,7 @@ def other_format(refusal: Refusal) -> Decision | None:
         next_step="Look at what the ingest sends as the body of this INSERT. A page or an error text of its source, "
         "passed on unread, begins with < or with words: check the source's answer (status, content type) before it is "
         "inserted."
+        + (" SETTINGS stands before FORMAT: what follows FORMAT is data." if seen.startswith("SETTINGS ") else "")
         + (" A key without double quotes is how str() of a dictionary prints: json.dumps it." if unquoted else ""),
         fix_side="loader",
     )

@@ -18,7 +18,7 @@ ASIDE = re.compile(
     r":? [Ww]hile (?:executing|processing|reading header)\b|[:.] In (?:scope|query) | in scope |\.? Expected one of: "
     r"|\.? Note: there are |: data for INSERT was parsed|\n?: (?:Could not print diagnostic|Buffer has gone)"
     r"| \(version |\n?: \nRow \d|\n\nRow \d"
-    r"|\.? Maybe you meant|, maybe you meant|\.? Log: \n"
+    r"|\.? Maybe you meant"
 )
 _HINT = re.compile(r"[Mm]aybe you meant:? \[?['`]?([\w.]+)")
 _UUID = re.compile(r"\s*\([0-9a-f]{8}-[0-9a-f-]{27}\)")

@@ -132,7 +132,7 @@ def http_status(text: str) -> int | None:
 
 _LIBRARY = re.compile(
     r"(?:^|/)(?:site|dist)-packages/|(?:^|[/\\])lib/python\d[\d.]*/"
-    r"|\.px[id]$|\.pyx$|^<|^frozen |/node_modules/|^node:|^internal/|/go/pkg/mod/|/usr/(?:local/)?go/src/"
+    r"|\.px[id]$|\.pyx$|^<|/node_modules/|^node:|^internal/|/go/pkg/mod/|/usr/(?:local/)?go/src/"
     r"|^(?:Native|Unknown) |^/rustc/|/\.cargo/registry/|(?:^|/)vendor/",
 )
 
@@ -186,7 +186,7 @@ def raised_in(parts: list[Raised]) -> str:
 
 
 # A frame of the language itself passes on what was asked of it; who asked stands outwards.
-_OF_THE_LANGUAGE = re.compile(r"(?:^|/)lib/python\d[\d.]*/(?!(?:site|dist)-packages/)|^<|^frozen |^node:|^internal/")
+_OF_THE_LANGUAGE = re.compile(r"(?:^|/)lib/python\d[\d.]*/(?!(?:site|dist)-packages/)|^<|^node:|^internal/")
 _JVM_LANGUAGE = re.compile(r"^(?:app/+)?(?:java|javax|jdk|sun)[./]")
 
 

@@ -55,7 +55,7 @@ ERROR_WORDS = re.compile(
     r"|\bcode: \d+, message: |\bdeadline exceeded\b|: line \d+: |\bunbound variable\b"
     r"|\bcould ?n[o']t\b|\bunable to\b|\brefused\b|\bdenied\b|\btimed out\b|\bnot found\b|\bno such\b|\bunauthorized\b"
     r"|\bbad address\b"
-    r"|\bKilled\b|\bSegmentation fault\b|\bout of memory\b|\baborted\b|\bcore dumped\b"
+    r"|\bKilled\b|\bSegmentation fault\b|\bout of memory\b|\baborted\b"
     r"|ошибк|исключени|не удалось|сбой|отказано|помилк|błąd|fehler|ausnahme|erreur|échec|\berrore\b|\bfallo\b|falha"
     r"|\bhata|错误|失败|エラー|失敗|오류",
     re.IGNORECASE,
@@ -92,7 +92,7 @@ ROW_SHOWN = re.compile(r"Row \d+:|Column \d+, |ERROR: ")
 _NEEDLES = (
     "erro", "exception", "traceback", "fatal", "crit", "severe", "panic", "fail", "cannot", "could n", "couldn",
     "unable to", "refused", "denied", "timed out", "not found", "no such", "unauthorized", "killed", "segmentation",
-    "out of memory", "abort", "core dumped", "alert", "emerg", "warn", "caused by", "\tat ", "    at ", 'level"',
+    "out of memory", "abort", "alert", "emerg", "warn", "caused by", "\tat ", "    at ", 'level"',
     "/node_modules/", "code: ", "deadline exceeded", ": line ", "  file \"", '"err"', '"success"',
     "fehler", "ausnahme", "erreur", "echec", "fallo", "falha", "excep", "hata",
     "unexpected", "malformed", "invalid", "recogni", "skipp", ".go:",
