@@ -193,12 +193,12 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types
 
     @_never_fails
     def v2_playbook_on_play_start(self, play: Any) -> None:
+        self._play = play
         self._learn_of_play(play)
         self._finish_step()
         if self._talks(2):
             self._clear()
             super().v2_playbook_on_play_start(play)
-        self._play = play
         self._check_mode = play.check_mode
 
     @_never_fails
@@ -303,7 +303,9 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types
 
     @_never_fails
     def v2_playbook_on_no_hosts_matched(self) -> None:
-        self._say("No host is left to verify: --limit takes none of the group `clickhouse`.", C.COLOR_ERROR)
+        # --limit leaves the control node out too, whose plays only look at the inventory.
+        if "localhost" not in self._play.hosts:
+            self._say("No host is left to verify: --limit takes none of the group `clickhouse`.", C.COLOR_ERROR)
 
     @_never_fails
     def v2_playbook_on_no_hosts_remaining(self) -> None:
@@ -364,7 +366,10 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types
         variables = play.get_variable_manager()
         # A pattern without hosts, or a vault that cannot be opened, ends the play by itself.
         with contextlib.suppress(Exception):
-            for host in variables._inventory.get_hosts(play.hosts):
+            # Of all its batches: `serial` starts the play anew for each.
+            hosts = variables._inventory.get_hosts(play.hosts, ignore_restrictions=True)
+            self._several = self._several or len(hosts) > 1
+            for host in hosts:
                 self._learn(variables.get_vars(play=play, host=host, include_hostvars=False))
 
     def _note_result(self, result: Any) -> None:
@@ -423,6 +428,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types
             told = (
                 errors[0]["headline"] if errors else (host.failures[-1].partition("\n")[0] if host.failures else told)
             )
+        failed = failed or recorded.get("status") == "failed"
         mark = "failed" if failed else "warning" if warnings else "ok"
         self._say_step(step, mark, told)
         for finding in warnings:
@@ -447,13 +453,13 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types
         others = [text for text in host.late_failures if not verdict or not text.startswith(f"{verdict}:")]
         if verdict == FAIL:
             findings = [Finding.from_dict(finding) for finding in ledger.get("findings", [])]
-            self._say("\n" + render_failure(findings), C.COLOR_ERROR)
+            self._say(f"\n{named}{render_failure(findings)}", C.COLOR_ERROR)
         elif not verdict and failed:
             others = host.failures[-1:] + others
         for change in ledger.get("changes", []):
-            self._say(_change(change), C.COLOR_CHANGED)
+            self._say(f"{named}{_change(change)}", C.COLOR_CHANGED)
         for text in others:
-            self._say("\n" + text, C.COLOR_ERROR)
+            self._say(f"\n{named}{text}", C.COLOR_ERROR)
         took = f"{time.monotonic() - self._began:.1f} s"
         if others and verdict == PASS:
             self._say(f"\n{named}FAILED after the verdict {host.headline} ({took})", C.COLOR_ERROR)
@@ -467,13 +473,12 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types
             done = "checked, nothing was changed" if self._check_mode else "done"
             self._say(f"\n{named}{done} ({took})", C.COLOR_OK)
         if report and verdict:
-            self._say(f"report: {report}")
+            self._say(f"{named}report: {report}")
 
     # The screen.
 
     def _named(self, host: str) -> str:
-        hosts = {name for name in self._hosts if name != "localhost"}
-        return f"{host}: " if len(hosts) > 1 else ""
+        return f"{host}: " if self._several else ""
 
     def _width(self, taken: int = 0) -> int | None:
         if not self._terminal:
