@@ -22,9 +22,9 @@ stop: ## stop the embedded engine that a run left running
 clean: stop ## remove the local engine's data, the reports and all caches; .venv stays
 	rm -rf var/local artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis .ansible
 
-# A file's tests share an engine, so a file stays with one worker.
-test: lint $(VENV)/.dev ## lint and all tests
-	pytest -n auto --dist loadfile $(ARGS)
+# A file's tests share an engine, so a file stays with one worker; tests/conftest.py has the order. tests/test_lint.py lints.
+test: $(VENV)/.dev ## lint and all tests
+	pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/.dev ## ruff, mypy, ansible-lint
 	ruff check .

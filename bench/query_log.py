@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
 
 from ansible.module_utils.ingest_verify.client import query  # noqa: E402
-from ansible.module_utils.ingest_verify.diagnosis.evidence import Evidence  # noqa: E402
+from ansible.module_utils.ingest_verify.facts.server import Evidence  # noqa: E402
 
 from embedded.testing import start_engine  # noqa: E402
 

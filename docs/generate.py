@@ -211,7 +211,7 @@ def causes_page() -> str:
         "",
         NOTE,
         "Everything that a run can name. A finding with another id cannot be built. `row` is the row of "
-        "[faults](faults.md) that plays it. A cause marked *likely* is told with what would confirm it. Of two causes "
+        "[faults](faults.md) that plays it. What is *likely* is told so, with what would confirm it. Of two causes "
         "that hold for the same facts, the narrower one is named.",
         "",
         "| cause | what it is | fix on the side of | it is named when | row |",
@@ -219,11 +219,11 @@ def causes_page() -> str:
     ]
     for cause in CATALOGUE.values():
         when = f"{cause.holds} Not when: {cause.never}" if cause.never else cause.holds
+        when += f" Only *likely* when: {cause.likely}" if cause.likely else ""
         when += f" Confirm with `{cause.confirm}`." if cause.confirm else ""
         narrower = ", ".join(f"`{other}`" for other in cause.narrower_than)
         when += f" Narrower than {narrower}." if narrower else ""
-        title = f"{cause.title} (*likely*)" if cause.certainty == "likely" else cause.title
-        lines.append(f"| `{cause.id}` | {title} | {cause.side or 'nobody'} | {text(when)} | {cause.row or ''} |")
+        lines.append(f"| `{cause.id}` | {cause.title} | {cause.side or 'nobody'} | {text(when)} | {cause.row or ''} |")
     lines += ["", "## What the server's own texts say", ""]
     for cause in CATALOGUE.values():
         for form in cause.forms:

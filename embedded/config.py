@@ -26,7 +26,6 @@ LOG_TABLES = (
     "text_log",
     "session_log",
     "asynchronous_insert_log",
-    "error_log",
     "crash_log",
 )
 ANYWHERE = ("::/0",)

@@ -204,12 +204,12 @@ from ansible.module_utils.ingest_verify.client import (
     query,
     send_marker,
 )
-from ansible.module_utils.ingest_verify.diagnosis.client_side import LogFileError
 from ansible.module_utils.ingest_verify.diagnosis.diagnose import diagnose
-from ansible.module_utils.ingest_verify.diagnosis.evidence import EvidenceError
 from ansible.module_utils.ingest_verify.diagnosis.log_only import diagnose_log
 from ansible.module_utils.ingest_verify.diagnosis.request import Request
 from ansible.module_utils.ingest_verify.diagnosis.result import Diagnosis
+from ansible.module_utils.ingest_verify.facts.log import LogFileError
+from ansible.module_utils.ingest_verify.facts.server import EvidenceError
 from ansible.module_utils.ingest_verify.findings import Finding
 
 STAGE = "qtickets_ingest"

@@ -81,7 +81,7 @@ from ansible.module_utils.ingest_verify.client import (
     login_argument_spec,
     query,
 )
-from ansible.module_utils.ingest_verify.diagnosis.evidence import EvidenceError, read_window
+from ansible.module_utils.ingest_verify.facts.server import EvidenceError, read_window
 from ansible.module_utils.ingest_verify.findings import Finding
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.ingest_verify.diagnosis.client_side import client_findings, read_client_log
+from ansible.module_utils.ingest_verify.diagnosis.client_side import client_findings
 from ansible.module_utils.ingest_verify.env_file import public_env
+from ansible.module_utils.ingest_verify.facts.log import read_client_log
 from ansible.module_utils.ingest_verify.findings import Finding
 from ansible.module_utils.ingest_verify.process import ProcessResult, run_process
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from ansible.module_utils.ingest_verify.client import connect, query, send_marker
 from ansible.module_utils.ingest_verify.diagnosis.diagnose import diagnose
-from ansible.module_utils.ingest_verify.diagnosis.evidence import read_window
 from ansible.module_utils.ingest_verify.diagnosis.request import Request
 from ansible.module_utils.ingest_verify.diagnosis.result import Diagnosis
+from ansible.module_utils.ingest_verify.facts.server import read_window
 from ansible.module_utils.ingest_verify.findings import Finding, render_failure
 
 from embedded.testing import Engine, start_engine

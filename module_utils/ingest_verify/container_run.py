@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from . import docker_cli
-from .diagnosis.client_side import read_client_log
 from .docker_cli import DockerError
 from .env_file import parse_env
+from .facts.log import read_client_log
 from .guard import LABEL, SCRATCH
 from .masking import secret_values
 from .process import append_log, run_process

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from .causes import LIKELY, SIDES, by_id
+from .causes import LIKELY, PROVEN, SIDES, by_id
 from .report.text import visible
 
 STAGES = ("clickhouse_reset", "schema_apply", "query_logging", "qtickets_ingest", "verify_data")
@@ -37,7 +37,7 @@ class Finding:
 
     `cause` is an id of the catalogue (`causes`), such as `server_missing_column`; `fix_side` is one of its six words,
     the catalogue's own for the cause where the rule names none and there is a next step. `certainty` is `proven` or
-    `likely` (the catalogue's where none is given): what is likely is told so in the headline. `evidence` holds what
+    `likely`: what is likely is told so in the headline. `evidence` holds what
     is known of `sql`, `exception`, `code`, `code_name`, `count`, `first`, `last` (server clock, ISO 8601),
     `log_table`, `query_id`, `location` (file:line), `rows` (offending rows, list of dicts).
     """
@@ -65,8 +65,7 @@ class Finding:
             self.fix_side = known.side
         if self.fix_side is not None and self.fix_side not in SIDES:
             raise ValueError(f"fix_side is one of {', '.join(SIDES)}, not {self.fix_side!r}")
-        if self.certainty is None:
-            self.certainty = known.certainty
+        self.certainty = self.certainty or PROVEN
         if self.certainty == LIKELY and not self.headline.startswith("Likely: "):
             self.headline = f"Likely: {self.headline}"
 

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from .diagnosis.client_side import read_client_log
+from .facts.log import read_client_log
 from .guard import MARK
 from .masking import Masker, secret_values
 

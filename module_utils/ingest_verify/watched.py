@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from .client import ConnectError, ServerError, connect, error_finding, login_argument_spec, query
-from .diagnosis.evidence import EvidenceError, read_window
+from .facts.server import EvidenceError, read_window
 from .findings import Finding
 
 WATCH_ERRORS = (ConnectError, ServerError, EvidenceError)

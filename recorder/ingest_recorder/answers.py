@@ -13,13 +13,15 @@ _TOTALS = {
     "offset": "offset", "has_next": "has_next", "hasnext": "has_next", "has_more": "has_next", "hasmore": "has_next",
     "hasnextpage": "has_next",
 }  # fmt: skip
+# Values looked at in one answer: its size is the source's to choose.
+_VALUES = 100000
 _PAGINGS = ("paging", "pagination", "meta", "page", "pageinfo", "page_info", "_meta", "metadata", "response_metadata")
 
 
 def told_by(answer):
-    """What an answer tells, in numbers: `records`, `key` (where they were), `total`, `pages`, `page`, ..."""
+    """What an answer tells, in numbers: `records`, `key` (where they were), `total`, `pages`, `page`, ..., `bits`."""
     if isinstance(answer, list):
-        return {"records": len(answer), "key": "[]"}
+        return _with_bits({"records": len(answer), "key": "[]"}, answer)
     if not isinstance(answer, dict):
         return {}
     told = {}
@@ -31,9 +33,28 @@ def told_by(answer):
                 _paging(nested, told)
     _paging(answer, told)
     key, records = _records(answer)
-    told["records"] = records
+    told["records"] = len(records)
     if key is not None:
         told["key"] = str(key)[:40]
+        _with_bits(told, records)
+    return told
+
+
+def _with_bits(told, records):
+    """Add the bits that the greatest whole number of each field needs: enough to know a column that cannot hold it,
+    and nobody's number."""
+    records = list(records.values()) if isinstance(records, dict) else records
+    bits, left = {}, _VALUES
+    for record in records:
+        if not isinstance(record, dict) or left <= 0:
+            break
+        left -= len(record)
+        for name, value in record.items():
+            if type(value) is int and value >= 0 and value.bit_length() > bits.get(name, -1):
+                bits[name] = value.bit_length()
+    bits = {str(name)[:60]: number for name, number in list(bits.items())[:60]}
+    if bits:
+        told["bits"] = bits
     return told
 
 
@@ -55,18 +76,15 @@ def _records(answer):
     for known in _RECORDS:
         value = answer.get(lower.get(known)) if known in lower else None
         if isinstance(value, list):
-            return lower[known], len(value)
+            return lower[known], value
         if isinstance(value, dict) and value:
             if all(isinstance(each, dict) for each in value.values()):
-                return lower[known], len(value)
+                return lower[known], value
             key, records = _records(value)
             if key is not None:
                 return key, records
-    lists = [(len(value), name) for name, value in answer.items() if isinstance(value, list)]
-    if not lists:
-        return None, 0
-    length, name = max(lists, key=lambda each: each[0])
-    return name, length
+    lists = [(name, value) for name, value in answer.items() if isinstance(value, list)]
+    return max(lists, key=lambda each: len(each[1])) if lists else (None, [])
 
 
 def told_by_header(line):

@@ -317,7 +317,7 @@ const TOTALS = { total: "total", total_count: "total", totalcount: "total", tota
 const PAGINGS = new Set(["paging", "pagination", "meta", "page", "pageinfo", "page_info", "_meta", "metadata"]);
 
 function toldBy(answer) {
-  if (Array.isArray(answer)) return { records: answer.length, key: "[]" };
+  if (Array.isArray(answer)) return withBits({ records: answer.length, key: "[]" }, answer);
   if (answer === null || typeof answer !== "object") return {};
   const told = {};
   const take = (values) => {
@@ -342,6 +342,26 @@ function toldBy(answer) {
   const chosen = (named.length ? named : lists).sort((a, b) => b[1].length - a[1].length)[0];
   told.records = 0;
   if (chosen) [told.key, told.records] = [masked(chosen[0], 40), chosen[1].length];
+  return chosen ? withBits(told, chosen[1]) : told;
+}
+
+// The bits that the greatest whole number of each field needs.
+function withBits(told, records) {
+  const bits = {};
+  let left = 100000;
+  for (const record of records) {
+    if (record === null || typeof record !== "object" || left <= 0) break;
+    for (const [name, value] of Object.entries(record)) {
+      left -= 1;
+      if (Number.isSafeInteger(value) && value >= 0) {
+        const wide = value ? Math.floor(Math.log2(value)) + 1 : 0;
+        const key = name.slice(0, 60);
+        if (!(bits[key] >= wide)) bits[key] = wide;
+      }
+    }
+  }
+  const entries = Object.entries(bits).slice(0, 60);
+  if (entries.length) told.bits = Object.fromEntries(entries);
   return told;
 }
 

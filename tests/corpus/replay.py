@@ -23,10 +23,10 @@ from typing import Any
 
 from ansible.module_utils.ingest_verify.client import ServerError, connect, query
 from ansible.module_utils.ingest_verify.diagnosis.diagnose import diagnose
-from ansible.module_utils.ingest_verify.diagnosis.evidence import read_window
 from ansible.module_utils.ingest_verify.diagnosis.log_only import diagnose_log
 from ansible.module_utils.ingest_verify.diagnosis.request import Request
 from ansible.module_utils.ingest_verify.diagnosis.result import Diagnosis
+from ansible.module_utils.ingest_verify.facts.server import read_window
 
 from embedded.testing import Engine, start_engine
 

@@ -218,6 +218,22 @@ def test_money_seven_per_cent_too_high(shop: Loaded, api: Running, answer: str) 
     assert "by the factor 1.25" in finding.headline
 
 
+def test_a_number_that_its_column_cannot_hold(shop: Loaded, api: Running, answer: str) -> None:
+    shop.query(f"ALTER TABLE {ORDERS} MODIFY COLUMN tickets_sold UInt8")
+    load(shop, api, answer)
+    more = json.loads(answer)
+    # Not the first one, which lies at the edge of the window.
+    order = more["figures"]["entities"]["orders"]["rows"][20]
+    sold = order["amounts"] = order["gross"]
+    sold["tickets"] = str(int(sold["tickets"]) + 256)
+    finding = one(audit(shop, json.dumps(more))[1])
+    assert finding.cause == "data_wrapped_integer"
+    assert f"UInt8 cannot hold {sold['tickets']}, so {int(sold['tickets']) - 256} was stored" in finding.headline
+    # A number that fits and is another one was not cut by the type.
+    sold["tickets"] = str(int(sold["tickets"]) - 250)
+    assert one(audit(shop, json.dumps(more))[1]).cause == "data_audit_differs"
+
+
 def test_times_three_hours_behind(shop: Loaded, api: Running, answer: str) -> None:
     load(shop, api, answer, changed(sale_ts=lambda moment: moment - 3 * 3600))
     finding = one(audit(shop, answer)[1])

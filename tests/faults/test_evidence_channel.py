@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from ansible.module_utils.ingest_verify.client import ConnectError, ServerError, connect, query, send_marker
 from ansible.module_utils.ingest_verify.diagnosis.diagnose import diagnose
-from ansible.module_utils.ingest_verify.diagnosis.evidence import EvidenceError, limits, log_reads
 from ansible.module_utils.ingest_verify.diagnosis.log_only import diagnose_log
 from ansible.module_utils.ingest_verify.diagnosis.request import Request
 from ansible.module_utils.ingest_verify.diagnosis.result import Diagnosis
+from ansible.module_utils.ingest_verify.facts.server import EvidenceError, limits, log_reads
 from clickhouse_driver import errors
 
 from embedded.testing import Engine, start_engine

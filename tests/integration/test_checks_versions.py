@@ -112,7 +112,7 @@ LOGS = {
     "written_rows UInt64, views Array(LowCardinality(String)), tables Array(LowCardinality(String)), "
     "initial_query_id String, event_date Date, event_time DateTime, "
     "event_time_microseconds DateTime64(6), query_kind LowCardinality(String), is_initial_query UInt8, "
-    "user String, log_comment String",
+    "user String, log_comment String, Settings Map(LowCardinality(String), LowCardinality(String))",
     "system.query_views_log": "event_date Date, initial_query_id String, view_name String, view_target String, "
     "written_rows UInt64",
     "system.asynchronous_insert_log": "event_date Date, query_id String, rows UInt64, flush_query_id String, "

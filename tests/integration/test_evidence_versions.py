@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 from ansible.module_utils.ingest_verify.client import ServerError, connect, query, quote_string, send_marker
 from ansible.module_utils.ingest_verify.diagnosis.diagnose import diagnose
-from ansible.module_utils.ingest_verify.diagnosis.evidence import LOG_COLUMNS, Evidence, read_window
 from ansible.module_utils.ingest_verify.diagnosis.request import Request
+from ansible.module_utils.ingest_verify.facts.server import LOG_COLUMNS, Evidence, read_window
 
 from embedded.testing import Engine, start_engine
 from tests.stages import PASSWORD, Stage, cluster, headline

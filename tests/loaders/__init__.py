@@ -18,9 +18,9 @@ from ansible.module_utils.ingest_verify.checks.request import read_request
 from ansible.module_utils.ingest_verify.checks.runner import run_checks
 from ansible.module_utils.ingest_verify.client import connect, query, send_marker
 from ansible.module_utils.ingest_verify.diagnosis.diagnose import diagnose
-from ansible.module_utils.ingest_verify.diagnosis.evidence import read_window
 from ansible.module_utils.ingest_verify.diagnosis.request import Request
 from ansible.module_utils.ingest_verify.env_file import public_env
+from ansible.module_utils.ingest_verify.facts.server import read_window
 from ansible.module_utils.ingest_verify.findings import Finding
 from ansible.module_utils.ingest_verify.process import run_process
 from ansible.module_utils.ingest_verify.recorder import make_file

@@ -42,7 +42,7 @@ class Source:
     """An API with `total` orders in pages of 50, that tells its total as Qtickets documents it."""
 
     def __init__(self) -> None:
-        self.total, self.per_page, self.status, self.tells = 3, 50, 200, True
+        self.total, self.per_page, self.status, self.tells, self.tickets = 3, 50, 200, True, 1
         source = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -54,7 +54,7 @@ class Source:
                 asked = parse_qs(urlsplit(self.path).query)
                 page = int(asked.get("page", ["1"])[0])
                 orders = range((page - 1) * source.per_page, min(page * source.per_page, source.total))
-                answer: dict[str, object] = {"data": [{"id": number, "tickets": 1} for number in orders]}
+                answer: dict[str, object] = {"data": [{"id": number, "tickets": source.tickets} for number in orders]}
                 if source.tells:
                     answer["paging"] = {"perPage": source.per_page, "currentPage": page, "total": source.total}
                 words = urlsplit(self.path).path.split("/")

@@ -31,6 +31,7 @@ def test_its_healthy_twin_is_silent(loaded: Loaded) -> None:
     assert loaded.judge(run, "orders") == [], loaded.message
     assert run.recorded.gaps == []
     assert [e.clickhouse for e in run.recorded.exchanges] == [False, True]
+    assert run.recorded.exchanges[0].bits == {"id": 2, "tickets": 1}
 
 
 def test_reading_50_of_121_is_named(loaded: Loaded) -> None:

@@ -40,6 +40,25 @@ def test_reading_all_pages_is_silent(loaded: Loaded) -> None:
     assert loaded.judge(run, "orders") == []
 
 
+@pytest.mark.parametrize(("tickets", "named"), [(300, True), (200, False)])
+def test_a_number_that_its_column_cannot_hold_is_named(loaded: Loaded, tickets: int, named: bool) -> None:
+    """The loader sends JSON: the server keeps 44 of 300, and nothing fails."""
+    loaded.source.tickets = tickets
+    table = f"{loaded.stage.database}.orders"
+    loaded.stage.admin(f"ALTER TABLE {table} MODIFY COLUMN tickets UInt8")
+    run = loaded.run("pages.py", MODE="json")
+    assert run.result.exit_code == 0, run.log.read_text()
+    assert loaded.stage.admin(f"SELECT DISTINCT tickets FROM {table}") == [(tickets % 256,)]
+    assert loaded.judge(run, "orders") == []
+    found = [finding for finding in loaded.findings if finding.severity == "warning"]
+    assert [cause.cause for cause in found] == ["data_wrapped_integer"] * named, loaded.message
+    if named:
+        assert (found[0].severity, found[0].certainty) == ("warning", "likely")
+        assert "The source served tickets of 256 or more" in found[0].headline
+        assert "holds it as UInt8, up to 255" in found[0].headline
+        assert "SELECT max(tickets)" in str(found[0].next_step)
+
+
 def test_a_source_that_tells_no_total_gives_no_verdict(loaded: Loaded) -> None:
     loaded.source.total, loaded.source.tells = 121, False
     run = loaded.run("pages.py", MODE="first")

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
 import pytest
 from ansible.module_utils.ingest_verify.causes import CATALOGUE, SIDES, Cause, Form, by_id
 from ansible.module_utils.ingest_verify.clickhouse.error_codes import KINDS, kind_of, name_of
-from ansible.module_utils.ingest_verify.diagnosis.catalog import Catalog
-from ansible.module_utils.ingest_verify.diagnosis.client_side import ClientError
-from ansible.module_utils.ingest_verify.diagnosis.evidence import Evidence
 from ansible.module_utils.ingest_verify.diagnosis.request import Request
 from ansible.module_utils.ingest_verify.diagnosis.server_side.classify import classify, forms_of
 from ansible.module_utils.ingest_verify.diagnosis.server_side.network import broken_by_own_client
 from ansible.module_utils.ingest_verify.diagnosis.server_side.refusal import Refusal
 from ansible.module_utils.ingest_verify.diagnosis.server_side.unlogged import told_refusal
 from ansible.module_utils.ingest_verify.diagnosis.setup import look_at_server
+from ansible.module_utils.ingest_verify.facts.catalog import Catalog
+from ansible.module_utils.ingest_verify.facts.log import ClientError
+from ansible.module_utils.ingest_verify.facts.server import Evidence
 from ansible.module_utils.ingest_verify.findings import Finding
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,6 +55,25 @@ def test_a_field_that_nothing_fills_is_an_error_when_the_template_is_read() -> N
         Form(("exists",), "", "{tabel} exists", "Drop it.", "loader")
     with pytest.raises(ValueError, match="side is one of"):
         Cause("x", "x", "operator", "x", step="x")
+
+
+def test_what_is_only_likely_says_when_and_how_to_see_whether_it_is_so() -> None:
+    """By the rules' own source: the catalogue knows when the cause is likely, the rule what confirms it."""
+    found = 0
+    for path in (ROOT / "module_utils/ingest_verify/diagnosis").rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text())):
+            given = {word.arg for word in call.keywords} if isinstance(call, ast.Call) else set()
+            if not given & {"certainty", "confirm", "otherwise"} or not isinstance(call, ast.Call):
+                continue
+            texts = [word.value for word in call.args if isinstance(word, ast.Constant) and isinstance(word.value, str)]
+            cause = next((text for text in texts if text in CATALOGUE), None)
+            if cause is None:
+                continue
+            found += 1
+            assert by_id(cause).likely, (path.name, cause)
+            step = ast.unparse(call)
+            assert given >= {"confirm", "otherwise"} or "To confirm it: " in step, (path.name, cause)
+    assert found > 10
 
 
 def test_every_id_in_roles_and_plays_stands_in_the_catalogue() -> None:

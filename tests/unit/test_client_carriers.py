@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ingest_verify.diagnosis.client_side import client_findings, read_client_log
+from ansible.module_utils.ingest_verify.diagnosis.client_side import client_findings
+from ansible.module_utils.ingest_verify.facts.log import read_client_log
 
 from tests.unit import test_client_causes as causes
 from tests.unit import test_client_kinds as kinds

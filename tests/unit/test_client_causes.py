@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ingest_verify.diagnosis.client_side import client_findings, read_client_log
+from ansible.module_utils.ingest_verify.diagnosis.client_side import client_findings
 from ansible.module_utils.ingest_verify.diagnosis.client_side.context import Context
+from ansible.module_utils.ingest_verify.facts.log import read_client_log
 from ansible.module_utils.ingest_verify.findings import Finding
 
 ENV = {

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ingest_verify.diagnosis.client_side import ClientLog, read_client_log
+from ansible.module_utils.ingest_verify.facts.log import ClientLog, read_client_log
 
 TRACEBACK = """Traceback (most recent call last):
   File "/app/loader.py", line 9, in <module>

@@ -7,12 +7,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ingest_verify.diagnosis.client_side import (
-    ClientError,
-    ClientLog,
-    LogFileError,
-    read_client_log,
-)
+from ansible.module_utils.ingest_verify.facts.log import ClientError, ClientLog, LogFileError, read_client_log
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.ingest_verify.causes import is_narrower
-from ansible.module_utils.ingest_verify.diagnosis.client_side import ClientError, read_client_log, rules
+from ansible.module_utils.ingest_verify.diagnosis.client_side import rules
 from ansible.module_utils.ingest_verify.diagnosis.client_side.context import Context
+from ansible.module_utils.ingest_verify.facts.log import ClientError, read_client_log
 
 from tests.unit import test_client_causes, test_client_kinds, test_client_texts
 

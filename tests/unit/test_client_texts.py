@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ingest_verify.diagnosis.client_side import client_findings, read_client_log
+from ansible.module_utils.ingest_verify.diagnosis.client_side import client_findings
+from ansible.module_utils.ingest_verify.facts.log import read_client_log
 from ansible.module_utils.ingest_verify.findings import Finding
 
 ENV = {"CLICKHOUSE_HOST": "wh", "CLICKHOUSE_PORT": "8123", "CLICKHOUSE_DB": "shop"}

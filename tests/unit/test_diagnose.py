@@ -10,15 +10,6 @@ from typing import Any, ClassVar
 import pytest
 from ansible.module_utils.ingest_verify.clickhouse.error_codes import is_recoverable
 from ansible.module_utils.ingest_verify.diagnosis.attribution import attribute
-from ansible.module_utils.ingest_verify.diagnosis.catalog import Catalog, nearest
-from ansible.module_utils.ingest_verify.diagnosis.evidence import (
-    EvidenceError,
-    Program,
-    StatementGroup,
-    Window,
-    parse_time,
-    resolve_settings,
-)
 from ansible.module_utils.ingest_verify.diagnosis.log_only import diagnose_log
 from ansible.module_utils.ingest_verify.diagnosis.proof import hiding
 from ansible.module_utils.ingest_verify.diagnosis.request import Request
@@ -26,6 +17,15 @@ from ansible.module_utils.ingest_verify.diagnosis.server_side.classify import cl
 from ansible.module_utils.ingest_verify.diagnosis.server_side.refusal import Refusal
 from ansible.module_utils.ingest_verify.diagnosis.server_side.schema_statements import view_in
 from ansible.module_utils.ingest_verify.diagnosis.server_side.unlogged import full_disk
+from ansible.module_utils.ingest_verify.facts.catalog import Catalog, nearest
+from ansible.module_utils.ingest_verify.facts.server import (
+    EvidenceError,
+    Program,
+    StatementGroup,
+    Window,
+    parse_time,
+    resolve_settings,
+)
 from ansible.module_utils.ingest_verify.sql_text import source_tables, statement_target
 
 

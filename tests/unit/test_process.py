@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ingest_verify.diagnosis.client_side import LogFileError, read_client_log
+from ansible.module_utils.ingest_verify.facts.log import LogFileError, read_client_log
 from ansible.module_utils.ingest_verify.process import (
     ProcessError,
     ProcessResult,

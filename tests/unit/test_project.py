@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import runpy
@@ -14,6 +15,7 @@ from pathlib import Path
 import ansible_collections.community.docker
 import pytest
 import yaml
+from ansible.module_utils.ingest_verify.causes import CATALOGUE
 from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -265,3 +267,34 @@ def test_five_failed_runs_are_shown_as_their_reports_tell_them():
         assert f"<code>{run}</code>" in page
         assert '<div class="fix"><h2>What to do</h2>' in page
         assert str(ROOT) not in page
+
+
+def imports_of(package: str) -> set[str]:
+    """The neighbours within `ingest_verify` that a package of it imports, by their first names."""
+    base = ROOT / "module_utils" / "ingest_verify"
+    found = set()
+    for path in (base / package).rglob("*.py"):
+        inside = path.relative_to(base).parent.parts
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                start = inside[: len(inside) - node.level + 1]
+                names = node.module.split(".")[:1] if node.module else [alias.name for alias in node.names]
+                found |= set(start[:1] or names)
+    return found - {package}
+
+
+@pytest.mark.parametrize(
+    ("package", "above"),
+    [("facts", {"causes", "diagnosis", "findings", "checks"}), ("causes", {"facts", "diagnosis", "checks"})],
+)
+def test_reading_concludes_nothing_and_the_catalogue_stands_alone(package, above):
+    assert imports_of(package) & above == set()
+
+
+def test_no_fact_names_a_cause():
+    # A column of query_log has the same name as a cause.
+    known = set(CATALOGUE) - {"client_address"}
+    for path in (ROOT / "module_utils/ingest_verify/facts").rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+        assert not texts & known, path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ _EXAMPLES, _GROUPS = 5, 20
 # Times that a zone may have shifted are still found.
 _AROUND = 15 * 3600
 _IDS = 10_000
+_INTEGER = re.compile(r"\b(U?)Int(8|16|32|64)\b")
 
 
 def run_audit(
@@ -54,7 +56,8 @@ def run_audit(
             )
             continue
         found = compare(entity, rows, excluded, held, frame)
-        findings += _findings(_title(database, entity), entity, rows, found)
+        types = _types(read, owner_of(database, entity), entity) if found.other else {}
+        findings += _findings(_title(database, entity), entity, rows, found, types)
         result["entities"][entity.name] = _summary(found)
         result["differences"] += totals(entity, rows, held, frame)[:_GROUPS] if _differs(found) else []
     if findings:
@@ -82,8 +85,7 @@ def read_held(read: Read, database: str, entity: Entity, expected: Sequence[Row]
 
     :raises AuditError: the table is not there
     """
-    owner, _, name = entity.table.rpartition(".")
-    owner = owner or database
+    owner, name = owner_of(database, entity), entity.table.rpartition(".")[2]
     catalog = read(
         f"SELECT engine FROM system.tables WHERE database = {quote_string(owner)} AND name = {quote_string(name)}"
     )
@@ -116,6 +118,18 @@ def read_held(read: Read, database: str, entity: Entity, expected: Sequence[Row]
         far = read(f"{query} WHERE toString({identifier(entity.id)}) IN ({ids}){group}")
         rows += [_held(entity, row) for row in far]
     return rows
+
+
+def owner_of(database: str, entity: Entity) -> str:
+    """The database of the entity's table."""
+    return entity.table.rpartition(".")[0] or database
+
+
+def _types(read: Read, database: str, entity: Entity) -> dict[str, str]:
+    """Types of the columns by name."""
+    table = quote_string(entity.table.rpartition(".")[2])
+    rows = read(f"SELECT name, type FROM system.columns WHERE database = {quote_string(database)} AND table = {table}")
+    return {row["name"]: row["type"] for row in rows}
 
 
 def _held(entity: Entity, row: Mapping[str, Any]) -> Held:
@@ -155,7 +169,9 @@ def _summary(found: Differences) -> dict[str, Any]:
 # Findings -----------------------------------------------------------------------------------------------------------
 
 
-def _findings(title: str, entity: Entity, rows: Sequence[Row], found: Differences) -> list[Finding]:
+def _findings(
+    title: str, entity: Entity, rows: Sequence[Row], found: Differences, types: Mapping[str, str]
+) -> list[Finding]:
     made = _Maker(title, entity, len(rows), found)
     if found.missing:
         made.missing(rows)
@@ -172,7 +188,12 @@ def _findings(title: str, entity: Entity, rows: Sequence[Row], found: Difference
     for name, pairs in found.rounded.items():
         made.rounded(name, pairs)
     for name, pairs in found.other.items():
-        made.other(name, pairs)
+        kind = types.get(entity.amounts[name], "")
+        wrapped = [pair for pair in pairs if _wrapped(pair, name, kind)]
+        if wrapped:
+            made.wrapped(name, kind, wrapped)
+        if others := [pair for pair in pairs if pair not in wrapped]:
+            made.other(name, others)
     return made.findings
 
 
@@ -312,6 +333,18 @@ class _Maker:
             [_both(pair) for pair in pairs],
         )
 
+    def wrapped(self, name: str, kind: str, pairs: Sequence[Pair]) -> None:
+        column, first = self.entity.amounts[name], pairs[0]
+        self._add(
+            "data_wrapped_integer",
+            f"{column} wrapped in {self._share(len(pairs))}: {kind} cannot hold {first.expected.amounts[name]}, so "
+            f"{first.held.amounts[name]} was stored, with no error.",
+            f"together {sum((_difference(pair, name) for pair in pairs), Decimal(0)):+f}",
+            f"Give {column} a wider type (ALTER TABLE {self.title} MODIFY COLUMN {column} ...), then load these rows "
+            "again.",
+            [_both(pair) for pair in pairs],
+        )
+
     def other(self, name: str, pairs: Sequence[Pair]) -> None:
         factor = _factor(pairs, name)
         said = f", by the factor {factor:f}" if factor else ""
@@ -322,6 +355,16 @@ class _Maker:
             "Compare the examples with the source's answer, field by field.",
             [_both(pair) for pair in pairs],
         )
+
+
+def _wrapped(pair: Pair, name: str, kind: str) -> bool:
+    """Whether the table holds what an integer of this type keeps of a number that is beyond it."""
+    integer, expected = _INTEGER.search(kind), pair.expected.amounts[name]
+    if not integer or expected is None or expected != int(expected):
+        return False
+    bits, lowest = int(integer[2]), 0 if integer[1] else -(2 ** (int(integer[2]) - 1))
+    kept = (int(expected) - lowest) % 2**bits + lowest
+    return kept != expected and pair.held.amounts[name] == Decimal(kept)
 
 
 def _factor(pairs: Sequence[Pair], name: str) -> Decimal | None:

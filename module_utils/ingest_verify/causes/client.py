@@ -13,6 +13,7 @@ CLIENT = (
         never="The number is a server code that the server's text proves.",
         row=16,
         narrower_than=("client_exception",),
+        likely="A number or quoted name is all that the log has: another exception's text may be the same.",
         step="Log the exception with its traceback (logger.exception), run again, and correct the line that it shows.",
     ),
     Cause(
@@ -22,6 +23,7 @@ CLIENT = (
         "An exception that no narrower cause explains came out of the loader; or it exited with an error and logged "
         "none.",
         row=19,
+        likely="The text of a well-known exception stands in the log without its type.",
         step="Correct the line of the loader that the exception names.",
     ),
     Cause(
@@ -93,6 +95,7 @@ CLIENT = (
         "The server read the end of its client's data, or a reset, inside a statement.",
         never="The client's own failure is known: then this is its effect. The server gave up on its own remote read.",
         row=18,
+        likely="The run ended well and left no statement: only the server's handler noted a client that broke off.",
         step="Find out why the loader broke off: its log and its exit code say it.",
     ),
     Cause(
@@ -179,6 +182,7 @@ CLIENT = (
         "The peer's answer belongs to the other protocol.",
         row=20,
         narrower_than=("client_connection_lost", "client_unreachable"),
+        likely="The connection broke at the usual port of the other protocol; the peer said nothing.",
         step="Use the port of the client's protocol: 8123 for HTTP, 9000 for the native one.",
     ),
     Cause(
@@ -188,6 +192,7 @@ CLIENT = (
         "The TLS library's own error.",
         row=20,
         narrower_than=("client_connection_lost", "client_unreachable"),
+        likely="The handshake broke without a word about bytes that are none of TLS.",
         step="Use TLS with the TLS port only, and let the client trust the server's certificate.",
         command="openssl s_client -connect HOST:PORT",
     ),
@@ -212,6 +217,7 @@ CLIENT = (
         LOADER,
         "The driver says that a second query was started on a connection in use.",
         narrower_than=("client_connection_lost", "client_exception", "client_serialization"),
+        likely="A driver got another answer than it waited for, and no library says that the client is shared.",
         step="Give each thread a client of its own.",
     ),
     Cause(

@@ -19,6 +19,7 @@ CONFIG = (
         "The file itself.",
         row=33,
         narrower_than=("client_key_error", "source_bad_payload"),
+        likely="The log has no more than a quoted name in capitals: a record's field may be called so.",
         step="Correct the env file as the message says, and let only its owner read it.",
         command="chmod 600 FILE",
     ),
@@ -36,6 +37,7 @@ CONFIG = (
         CONFIGURATION,
         "The variable's value, or the loader's own record.",
         row=31,
+        likely="The log speaks of a dry run; the variable is not known.",
         step="Switch DRY_RUN off in the env file.",
     ),
     Cause(
@@ -43,6 +45,7 @@ CONFIG = (
         "The API's address is not one",
         CONFIGURATION,
         "The value itself, or the loader's own cause.",
+        likely="HTTP 404 for one address: the base URL is wrong, or one record is not there.",
         step="Write the API's address with its scheme and without blanks.",
     ),
     Cause(

@@ -136,8 +136,10 @@ DATA = (
         "data_wrapped_integer",
         "Integers that wrapped around",
         LOADER,
-        "Stored values outside of the source's range.",
+        "Stored values outside of the source's range; the audit: the number is what the type keeps of the source's; "
+        "the recorder: the source served greater numbers than the column of that name holds.",
         row=51,
+        likely="The recorder saw the source serve greater numbers under the column's name; no value was compared.",
         step="Use a wider integer type for the column.",
     ),
     Cause(
@@ -268,6 +270,34 @@ DATA = (
         never="Without rows from before; it is then said and not judged.",
         row=51,
         step="Check whether the source still sends the field, and under which name.",
+    ),
+    Cause(
+        "data_value_gaps",
+        "Rows without a value in a column that always had one",
+        LOADER,
+        "NULL or the default in 1 % of the run's rows at least, in none of 100 rows or more before, of more than 10 "
+        "values. A warning where the rows' format fills up what is empty, else information.",
+        never="Columns of few values: a flag may become 0.",
+        row=51,
+        step="Look whether the source has a value there.",
+    ),
+    Cause(
+        "data_rows_cut",
+        "Rows whose last fields are missing",
+        LOADER,
+        "The last columns have no value together in less than half of the run's rows, and in none before. A warning "
+        "where the INSERT ran with a setting that accepts short lines, else information.",
+        row=51,
+        step="Let the server refuse short lines, and send them complete.",
+    ),
+    Cause(
+        "data_constant_column",
+        "All rows of the run have one value in a column that has many",
+        None,
+        "One value in all of the run's rows, more than 10 in the rows before, which know it too. Only told: a run for "
+        "one city has one value.",
+        never="A value that no row before has, such as a version; times and UUIDs.",
+        step="Compare some of the rows with the source.",
     ),
     Cause(
         "data_not_a_number",

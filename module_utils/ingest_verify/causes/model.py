@@ -48,6 +48,7 @@ class Cause:
     """One thing that is known to go wrong.
 
     `holds` says in terms of facts when it may be named, `never` when not. `row` is its row of the failure catalogue.
+    `likely` says when it is no more than that; a cause without it is named where a fact says it, and nowhere else.
     `narrower_than` names causes that hold for the same facts and say less. `side` is None where nobody has to act.
     `step` is the next step in general, that of an error whose rule names none; `command` is one to paste for it.
     """
@@ -61,23 +62,22 @@ class Cause:
     step: str = field(kw_only=True)
     command: str = field(default="", kw_only=True)
     row: int | None = None
-    certainty: str = PROVEN
+    likely: str = ""
     narrower_than: tuple[str, ...] = ()
     forms: tuple[Form, ...] = field(default=())
 
     def __post_init__(self) -> None:
         if self.side is not None and self.side not in SIDES:
             raise ValueError(f"{self.id}: side is one of {', '.join(SIDES)}, not {self.side!r}")
-        if self.certainty not in (PROVEN, LIKELY):
-            raise ValueError(f"{self.id}: certainty is {PROVEN} or {LIKELY}, not {self.certainty!r}")
 
 
 @dataclass
 class Decision:
     """What a rule decides about one failure: the cause, and the parts of a finding that say it.
 
-    `certainty` is the catalogue's where it is None. What is likely may say what would `confirm` it, and what it is
-    `otherwise`. `generic` decisions give way to specific ones; the others of a run follow from a `decisive` one.
+    It is proven where `certainty` is None. What is likely says what would `confirm` it, and what it is `otherwise`;
+    both are passed over where it is proven. `generic` decisions give way to specific ones; the others of a run follow
+    from a `decisive` one.
     """
 
     cause: str
@@ -97,8 +97,9 @@ class Decision:
     def steps(self) -> str | None:
         """The next step, and what would confirm what is only likely; None without either."""
         lines = [self.next_step]
-        lines += [f"To confirm it: {self.confirm}"] if self.confirm else []
-        lines += [f"If it is not that: {self.otherwise}"] if self.otherwise else []
+        if self.certainty == LIKELY:
+            lines += [f"To confirm it: {self.confirm}"] if self.confirm else []
+            lines += [f"If it is not that: {self.otherwise}"] if self.otherwise else []
         return "\n".join(filter(None, lines)) or None
 
 

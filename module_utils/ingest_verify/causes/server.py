@@ -132,6 +132,7 @@ SERVERS = (
         "A code of kind value, null_value or input, for an INSERT; the column by the text or by its only type.",
         row=3,
         narrower_than=("server_refused_statement",),
+        likely="The server ran out of bytes in a binary row: its layout, or a body that was cut off.",
         step="Convert the value in the loader, or change the column's type in the schema.",
         command="DESCRIBE TABLE db.table;",
     ),
@@ -166,6 +167,7 @@ SERVERS = (
                 example=r"Cannot parse input: expected ',' before: '\xEF\xBB\xBF2010,64\r\n2011,3'",
             ),
         ),
+        likely="The rows begin as JSON does, and the statement says another format.",
         step="Send whole rows in the format that the statement names.",
     ),
     Cause(
@@ -273,6 +275,27 @@ SERVERS = (
         "SYNTAX_ERROR, or something after the rows of VALUES.",
         narrower_than=("server_type_mismatch",),
         forms=(
+            Form(
+                ("syntax",),
+                r"Multi-statements are not allowed",
+                "{what} came with another statement in the same request. The server takes one statement at a time.",
+                "Send each statement in a request of its own. A migration tool has an option for it "
+                "(golang-migrate: x-multi-statement=true in the database's URL), or takes one statement per file.",
+                LOADER,
+                "one statement in each request",
+                example="Syntax error (Multi-statements are not allowed): failed at position 37 (end of query): ;",
+            ),
+            Form(
+                ("syntax",),
+                r"((?:Single|Double|Back) quoted string|Multiline comment) is not closed",
+                "{what} ends within a quoted text or a comment: {brief}.",
+                "Look at where the statement ends. A tool that cuts a file at each semicolon also cuts at one within "
+                "quotes: send the statement whole. A quote within a text is written as \\' or ''.",
+                LOADER,
+                "a statement whose quotes are closed",
+                "{target}",
+                example="Single quoted string is not closed: Syntax error: failed at position 224 (')",
+            ),
             Form(
                 ("input",),
                 r"expected '\(' before: '([A-Z]{2,}[\w ]*)[^\n]*Values",
@@ -404,8 +427,38 @@ SERVERS = (
                 LOADER,
                 example="File /var/lib/clickhouse/user_files/a.csv doesn't exist",
             ),
+            Form(
+                ("format_schema",),
+                r"parse '([^']+)' (?:file|schema)",
+                "The server cannot read the schema file {name} of the format: it refused {what}: {brief}.",
+                "Put {name} into the server's folder for such files (format_schema_path, by default "
+                "/var/lib/clickhouse/format_schemas). The setting format_schema is relative to it.",
+                CONFIGURATION,
+                "the file {name} below format_schema_path",
+                example="Cannot parse 'events.proto' file, found an error at line -1, column 0, File not found.",
+            ),
         ),
         step="Put the file below the server's user_files folder, or send its content with the INSERT.",
+    ),
+    Cause(
+        "server_missing_collection",
+        "A named collection that the server does not have",
+        CONFIGURATION,
+        "NAMED_COLLECTION_DOESNT_EXIST.",
+        forms=(
+            Form(
+                ("missing_collection",),
+                r"collection [`']?([\w.-]+)",
+                "The server has no named collection {name}: it refused {what}.",
+                "Correct its name in the statement, or create it: CREATE NAMED COLLECTION {name} AS ...; or in "
+                "config.d below <named_collections>. What there is: SELECT name FROM system.named_collections;",
+                CONFIGURATION,
+                "named collection {name}",
+                example="There is no named collection `landing_zone`",
+            ),
+        ),
+        step="Create the named collection, or correct its name in the statement.",
+        command="SELECT name FROM system.named_collections;",
     ),
     Cause(
         "server_missing_cluster",
@@ -462,6 +515,7 @@ SERVERS = (
         CONFIGURATION,
         "A login was refused; the user by the server's own text, or by session_log.",
         row=6,
+        likely="HTTP 401 or 403 at ClickHouse's address without the server's text: a proxy may have said it.",
         step="Correct the user or the password in the settings, or set it on the server.",
         command="SELECT name, auth_type FROM system.users;",
     ),
@@ -491,6 +545,20 @@ SERVERS = (
         SERVER,
         "READONLY or TABLE_IS_READ_ONLY.",
         row=8,
+        forms=(
+            Form(
+                ("read_only",),
+                r"method GET implies readonly",
+                "{what} was sent with GET, and over HTTP that only reads: {brief}.",
+                "Send the statement with POST, as its body or with --data-binary. The user's rights are not the "
+                "reason.",
+                LOADER,
+                "a statement that writes, sent with POST",
+                "{target}",
+                example="ingest: Cannot execute query in readonly mode. For queries over HTTP, method GET implies "
+                "readonly. You should use method POST for modifying queries.",
+            ),
+        ),
         step="Give the user a profile that may write, or write into a table that takes rows.",
         command="SELECT name, value FROM system.settings WHERE name = 'readonly';",
     ),
@@ -507,7 +575,7 @@ SERVERS = (
         "server_setting_refused",
         "A setting that the server does not take from this user",
         LOADER,
-        "A code of kind missing_setting, or READONLY that names a setting.",
+        "A code of kind missing_setting, or READONLY that names a setting; or the client's own sentence of one.",
         narrower_than=("server_readonly",),
         step="Take the setting out of the loader's statements, or allow the user to change it.",
         command="SELECT name, value, readonly FROM system.settings WHERE changed;",
@@ -705,6 +773,35 @@ SERVERS = (
         step="Make the statement smaller, or raise max_execution_time for the user.",
     ),
     Cause(
+        "server_cluster_ddl_waits",
+        "An ON CLUSTER statement was not finished on all hosts in time",
+        SERVER,
+        "TIMEOUT_EXCEEDED or UNFINISHED, and the text speaks of a distributed DDL task.",
+        never="The statement's own time limit ended it.",
+        narrower_than=("server_timeout", "server_mutation_failed"),
+        forms=(
+            Form(
+                ("time", "mutation"),
+                r"(?s)(?:Watching task|Distributed DDL task).*?(\d+ of \d+ hosts|\d+ unfinished hosts)|"
+                r"distributed_ddl_task_timeout",
+                "{what} ON CLUSTER was not finished on {name} in time: {brief}.",
+                "The hosts go on with it in the background. Look which of them wait, and why: SELECT entry, host, "
+                "status, exception_text FROM system.distributed_ddl_queue WHERE status != 'Finished' ORDER BY entry "
+                "DESC LIMIT 20; Then wait for them, or raise distributed_ddl_task_timeout. Write IF NOT EXISTS, so "
+                "that the statement may be sent again.",
+                SERVER,
+                "all hosts of the cluster done within distributed_ddl_task_timeout",
+                "{target}",
+                example="Distributed DDL task /clickhouse/task_queue/ddl/query-0000000376 is not finished on 4 of 5 "
+                "hosts (0 of them are currently executing the task, 0 are inactive). Was waiting for 180.6 seconds, "
+                "which is longer than distributed_ddl_task_timeout",
+            ),
+        ),
+        step="Look which hosts of the cluster are behind, and wait for them.",
+        command="SELECT entry, host, status, exception_text FROM system.distributed_ddl_queue WHERE status != "
+        "'Finished';",
+    ),
+    Cause(
         "server_too_many_queries",
         "More queries at once than the server takes",
         SERVER,
@@ -768,7 +865,8 @@ SERVERS = (
         forms=(
             Form(
                 ("remote",),
-                r"HTTP (?:status|response) code: ([45]\d\d)|(?i:(access ?denied|no ?such ?(?:bucket|key)))",
+                r"HTTP (?:status|response) code: ([45]\d\d)"
+                r"|(?i:(access ?denied|no ?such ?(?:bucket|key)|not authorized to perform))",
                 "Another system refused what {what} reads from or writes to ({name}): {brief}.",
                 "Check the address, the path and the credentials in the statement's table function, or in the named "
                 "collection that it uses. The loader's own login and network do not matter here.",
@@ -776,6 +874,18 @@ SERVERS = (
                 "an answer of the other system",
                 object="{target}",
                 example="Failed to get object info: No response body.. HTTP response code: 403",
+            ),
+            Form(
+                ("std",),
+                r"type: (pqxx|mysqlxx)::(?!broken_connection|ConnectionFailed)",
+                "The database that {what} reads from refused it ({name}): {brief}.",
+                "Correct in the other database, or in the source's settings here, what its sentence names. "
+                "pqxx is PostgreSQL's client, mysqlxx MySQL's.",
+                SOURCE,
+                "an answer of the other database",
+                object="{target}",
+                example="std::exception. Code: 1001, type: pqxx::undefined_table, e.what() = ERROR: relation "
+                '"shop.cities" does not exist',
             ),
         ),
         step="Check the address, the path and the credentials in the statement's table function or named collection.",
@@ -873,6 +983,38 @@ SERVERS = (
         ),
         step="Correct the rows or the expression, or end the mutation with KILL MUTATION.",
         command="SELECT database, table, mutation_id, latest_fail_reason FROM system.mutations WHERE NOT is_done;",
+    ),
+    Cause(
+        "server_too_many_mutations",
+        "A table has as many unfinished mutations as it may",
+        LOADER,
+        "TOO_MANY_MUTATIONS.",
+        forms=(
+            Form(
+                ("mutations",),
+                r"mutations \((\d+)\)",
+                "{target} has {name} unfinished mutations and takes no more: the server refused {what}.",
+                "Each ALTER ... UPDATE or DELETE rewrites whole parts. Change many rows in one statement, or let the "
+                "loader insert new versions of rows into a ReplacingMergeTree. What waits, and why: SELECT "
+                "mutation_id, command, parts_to_do, latest_fail_reason FROM system.mutations WHERE NOT is_done AND "
+                "concat(database, '.', table) = '{target}';",
+                LOADER,
+                "fewer unfinished mutations than number_of_mutations_to_throw",
+                "{target}",
+                example="Too many unfinished mutations (1000) in table shop.states",
+            ),
+        ),
+        step="Change many rows in one statement, and wait until earlier mutations are done.",
+        command="SELECT database, table, mutation_id, command FROM system.mutations WHERE NOT is_done;",
+    ),
+    Cause(
+        "server_rows_waiting",
+        "Rows of a Distributed table wait on the server that took them",
+        SERVER,
+        "A row of system.distribution_queue of a table that the run wrote into.",
+        step="Look why the rows are not sent to their shard.",
+        command="SELECT database, table, data_files, error_count, last_exception FROM system.distribution_queue WHERE "
+        "data_files > 0;",
     ),
     Cause(
         "server_part_failed",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .model import CONFIGURATION, LOADER, SOURCE, Cause
+from .model import CONFIGURATION, LOADER, SOURCE, Cause, Form
 
 SOURCES = (
     Cause(
@@ -12,6 +12,7 @@ SOURCES = (
         "HTTP 401 or 403 from the source's address, or the loader's own cause.",
         never="The address is ClickHouse's or a proxy's before it.",
         row=23,
+        likely="HTTP 403 of another API than Qtickets: a firewall in front of it says so too.",
         step="Put a valid token into the env file.",
     ),
     Cause(
@@ -38,6 +39,7 @@ SOURCES = (
         SOURCE,
         "HTML, broken JSON or another shape, by the parser's own exception or the loader's own cause.",
         row=25,
+        likely="The parser met the end at once, and the log does not show whether it read an answer or a file.",
         step="Compare the source's answer with what the loader reads, and correct the side that is wrong.",
     ),
     Cause(
@@ -52,7 +54,22 @@ SOURCES = (
         "source_stream_message",
         "A message of a stream cannot be read",
         SOURCE,
-        "The newest error of a Kafka table's consumer names a message, and came after its last commit.",
+        "The newest error of a Kafka table's consumer names a message, and came after its last commit; or a log holds "
+        "the server's sentence of it.",
+        narrower_than=("server_type_mismatch", "server_refused_statement", "server_bad_input"),
+        forms=(
+            Form(
+                ("", "input", "value", "null_value", "format_schema"),
+                r"while parsing Kafka message \(topic: ([^,]+, partition: \d+, offset: \d+)\)",
+                "A Kafka table cannot read a message (topic {name}): {brief}.",
+                "Read that message with the consumer's own tool, and correct its format at its producer. To go on "
+                "without such messages: kafka_skip_broken_messages, or kafka_handle_error_mode = 'stream'.",
+                SOURCE,
+                "a message in the table's format",
+                example="Expected end of line: (at row 1): while parsing Kafka message (topic: trips, partition: 0, "
+                "offset: 39218)'",
+            ),
+        ),
         step="Correct the message's format at its producer, or let the table skip broken ones "
         "(kafka_skip_broken_messages).",
         command="SELECT database, table, exceptions.text FROM system.kafka_consumers;",
@@ -79,6 +96,7 @@ SOURCES = (
         SOURCE,
         "Orders outside of the window that was asked for.",
         row=27,
+        likely="The loader says that orders lie outside of the window, and not why.",
         step="Let the loader filter by time itself, and tell the source's operator.",
     ),
     Cause(
@@ -103,6 +121,7 @@ SOURCES = (
         SOURCE,
         "The loader was reading from the source when its time was over.",
         row=30,
+        likely="The last line of the log is all that says what it waited for.",
         step="Raise the time limit, or ask the source for less at once.",
     ),
 )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from ..findings import Finding
 from ..rows import Account
+from .columns import column_findings
 from .kinds.volume import AGAINST
 
 STAGE = "verify_data"
@@ -18,7 +19,7 @@ def account_findings(accounts: Iterable[Account], findings: Sequence[Finding]) -
     for account in accounts:
         if account.target not in told:
             found += _losses(account)
-        found += _deduplicated(account) + _gaps(account) + _emptied(account)
+        found += _deduplicated(account) + _gaps(account) + column_findings(account)
     return found
 
 
@@ -87,50 +88,3 @@ def _gaps(account: Account) -> list[Finding]:
         )
         for view, columns in account.gaps.items()
     ]
-
-
-def _emptied(account: Account) -> list[Finding]:
-    found = []
-    spoken = [column for column in account.emptied if column.speaks]
-    if spoken:
-        said = ", ".join(f"{c.name} in {c.empty:.0%} of {c.rows} row(s), before in {c.before:.0%}" for c in spoken)
-        found.append(
-            _warning(
-                account,
-                "data_column_empty",
-                f"this run left columns without values: {said}.",
-                "NULL or the type's default",
-                _NAMES if account.by_name else "Compare what the loader sends for these columns with the source.",
-            )
-        )
-    # Without rows before there is nothing to say that it should be otherwise.
-    unproven = [column.name for column in account.emptied if column.before is None and column.empty == 1]
-    if unproven and account.by_name:
-        finding = _warning(
-            account,
-            "data_column_empty",
-            f"every row of this run has NULL or the type's default in {', '.join(unproven)}. That may be right.",
-            "no rows from before to compare with",
-            _NAMES,
-        )
-        finding.severity = "info"
-        found.append(finding)
-    if wrong := [column for column in account.emptied if column.nan and not column.nan_before]:
-        said = ", ".join(f"{column.name} in {column.nan} of {column.rows} row(s)" for column in wrong)
-        found.append(
-            _warning(
-                account,
-                "data_not_a_number",
-                f"values that are no number (NaN) were stored: {said}.",
-                said,
-                "Let the loader refuse text that is no number, such as 12,50 with a comma, before it sends the row.",
-            )
-        )
-    return found
-
-
-_NAMES = (
-    "Compare the names of the fields that the loader sends with the table's columns: a field that is no column is"
-    " dropped without an error. Set input_format_skip_unknown_fields = 0 for the loader's user. The server then names"
-    " the field."
-)

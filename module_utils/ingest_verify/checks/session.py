@@ -14,7 +14,7 @@ from typing import Any
 from clickhouse_driver import Client
 
 from ..client import ConnectError, ServerError, UnreadableError, identifier, query, quote_string, quote_table
-from ..diagnosis.evidence import Evidence, EvidenceError
+from ..facts.server import Evidence, EvidenceError
 from ..findings import Finding
 from ..rows.log import TOOL
 

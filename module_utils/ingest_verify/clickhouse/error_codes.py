@@ -93,7 +93,10 @@ KINDS = {
     "distributed_backlog": Kind(SERVER, passing=True),
     "poco": Kind(SERVER),
     "system": Kind(SERVER, passing=True),
+    "mutations": Kind(LOADER, passing=True),
     "wire": Kind(LOADER),
+    "format_schema": Kind(CONFIGURATION),
+    "std": Kind(SERVER),
 }
 LOGIN_KINDS = ("unknown_user", "wrong_password", "no_password", "login", "login_address")
 """A login that was refused, whatever the reason."""
@@ -108,6 +111,21 @@ def code_in(text: str) -> int:
 def kind_of(code: int) -> str:
     """The kind of a code, empty for one that has none here."""
     return _TABLE.get(code, ("", ""))[1]
+
+
+# What a value that breaks off within its column is told by as well.
+_WITHIN_A_VALUE = re.compile(r"because value is too short")
+
+
+def kind_told(code: int, text: str) -> str:
+    """The kind of a code together with its text: the end of one value is not the end of what the client sent."""
+    kind = kind_of(code)
+    return "value" if kind == "client_gone" and _WITHIN_A_VALUE.search(text) else kind
+
+
+def code_named(text: str) -> int | None:
+    """The code whose name stands in brackets in a text, as the server ends its sentences; None without one."""
+    return next((_CODES[name] for name in re.findall(r"\(([A-Z]+(?:_[A-Z0-9]+)+)\)", text) if name in _CODES), None)
 
 
 def name_of(code: int) -> str:
@@ -457,7 +475,7 @@ _TABLE = _read("""
 431 ILLEGAL_SYNTAX_FOR_CODEC_TYPE
 432 UNKNOWN_CODEC other_version
 433 ILLEGAL_CODEC_PARAMETER
-434 CANNOT_PARSE_PROTOBUF_SCHEMA
+434 CANNOT_PARSE_PROTOBUF_SCHEMA format_schema
 435 NO_COLUMN_SERIALIZED_TO_REQUIRED_PROTOBUF_FIELD
 436 PROTOBUF_BAD_CAST
 437 PROTOBUF_FIELD_NOT_REPEATED
@@ -467,7 +485,7 @@ _TABLE = _read("""
 441 CANNOT_PARSE_DOMAIN_VALUE_FROM_STRING value
 442 BAD_DATABASE_FOR_TEMPORARY_TABLE
 443 NO_COLUMNS_SERIALIZED_TO_PROTOBUF_FIELDS
-444 UNKNOWN_PROTOBUF_FORMAT
+444 UNKNOWN_PROTOBUF_FORMAT input
 445 CANNOT_MPROTECT
 446 FUNCTION_NOT_ALLOWED
 447 HYPERSCAN_CANNOT_SCAN_TEXT
@@ -629,7 +647,7 @@ _TABLE = _read("""
 619 POSTGRESQL_REPLICATION_INTERNAL_ERROR
 620 QUERY_NOT_ALLOWED
 621 CANNOT_NORMALIZE_STRING
-622 CANNOT_PARSE_CAPN_PROTO_SCHEMA
+622 CANNOT_PARSE_CAPN_PROTO_SCHEMA format_schema
 623 CAPN_PROTO_BAD_CAST
 624 BAD_FILE_TYPE
 625 IO_SETUP_ERROR
@@ -682,7 +700,7 @@ _TABLE = _read("""
 679 IO_URING_SUBMIT_ERROR
 690 MIXED_ACCESS_PARAMETER_TYPES
 691 UNKNOWN_ELEMENT_OF_ENUM value
-692 TOO_MANY_MUTATIONS
+692 TOO_MANY_MUTATIONS mutations
 693 AWS_ERROR
 694 ASYNC_LOAD_CYCLE
 695 ASYNC_LOAD_FAILED
@@ -785,7 +803,7 @@ _TABLE = _read("""
 906 AST_FUZZER_ORACLE_MISMATCH
 999 KEEPER_EXCEPTION keeper
 1000 POCO_EXCEPTION poco
-1001 STD_EXCEPTION
+1001 STD_EXCEPTION std
 1002 UNKNOWN_EXCEPTION
 1003 SSH_EXCEPTION
 1004 STARTUP_SCRIPTS_ERROR
@@ -806,3 +824,4 @@ _TABLE = _read("""
 1019 QUERY_SLOT_ACQUISITION_TIMEOUT busy
 1020 MEMORY_RESERVATION_ACQUISITION_TIMEOUT
 """)
+_CODES = {name: code for code, (name, _) in _TABLE.items()}

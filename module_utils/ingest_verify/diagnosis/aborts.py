@@ -6,17 +6,25 @@ from collections.abc import Sequence
 
 from ..clickhouse.error_codes import code_in, kind_of
 from ..client import clean_exception
+from ..facts.server import StatementGroup
 from ..findings import Finding
 from . import STAGE
 from .attribution import target_of
 from .case import Case
-from .evidence import StatementGroup
 from .result import collapse, one_line
+
+# Failures of the driver within an INSERT, after which it sends no more of it.
+_BREAKS_OFF = ("client_serialization", "client_column_count", "client_key_error")
 
 
 def aborted_statements(case: Case, aborted: Sequence[StatementGroup], causes: list[Finding]) -> list[Finding]:
     """Code 32/33 and their kin are effects of the client's end; alone, they are what is known of it."""
     client = [finding for finding in causes if not finding.cause.startswith("server_") and finding.severity == "error"]
+    if aborted and not client and (told := next((f for f in causes if f.cause in _BREAKS_OFF), None)):
+        # The loader went on after it; the rows of that statement are lacking all the same.
+        told.severity = "error"
+        told.headline += " The rows of that INSERT are not written."
+        client = [told]
     names = case.evidence.code_names([group.code for group in aborted])
     found: list[Finding] = []
     for group in aborted:
@@ -108,7 +116,8 @@ def _cancelled(case: Case, group: StatementGroup, name: str) -> Finding:
 
 def unlogged_aborts(case: Case, causes: Sequence[Finding]) -> list[Finding]:
     """A short HTTP body that breaks off is never parsed: only text_log has it, without user and statement."""
-    if not case.ingest_failed:
+    # A run that ended well and left statements is no such case; one that left none may have lost its only one so.
+    if not case.ingest_failed and (case.run or not case.judged):
         return []
     handlers = [
         row
@@ -129,13 +138,20 @@ def unlogged_aborts(case: Case, causes: Sequence[Finding]) -> list[Finding]:
             STAGE,
             "error",
             "client_aborted_insert",
-            "The ingest ended while a client broke off in the middle of sending a statement: "
-            "what the server reports is the effect, not the cause.",
+            f"The ingest {'ended while' if case.ingest_failed else 'ended well, left no statement, and'} a client "
+            "broke off in the middle of sending a statement: what the server reports is the effect, not the cause.",
             expected="statements sent to their end",
             actual=line,
             next_step="Look in the ingest's own log and exit code for why it stopped (exception, kill, time limit);"
-            " the server is not at fault.",
+            " the server is not at fault."
+            + (
+                ""
+                if case.ingest_failed
+                else "\nTo confirm it: compare the time with the loader's log: it was sending at that moment.\n"
+                "If it is not that: another client of the server broke off then."
+            ),
             fix_side="loader",
+            certainty=None if case.ingest_failed else "likely",
             evidence={
                 "exception": clean_exception(line),
                 "code": code,

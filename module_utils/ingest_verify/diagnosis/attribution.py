@@ -7,17 +7,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..client import clean_exception
+from ..facts.server import Program, StatementGroup
 from ..sql_text import Target, statement_target
-from .evidence import Program, StatementGroup
 
 _WRITING = {"INSERT", "CREATE", "ALTER", "DROP", "TRUNCATE", "OPTIMIZE", "DELETE", "UPDATE", "RENAME", "EXCHANGE"}
 
 
 # Programs that people and dashboards read with; none of them loads.
-_SHOWS = re.compile(
-    r"(?i)grafana|dbeaver|datagrip|metabase|superset|redash|tabix|tableau|power ?bi|looker|datalens|mozilla|exporter"
-    r"|zabbix"
-)
+_SHOWS = (
+    "grafana", "dbeaver", "datagrip", "metabase", "superset", "redash", "tabix", "tableau", "power bi", "powerbi",
+    "looker", "datalens", "mozilla", "exporter", "zabbix",
+)  # fmt: skip
 
 
 @dataclass
@@ -68,7 +68,7 @@ def attribute(
             list(groups), [], "every statement in the window (no user, program or log_comment was given)"
         )
     reported = {group.program for group in groups if group.code and is_reported(group, client_text)}
-    shown = {group.program for group in groups if _SHOWS.search(" ".join(_names_of(group.program)))}
+    shown = {group.program for group in groups if _shows(group.program)}
     shown -= reported | {group.program for group in groups if _writes(group)}
     others = [("another program of the same user", group) for group in groups if group.program in shown]
     groups = [group for group in groups if group.program not in shown]
@@ -96,8 +96,9 @@ def attribute(
     return Attribution(run, others, policy)
 
 
-def _names_of(program: Program) -> tuple[str, str]:
-    return program.http_user_agent, program.client_name
+def _shows(program: Program) -> bool:
+    names = f"{program.http_user_agent} {program.client_name}".lower()
+    return any(name in names for name in _SHOWS)
 
 
 def _writes(group: StatementGroup) -> bool:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from ..facts.catalog import Catalog
+from ..facts.log import ClientError, ClientLog
 from ..facts.recorded import Recorded
+from ..facts.server import Evidence, StatementGroup, Window
 from .attribution import Attribution, target_of
-from .catalog import Catalog
-from .client_side import ClientError, ClientLog
-from .evidence import Evidence, StatementGroup, Window
 from .request import Request
 from .result import Diagnosis
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ..facts.catalog import mentions
+from ..facts.server import StatementGroup
 from ..sql_text import has_select, statement_target
 from .attribution import target_of, touches
 from .case import Case
-from .catalog import mentions
-from .evidence import StatementGroup
 from .result import one_line
 
 # An ALTER that changes rows, and no columns.
@@ -60,14 +60,23 @@ def count_by_target(case: Case) -> None:
         if target.name and target.verb == "INSERT":
             by_target.setdefault(target.name, _empty_target())["insert_unfinished"] += 1
     for name in asked:
-        if not by_target[name]["insert_finished"] and (by := _filled_otherwise(case, name.rpartition(".")[2])):
+        if not by_target[name]["insert_finished"] and (by := _filled_otherwise(case, name)):
             by_target[name]["filled_by"] = one_line(by.query)
     case.result.statements_by_target = by_target
 
 
-def _filled_otherwise(case: Case, table: str) -> StatementGroup | None:
+# The database and table that a Distributed table hands its rows to.
+_BEHIND = re.compile(r"ENGINE = Distributed\([^,]+, [^,]+, [`']?(\w+)")
+
+
+def _filled_otherwise(case: Case, name: str) -> StatementGroup | None:
     """The last statement that changed a target by other means than an INSERT that names it: a table or partition put in
-    its place, rows brought by a CREATE, or pushed by a view or an engine (Buffer, Distributed) behind another table."""
+    its place, rows brought by a CREATE, or pushed by a view or an engine (Buffer, Distributed) behind another table. Of
+    a Distributed target also what changed the table behind it."""
+    database, _, table = name.rpartition(".")
+    own = case.catalog.table_facts(database, table)
+    behind = _BEHIND.search(str(own["create_table_query"])) if own else None
+    tables = [table, *([behind[1]] if behind else [])]
     for group in sorted(case.run, key=lambda group: group.last, reverse=True):
         target = target_of(group)
         texts: list[str] = []
@@ -82,7 +91,7 @@ def _filled_otherwise(case: Case, table: str) -> StatementGroup | None:
             texts = [group.query]
         elif target.verb in ("DELETE", "UPDATE") or (target.verb == "CREATE" and has_select(group.query)):
             texts = [target.table or ""]
-        if any(mentions(text, table) for text in texts):
+        if any(mentions(text, one) for text in texts for one in tables):
             return group
     return None
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..facts.log import ClientLog
+from ..facts.server import Evidence, Query, Window
 from .attribution import Attribution, attribute
 from .case import Case
-from .client_side import ClientLog
 from .counting import count_by_target, count_statements
-from .evidence import Evidence, Query, Window
 from .join import join
 from .proof import prove_channel, report_hidden_evidence, report_unanswered
 from .request import Request
 from .result import Diagnosis
-from .server_side.mutations import failing_mutations
+from .server_side.mutations import failing_mutations, waiting_rows
 from .server_side.refused import failed_async_inserts, refused_statements
 from .server_side.unlogged import full_disk, unlogged_refusals
 from .setup import name_schema_file
@@ -40,7 +40,7 @@ def diagnose(query: Query, execute_marker: Callable[[str], None], request: Reque
     count_statements(case)
     count_by_target(case)
     told = {(finding.cause, finding.object) for finding in refused.errors}
-    mutations = [one for one in failing_mutations(case) if (one.cause, one.object) not in told]
+    mutations = [one for one in [*failing_mutations(case), *waiting_rows(case)] if (one.cause, one.object) not in told]
     refused.errors += [finding for finding in mutations if finding.severity == "error"]
     refused.warnings += [finding for finding in mutations if finding.severity == "warning"]
     report_unanswered(evidence, result)

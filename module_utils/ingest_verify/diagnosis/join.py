@@ -6,16 +6,17 @@ import re
 from collections.abc import Sequence
 
 from ..clickhouse.error_codes import kind_of, name_of
+from ..facts.log import ClientLog
 from ..facts.recorded import Raised, Recorded
 from ..findings import Finding
 from .aborts import aborted_statements, unlogged_aborts
 from .attribution import target_of
 from .case import Case
-from .client_side import ClientLog, client_findings
+from .client_side import client_findings
 from .client_side.code_rules import OWN_CODE
 from .recorded_cause import REPORTED_WEIGHT, cause_by_record, locate, silent_recorder, weight
 from .result import one_line
-from .served import partly_read
+from .served import partly_read, too_wide
 from .server_side.refusal import Refusal
 from .server_side.refused import Refused
 from .silence import silence
@@ -56,7 +57,7 @@ def join(case: Case, refused: Refused) -> None:
             causes.append(finding)
     causes += silence(case, causes)
     if not any(cause.severity == "error" for cause in causes):
-        causes += partly_read(case)
+        causes += partly_read(case) + too_wide(case)
     _point_to_others(case, causes)
     case.result.findings = [*causes, *refused.warnings, *case.result.findings]
     order = {"error": 0, "warning": 1, "info": 2}

@@ -6,11 +6,12 @@ import re
 from typing import Any
 
 from ..client import ServerError
+from ..facts.catalog import Catalog
+from ..facts.log import ClientError
+from ..facts.server import Evidence
 from ..findings import Finding
 from . import STAGE
-from .catalog import Catalog
-from .client_side import ClientError, client_findings
-from .evidence import Evidence
+from .client_side import client_findings
 from .request import Request
 from .result import Diagnosis
 from .server_side.classify import classify

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from ..facts.server import Evidence, Window
 from ..findings import Finding
 from . import STAGE
-from .evidence import Evidence, Window
 from .request import Request
 from .result import Diagnosis
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+from ..facts.log.errors import PACKAGE, ClientError, Frame
 from ..facts.recorded import Exchange, Link, Place, Raised, Recorded
 from ..findings import Finding
 from . import STAGE
 from .case import Case
 from .client_side.candidates import finding_of
 from .client_side.context import API, CLICKHOUSE, INGEST, Context
-from .client_side.errors import PACKAGE, ClientError, Frame
 from .client_side.rules import judge
 
 # How much a way of being met says about the end of a run.

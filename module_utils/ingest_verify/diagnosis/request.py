@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..facts.log import ClientLog, read_client_log
 from ..facts.recorded import Recorded, read_recorded
-from .client_side import ClientLog, read_client_log
 
 
 @dataclass

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .. import findings as verdicts
+from ..facts.server import StatementGroup
 from ..findings import Finding, render_failure, verdict
-from .evidence import StatementGroup
 
 
 @dataclass

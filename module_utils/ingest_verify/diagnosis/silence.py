@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..facts.log import ClientLog
 from ..findings import Finding
 from . import STAGE
 from .case import Case
-from .client_side import ClientLog
 from .proof import evidence_finding
 from .result import one_line
 from .server_side.streams import stopped, streams

@@ -7,10 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 from ..causes import Decision
+from ..facts.server import UNANSWERED, parse_time
 from ..findings import Finding
 from . import STAGE
 from .case import Case
-from .evidence import UNANSWERED, parse_time
 from .result import excluded_row
 from .server_side.refusal import Refusal, to_finding
 from .setup import look_at_server

@@ -83,7 +83,8 @@ class Raised:
 @dataclass
 class Exchange:
     """One request and its answer. `status` is None where none came, and `error` says why. `clickhouse` is true where
-    the answer proves it. `told` holds numbers that the answer told: `records`, `total`, `pages`, `page`, ..."""
+    the answer proves it. `told` holds numbers that the answer told: `records`, `total`, `pages`, `page`, ...; `bits`
+    are those that the greatest whole number of each field needs."""
 
     pid: int
     thread: int
@@ -109,6 +110,7 @@ class Exchange:
     milliseconds: float = 0.0
     size: int | None = None
     told: dict[str, int] = field(default_factory=dict)
+    bits: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -302,6 +304,10 @@ class _Reader:
         if exchange is None:
             raise _BadLineError
         exchange.told.update(_told(event))
+        bits = event.get("bits")
+        for name, number in list(bits.items())[:60] if isinstance(bits, dict) else ():
+            if isinstance(number, int) and 0 <= number <= 4096:
+                exchange.bits[name[:60]] = number
 
 
 _NUMBERS = ("records", "total", "count", "pages", "page", "per_page", "offset", "has_next")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from .recorded import Exchange, Recorded
 
@@ -11,7 +12,7 @@ from .recorded import Exchange, Recorded
 class Reading:
     """All answers to one question, whatever the page. `total` and `pages` are what the paging told, None where it told
     none; `more` says that the last answer told of a next page; `uncounted` answers were not read to their end, or could
-    not be counted."""
+    not be counted. `bits` are those that the greatest whole number of each field of the records needs."""
 
     host: str
     port: int
@@ -22,6 +23,7 @@ class Reading:
     pages: int | None
     more: bool
     uncounted: int = 0
+    bits: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def whole(self) -> bool:
@@ -70,4 +72,5 @@ def _reading(question: tuple[str, int, str, str], answers: list[Exchange]) -> Re
         total=max(totals) if totals else None,
         pages=max(counts) if counts else None,
         more=bool(answers[-1].told.get("has_next")),
+        bits={name: max(a.bits.get(name, 0) for a in answers) for answer in answers for name in answer.bits},
     )

@@ -9,9 +9,9 @@ from typing import Any
 
 from ..client import quote_string, quote_table
 from .catalog import Place, read_places
-from .columns import Emptied, read_emptied
+from .columns import Seen, read_columns
 from .lineage import Event, Lineage, Taken, follow
-from .log import Read, Statements, Written
+from .log import Read, Sent, Statements, Written
 
 _TABLES, _EVENTS = 40, 50_000
 # Rows that a merge puts together, or that were there already, are no loss; these are.
@@ -25,8 +25,8 @@ class Account:
     `written_rows` = those taken within the insert + `new_part_rows`;
     `before` + `others` + `new_part_rows` - those taken afterwards = `held`; `remainder` is what is missing from that.
     Rows of the run that are left lie between `left[0]` and `left[1]`. `taken` has `by`, `rows`, `reason`, `of_run`.
-    `gaps` are columns that a view into the table does not give, by view; `emptied` those that the run left without
-    values; `by_name` says that its INSERTs name their fields row by row.
+    `gaps` are columns that a view into the table does not give, by view; `seen` is what is odd about the columns of
+    the run's rows, `sent` how they came.
     """
 
     target: str
@@ -43,8 +43,8 @@ class Account:
     left: tuple[int, int] | None = None
     unknown: list[str] = field(default_factory=list)
     gaps: dict[str, list[str]] = field(default_factory=dict)
-    emptied: list[Emptied] = field(default_factory=list)
-    by_name: bool = False
+    seen: Seen = field(default_factory=Seen)
+    sent: Sent = field(default_factory=Sent)
 
     def take(
         self, by: str, rows: int, reason: str, bounds: tuple[int, int] | None = None, *, own: bool = False
@@ -66,9 +66,9 @@ class Account:
     def to_dict(self) -> dict[str, Any]:
         """The account as JSON takes it."""
         return {
-            **self.__dict__,
+            **{key: value for key, value in self.__dict__.items() if key not in ("seen", "sent")},
             "left": list(self.left) if self.left else None,
-            "emptied": [column.name for column in self.emptied],
+            "emptied": [column.name for column in self.seen.columns if column.emptied or column.unproven],
         }
 
 
@@ -105,10 +105,11 @@ def read_accounts(
     except failures as error:
         for account in accounts.values():
             account.unknown.append(f"a log table did not answer: {error}")
-    # A view's rows are those of its target.
+    # A view's rows are those of its target, and so are those of a Distributed table that others than it wrote.
     return {
         name: accounts.get(places[name].leads_to or "", account)
         if places[name].engine == "MaterializedView"
+        or (places[name].engine == "Distributed" and account.written_rows == 0)
         else account
         for name, account in accounts.items()
     }
@@ -189,8 +190,8 @@ def _follow(read: Read, written: Written, places: Mapping[str, Place], accounts:
             account.unknown.append("rows that others wrote past the Buffer: they are counted as the run's")
         line = follow(own, active, inactive)
         _settle(account, place, line, sum(active.values()), statements)
-        account.by_name = name in written.by_name
-        account.emptied = read_emptied(read, place.database, place.name, line.own)
+        account.sent = written.sent.get(name, account.sent)
+        account.seen = read_columns(read, place.database, place.name, line.own)
 
 
 def _buffered(places: Mapping[str, Place]) -> set[str]:

@@ -22,6 +22,9 @@ _FLUSHED = 30
 _STATEMENTS = 1000
 # Formats whose rows name their fields: what they leave out gets the column's default, what is no column is dropped.
 _BY_NAME = re.compile(r"\bFORMAT\s+(?:JSON|BSON|TSKV|Avro|Parquet|Arrow|ORC|Protobuf|CapnProto|\w+WithNames)", re.I)
+_FORMAT = re.compile(r"\bFORMAT\s+(\w+)", re.I)
+# Settings under which the server fills up or passes over what a strict reading refuses.
+_LENIENT = "allow_variable_number_of_columns|use_default_on_bad_values|skip_unknown_fields|allow_errors"
 _MOVING_KINDS = "('Rename', 'Create', 'Drop', 'Alter', 'Truncate', 'Undrop')"
 
 
@@ -78,20 +81,37 @@ class Statements:
 
 
 @dataclass
+class Sent:
+    """How a run's rows came to a table: whether they named their fields, in which formats, with which columns listed
+    (None where a statement listed none), under which settings that let a reader pass things over."""
+
+    by_name: bool = False
+    formats: set[str] = field(default_factory=set)
+    columns: set[str] | None = field(default_factory=set)
+    lenient: set[str] = field(default_factory=set)
+
+    def add(self, statement: str, columns: tuple[str, ...] | None, settings: str) -> None:
+        self.by_name |= sends_by_name(statement, columns)
+        self.formats |= {name.lower() for name in _FORMAT.findall(statement)[:1]}
+        self.columns = None if columns is None or self.columns is None else self.columns | set(columns)
+        self.lenient |= set(settings.split(",")) - {""}
+
+
+@dataclass
 class Written:
     """Rows that the server wrote for this run by table ('database.table'), those pushed into views counted to the view.
 
     `by` says how the statements were found, `condition` is that as SQL; None when query_log cannot answer, with the
     reason in `notes`. `waiting` are rows of asynchronous inserts whose flush failed, `lost` is why the log may
-    lack some of the run's statements, `by_name` are tables whose rows named their fields. A table that was exchanged or
-    renamed is counted under its name of today.
+    lack some of the run's statements, `sent` is how the rows came by table. A table that was exchanged or renamed is
+    counted under its name of today.
     """
 
     rows: dict[str, int] = field(default_factory=dict)
     failed: dict[str, int] = field(default_factory=dict)
     waiting: dict[str, int] = field(default_factory=dict)
     unclear: set[str] = field(default_factory=set)
-    by_name: set[str] = field(default_factory=set)
+    sent: dict[str, Sent] = field(default_factory=dict)
     by: str | None = None
     condition: str = ""
     lost: str | None = None
@@ -301,11 +321,17 @@ def _by_statement(statements: Statements, moves: list[_Move]) -> str:
         waiting = "toInt64(flushes.waiting)"
     times = ", ".join(f"toDateTime64({quote_string(move.at)}, 6, 'UTC')" for move in moves)
     epoch = f"toUInt32(arrayCount(at -> at < event_time_microseconds, [{times}]))" if moves else "toUInt32(0)"
+    lenient = (
+        "arrayStringConcat(arraySort(arrayFilter("
+        f"name -> match(name, '{_LENIENT}') AND Settings[name] NOT IN ('0', 'false', ''), mapKeys(Settings))), ',')"
+    )
     return (
         "SELECT statement, inserts.current_database AS current_database, inserts.type AS type, inserts.epoch AS epoch, "
-        f"max(inserts.with_views) AS with_views, sum({rows}) AS rows, sum({waiting}) AS waiting "
+        f"max(inserts.with_views) AS with_views, max(inserts.lenient) AS lenient, "
+        f"sum({rows}) AS rows, sum({waiting}) AS waiting "
         "FROM (SELECT query_id, toString(type) AS type, substring(query, 1, 2000) AS statement, current_database, "
-        f"written_rows, notEmpty(views) AS with_views, {epoch} AS epoch FROM {statements.inserts}) AS inserts{joins} "
+        f"written_rows, notEmpty(views) AS with_views, {lenient} AS lenient, {epoch} AS epoch "
+        f"FROM {statements.inserts}) AS inserts{joins} "
         f"GROUP BY statement, current_database, type, epoch ORDER BY rows DESC LIMIT {_STATEMENTS}"
     )
 
@@ -325,8 +351,7 @@ def _count_insert(written: Written, row: dict[str, Any], database: str) -> None:
     if target.verb != "INSERT" or target.kind != "TABLE" or not target.table:
         return
     name = f"{target.database}.{target.table}"
-    if sends_by_name(row["statement"], target.columns):
-        written.by_name.add(name)
+    written.sent.setdefault(name, Sent()).add(row["statement"], target.columns, row["lenient"])
     if row["with_views"] and written.statements and "query_views_log" not in written.statements.tables:
         written.notes.append(f"{name}: without system.query_views_log the rows include those pushed into views")
     counts = written.rows if row["type"] == "QueryFinish" else written.failed

@@ -1,5 +1,6 @@
 """A loader that reads pages: MODE=first the first one only, all until the total is reached, cut one page in part."""
 
+import json
 import os
 import urllib.request
 
@@ -38,7 +39,10 @@ client = clickhouse_connect.get_client(
     host=os.environ["CLICKHOUSE_HOST"], port=int(os.environ["CLICKHOUSE_PORT"]), database=os.environ["CLICKHOUSE_DB"],
     username=os.environ["CLICKHOUSE_USER"], password=os.environ["CLICKHOUSE_PASSWORD"],
 )  # fmt: skip
-client.insert(
-    "orders", [[str(order["id"]), order["tickets"]] for order in orders()], column_names=["order_id", "tickets"]
-)
+if MODE == "json":
+    lines = [json.dumps({"order_id": str(order["id"]), "tickets": order["tickets"]}) for order in orders()]
+    client.raw_insert("orders", insert_block="\n".join(lines), fmt="JSONEachRow")
+else:
+    rows = [[str(order["id"]), order["tickets"]] for order in orders()]
+    client.insert("orders", rows, column_names=["order_id", "tickets"])
 print("done")

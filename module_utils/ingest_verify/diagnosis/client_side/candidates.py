@@ -6,13 +6,13 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from ...facts.log.errors import ClientError
+from ...facts.log.reader import ClientLog
 from ...findings import Finding, shorten
 from ...masking import mask
 from .. import STAGE
 from . import context as about
 from .context import Judged
-from .errors import ClientError
-from .log_reader import ClientLog
 
 _RETRY = re.compile(
     r"\bretry|\bretries\b|\bretrying|attempt \d+ ?(?:/|of) ?\d+|try(?:ing)? again|back(?:ing)? ?off|\bповтор",

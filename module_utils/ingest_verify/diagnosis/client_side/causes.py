@@ -6,16 +6,18 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...clickhouse.error_codes import kind_of
+from ...facts.log.errors import DEFECTS, ClientError, http_status, typed_message
+from ...facts.log.levels import WARNING
+from ...facts.log.line import COUNTERS, EPILOGUE, ERROR_WORDS, is_record, level_of, message_of, strip_carriers
+from ...facts.log.reader import ClientLog
 from ...findings import Finding
 from . import code_rules, program_rules
 from . import context as about
 from .candidates import Candidate, around, finding_of, last_lines, one_line, same_error
 from .context import Context
 from .endings import cause_by_end, silent_end
-from .errors import DEFECTS, ClientError, http_status, typed_message
 from .good_run import findings_of_a_good_run
-from .log_line import COUNTERS, EPILOGUE, ERROR_WORDS, is_record, message_of, strip_carriers
-from .log_reader import ClientLog
 from .outcome import cause_in_outcome, metric
 from .rules import judge
 
@@ -63,15 +65,17 @@ def _below_error(log: ClientLog, error: ClientError) -> bool:
 
 
 _DONE = re.compile(
-    r"(?<!not )\b(?:done|finished|completed?|success\w*|loaded|inserted|saved|written|stored|shipped|committed|imported"
-    r"|processed|synced|ok)\b|загружен|записан|готово|заверш[её]н|успешно",
+    r"(?<!not )\b(?:done|finished|completed?|succe(?:ss|ed)\w*|loaded|inserted|saved|written|stored|shipped"
+    r"|committed|imported|processed|synced|ok)\b|загружен|записан|готово|заверш[её]н|успешно",
     re.IGNORECASE,
 )
 
 
 def _ends_well(log: ClientLog, last_error: int) -> bool:
     """Whether the last lines of a log, after its last error, say that the work was done."""
-    after = [message_of(text) for number, text in log.ending if number > last_error]
+    # A warning that precedes the end ended nothing.
+    ending = [text for number, text in log.ending if number > last_error]
+    after = [message_of(text) for text in ending if level_of(text)[0] != WARNING]
     failed = [text for text in after if ERROR_WORDS.search(text) and not COUNTERS.search(text)]
     return any(_DONE.search(text) for text in after) and not failed
 
@@ -176,6 +180,19 @@ def _cause(
     return finding
 
 
+# A connection that was not made, or broke.
+_CONNECTIONS = ("client_connection_refused", "client_connect_timeout", "client_unknown_host", "client_unreachable")
+
+
+def _survived(candidate: Candidate, served: Sequence[ClientError]) -> bool:
+    """Whether the server answered the program after a connection had failed: then its answer ended the run."""
+    answered = any(
+        error.line > candidate.error.line and kind_of(error.server_code or 0) not in ("client_gone", "socket")
+        for error in served
+    )
+    return answered and candidate.judged.cause in _CONNECTIONS
+
+
 def _first_at_the_end(candidates: Sequence[Candidate]) -> Candidate | None:
     """What the program went on after did not end it: the last counts, with what stands right above it."""
     if not candidates:
@@ -211,7 +228,7 @@ def _elect(candidates: Sequence[Candidate], served: Sequence[ClientError], conte
         # A wrapper says less than what stands right above it.
         above = [c for c in tracebacks if chosen and c.error.followed == chosen.error.followed]
         chosen = next((c for c in above if c.judged.cause != "client_exception"), chosen)
-    if chosen is None:
+    if chosen is None or _survived(chosen, served):
         return None
     if _LABELS.fullmatch(chosen.error.message.strip()):
         # It names the batch that failed; why, stands above it.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from ...causes import LIKELY
+from ...facts.log.errors import ClientError
 from .connection_words import CERTIFICATE
 from .context import (
     CONFIGURATION,
@@ -18,7 +20,6 @@ from .context import (
     first_line,
     place,
 )
-from .errors import ClientError
 
 
 def _target(error: ClientError, context: Context) -> tuple[str, int | None]:
@@ -41,7 +42,7 @@ _SHARED = re.compile(
 def shared_client(error: ClientError, _: Context) -> Judged | None:
     """Threads or tasks use one client object at the same time, as the driver itself says."""
     if not _SHARED.search(error.text):
-        return None
+        return _out_of_step(error)
     return Judged(
         "client_shared_connection",
         "Threads or tasks of the ingest share one client, which runs one query at a time"
@@ -50,6 +51,49 @@ def shared_client(error: ClientError, _: Context) -> Judged | None:
         "unknown packet, closed descriptor and NoneType errors around it follow from the sharing.",
         INGEST,
         decisive=True,
+    )
+
+
+_SETTING = re.compile(r"\b[Ss]etting (\w+) is (?:unknown or )?read-?only")
+
+
+def setting_refused_by_client(error: ClientError, _: Context) -> Judged | None:
+    """A setting that the client does not send, since the server told it at the login that it may not be changed."""
+    found = _SETTING.search(error.text)
+    if not found:
+        return None
+    return Judged(
+        "server_setting_refused",
+        f"The user's profile does not let the setting {found[1]} be changed, and the client was told to send it"
+        f"{place(error)}.",
+        f"Take {found[1]} out of the client's settings in the ingest. Or allow it in the user's profile: remove its "
+        f"constraint. To see it: SELECT name, value, readonly FROM system.settings WHERE name = '{found[1]}';",
+        INGEST,
+        object=found[1],
+        expected="settings that this user may change",
+        actual=first_line(error.message),
+    )
+
+
+# A ping's answer is read where another answer of the same connection comes first.
+_OUT_OF_STEP = re.compile(
+    r"\(expected (?:Pong|Hello or Exception|\w+), got (?:Hello|Data|Progress|EndOfStream|ProfileInfo)\)"
+)
+
+
+def _out_of_step(error: ClientError) -> Judged | None:
+    """Answers of one connection that arrive in another order than the client asked."""
+    if not _OUT_OF_STEP.search(error.text):
+        return None
+    return Judged(
+        "client_shared_connection",
+        "Threads or tasks of the ingest share one connection, and one reads the answer to the other's question"
+        f"{place(error)}: {first_line(error.message)}",
+        "Give each thread or task one connection of its own, or take it from a pool for one statement at a time.",
+        INGEST,
+        certainty="likely",
+        confirm="Look in the loader whether one client object or session is used by several threads or tasks.",
+        otherwise="An earlier failure left a half-read answer on the connection: close it after an error.",
     )
 
 
@@ -103,10 +147,25 @@ _ITS_PORT = re.compile(r"Port (\d+) is for clickhouse-client")
 _HINT = re.compile(r"You must use port (\d+) for HTTP")
 
 
+# What a TLS library says of bytes that are none of TLS.
+_PLAIN_ANSWER = re.compile(r"wrong.version.number|first record does not look like|NotSslRecord|record.layer", re.I)
+
+
 def tls_mismatch(error: ClientError, context: Context) -> Judged:
     """TLS on one end only, or a certificate that is not trusted."""
     host, port = _target(error, context)
     where = f"{host or 'ClickHouse'}:{port or '?'}"
+    if re.search(r"certificate[_ ]required", error.text):
+        return Judged(
+            "client_tls_mismatch",
+            f"{where} wants a certificate of the client, and the ingest sent none: {first_line(error.message)}",
+            "Give the ingest a client certificate with its key, signed by the CA that the server trusts. Or let the "
+            "server do without: <verificationMode>relaxed</verificationMode> in its <openSSL><server>.",
+            CONFIGURATION,
+            object=where,
+            expected="a client certificate",
+            actual="none was sent",
+        )
     if CERTIFICATE.search(error.text):
         return Judged(
             "client_tls_mismatch",
@@ -129,13 +188,16 @@ def tls_mismatch(error: ClientError, context: Context) -> Judged:
         object=where,
         expected="TLS on both ends or on none",
         actual="TLS on one end",
+        certainty=None if plain_to_tls or _PLAIN_ANSWER.search(error.text) else LIKELY,
+        confirm=f"openssl s_client -connect {where}",
+        otherwise="both speak TLS and agree on no version, or a proxy cut the handshake.",
     )
 
 
 def unknown_host(error: ClientError, context: Context) -> Judged:
     """The name of ClickHouse's host does not resolve."""
     match = re.search(
-        r"Failed to resolve '([^']+)'|(?:ENOTFOUND|EAI_AGAIN) ([\w.-]+)|host: ([\w.-]+)|lookup ([\w.-]+)"
+        r"(?:ENOTFOUND|EAI_AGAIN) ([\w.-]+)|host: ([\w.-]+)|lookup ([\w.-]+)"
         r"|UnknownHostException: ([\w.-]+)"
         r"|(?:bad address|resolve host(?: address|:)?|address of host:?) ['\"]?([\w.-]+)",
         error.text,
@@ -233,7 +295,13 @@ def connection_lost(error: ClientError, context: Context) -> Judged:
     native = _native(error)
     asks_http = not native and re.search(r"https?://|HTTPS?Connection|httpx|urllib3|aiohttp|RemoteDisc", error.text)
     if (native and port in HTTP_PORTS) or (asks_http and port in NATIVE_PORTS):
-        return wrong_protocol(error, context)
+        judged = wrong_protocol(error, context)
+        judged.certainty = LIKELY
+        judged.confirm = (
+            f"curl -sS http://{judged.object or 'HOST:PORT'}/ping prints Ok. where the port is that of HTTP."
+        )
+        judged.otherwise = "the server, or a proxy before it, closed the connection for another reason."
+        return judged
     return Judged(
         "client_connection_lost",
         f"The ingest's connection to ClickHouse broke: {first_line(error.message)}",
@@ -254,7 +322,7 @@ def clickhouse_status(error: ClientError, status: int, context: Context) -> Judg
     """An HTTP error at ClickHouse's address, without the server's own text: ClickHouse's, or a proxy's before it."""
     host, port = _target(error, context)
     where = f"{host}:{port}" if host and port else context.clickhouse_name
-    page = bool(re.search(r"<html|<title>|\bnginx\b|cloudflare|envoy|upstream", error.text, re.IGNORECASE))
+    page = bool(re.search(r"<html|<title>|\bnginx\b|upstream", error.text, re.IGNORECASE))
     # ClickHouse answers neither of these itself.
     if status in (413, 414):
         return Judged(
@@ -293,6 +361,9 @@ def clickhouse_status(error: ClientError, status: int, context: Context) -> Judg
             f"'http://{where}/?query=SELECT+1' --user {user or '<user>'} shows the server's reason.",
             CONFIGURATION,
             object=str(user) if user else None,
+            certainty=LIKELY,
+            confirm="the same curl: ClickHouse's own text begins with 'Code:'.",
+            otherwise="a proxy in front of ClickHouse refused it, and system.session_log has no LoginFailure.",
         )
     return Judged(
         "client_exception",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from ...facts.log.errors import ClientError
 from .context import INGEST, Context, Judged, first_line, origin, place
-from .errors import ClientError
 
 # What a headline says where the cause is an exception of the ingest, and not just a word of failure.
 OWN_CODE = "The ingest's own code failed"
@@ -117,10 +117,11 @@ def key_error(error: ClientError, context: Context) -> Judged | None:
             expected="an error with its type and place",
             actual=f"the text {key} alone",
             certainty="likely",
+            confirm="the traceback, as above.",
             otherwise="another exception whose text is no more than that.",
         )
     kind, text = origin(error)
-    if not kind.endswith("KeyError") or not text:
+    if not kind.endswith("KeyError") or not text or (error.traceback and error.raised_in and error.frame is None):
         return None
     text = text.strip()
     if match := re.search(r"\[([^\[\]]+)\](?:, dtype='\w+'\))?\]? (?:not in index|are in the \[)", text):
@@ -238,6 +239,8 @@ def text_alone(error: ClientError, context: Context) -> Judged | None:
         expected="an error with its type and place",
         actual=first_line(error.message),
         certainty="likely",
+        confirm="the traceback, as above.",
+        otherwise="a message of the loader's own, or of a library, in the same words.",
         generic=True,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from ...facts.log.errors import ClientError
 from .clickhouse_rules import (
     clickhouse_status,
     connect_timeout,
@@ -27,7 +28,6 @@ from .connection_words import (
     WRONG_PROTOCOL,
 )
 from .context import CLICKHOUSE, CONFIGURATION, INGEST, URL, Context, Judged, first_line, place, side_of, third_party
-from .errors import ClientError
 from .source_rules import api_slow, api_status, api_unreachable
 
 Rule = Callable[[ClientError, Context], Judged | None]

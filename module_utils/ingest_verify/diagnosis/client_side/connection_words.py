@@ -16,15 +16,16 @@ TLS = re.compile(
     r"|first record does not look like a TLS handshake|EPROTO\b"
     r"|UNEXPECTED_EOF_WHILE"
     r"|plain HTTP request was sent to HTTPS port|HTTP request to an HTTPS server|CERTIFICATE_VERIFY_FAILED"
-    r"|certificate verify failed|self[- ]signed certificate|Hostname mismatch|x509:|SSLError|NotSslRecordException",
+    r"|certificate verify failed|certificate[_ ]required|SSLHandshakeException|fatal alert"
+    r"|self[- ]signed certificate|Hostname mismatch|x509:|SSLError|NotSslRecordException",
     re.IGNORECASE,
 )
 CERTIFICATE = re.compile(r"CERTIFICATE|certificate|Hostname mismatch|x509:", re.IGNORECASE)
 UNKNOWN_HOST = re.compile(
     r"Name or service not known|Temporary failure in name resolution|getaddrinfo|nodename nor servname"
-    r"|No address associated with hostname|NameResolutionError|\bENOTFOUND\b|EAI_AGAIN|UnknownHost|no such host"
+    r"|No address associated with hostname|\bENOTFOUND\b|EAI_AGAIN|UnknownHost|no such host"
     r"|Not found address of host|\bbad address ['\"]|Имя или служба не известны"
-    r"|(?:Could not|unable to) resolve host|Failed to resolve|Name does not resolve|getaddrinfo failed|DNS_ERROR",
+    r"|(?:Could not|unable to) resolve host|Name does not resolve|getaddrinfo failed|DNS_ERROR",
     re.IGNORECASE,
 )
 REFUSED = re.compile(
@@ -51,7 +52,7 @@ LOST = re.compile(
     r"descriptor|ECONNRESET|Broken ?pipe|\bEPIPE\b|Empty reply from server|premature close|[]:] EOF$"
     r"|read after eof: while receiving|RemoteDisconnected|RemoteProtocolError|Connection aborted|EOFError"
     r"|unexpected EOF|Unexpected EOF|IncompleteRead|ChunkedEncodingError|server (?:closed|disconnected)|socket hang up"
-    r"|Connection (?:was )?closed|peer closed connection|closed the connection",
+    r"|Connection (?:was )?closed|peer closed connection",
     re.IGNORECASE | re.MULTILINE,
 )
 PROXY = re.compile(

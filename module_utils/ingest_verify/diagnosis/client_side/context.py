@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from ... import causes
-from .errors import ClientError, is_library
+from ...facts.log.errors import ClientError, is_library
 
 CONFIGURATION, INGEST, SOURCE = causes.CONFIGURATION, causes.LOADER, causes.SOURCE
 SERVER, HOST, SCHEMA = causes.SERVER, causes.HOST, causes.SCHEMA
@@ -28,7 +28,7 @@ _NAMES = {
     "CLICKHOUSE_DB": re.compile(rf"(?:^|_){_SINK}_?(?:\w*_)?(?:DB|DATABASE|SCHEMA)(?:_NAME)?$|^(?:DB_NAME|DATABASE)$"),
     "CLICKHOUSE_USER": re.compile(rf"(?:^|_){_SINK}_?(?:\w*_)?(?:USER(?:NAME)?|LOGIN)$"),
     "CLICKHOUSE_SECURE": re.compile(rf"(?:^|_){_SINK}_?(?:\w*_)?(?:SECURE|TLS|SSL)$"),
-    "QTICKETS_BASE_URL": re.compile(r"(?:API|SOURCE|BASE|UPSTREAM|FEED)\w*(?:URL|HOST|ENDPOINT|URI)|_API$|ENDPOINT"),
+    "QTICKETS_BASE_URL": re.compile(r"(?:API|SOURCE|BASE|UPSTREAM|FEED)\w*(?:URL|HOST|ENDPOINT|URI)|ENDPOINT"),
 }
 # What is said where the ingest has no variable of that kind, or none that is known.
 _IN_WORDS = {
@@ -48,7 +48,7 @@ _IN_WORDS = {
 _CLICKHOUSE_ADDRESS = re.compile(r"://[^/\s]*:(?:8123|8443|9000|9440)\b|^(?:jdbc:)?(?:clickhouse|chs?)\w*(?:\+\w+)?:")
 _WEB_ADDRESS = re.compile(r"https?://")
 # Addresses that an ingest may have and does not load from.
-NO_SOURCE = re.compile(r"(?i)proxy|hook|sentry|slack|telegram|otel|loki|metric|push|alert|notif")
+NO_SOURCE = re.compile(r"(?i)proxy|hook|sentry|slack|telegram|otel|metric|push|alert")
 # Programs that their user configures and does not write.
 _TOOLS = re.compile(
     r"(?:^|[\s/|'\"])(?:dbt|sling|ingestr|dlt|meltano|airbyte\S*|(?:tap|target)-\w[\w-]*|singer\S*|clickhouse(?:-client)?"
@@ -293,7 +293,9 @@ def side_of(error: ClientError, context: Context) -> str | None:
     text = _own_text(text)
     about_clickhouse, about_api = _CLICKHOUSE_WORDS.search(text), _API_WORDS.search(text) or endpoint_path(text)
     if bool(about_clickhouse) != bool(about_api):
-        return CLICKHOUSE if about_clickhouse else API
+        # Words alone make no source of an ingest that was told of ClickHouse and of no other address.
+        unknown = context.clickhouse[0] and not context.api[0] and not URL.search(text)
+        return CLICKHOUSE if about_clickhouse else None if unknown else API
     if about_clickhouse and about_api:
         return CLICKHOUSE if _CLICKHOUSE_WORDS.search(error.message) else API
     return None

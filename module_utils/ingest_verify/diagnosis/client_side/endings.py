@@ -6,13 +6,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ...causes import LIKELY
+from ...facts.log.json_records import json_message, json_object, plain_keys
+from ...facts.log.line import EPILOGUE
+from ...facts.log.reader import ClientLog
 from ...findings import Finding
 from . import context as about
 from .candidates import Candidate, brief, finding_of, last_lines
 from .context import Context, Judged
-from .json_records import json_message, json_object, plain_keys
-from .log_line import EPILOGUE
-from .log_reader import ClientLog
 
 _API_PROGRESS = re.compile(
     r"qtickets|/(?:orders|events|shows|seats)\b|\bpage \d|\bfetch|\bGET\b|\bAPI\b|\bseats\b|\bdownload", re.IGNORECASE
@@ -160,7 +161,7 @@ def _not_started(kind: int, code: int, log: ClientLog, context: Context) -> Judg
     told = "\n".join(log.tail)
     match = re.search(
         r"exec:? \\?\"?([^\"\\:]+)\\?\"?: (?:executable file not found|no such file|stat |permission denied)"
-        r"|(?:^|\s)([\w./-]+): (?:\d+: )?(?:command )?not found|can't open file '([^']+)'|(\S+): cannot execute",
+        r"|(?:^|\s)([\w./-]+): (?:\d+: )?(?:command )?not found|can't open file '([^']+)'",
         told,
         re.MULTILINE,
     )
@@ -204,10 +205,11 @@ def _timed_out(log: ClientLog, ingest: Mapping[str, Any], context: Context, outc
     limit = ingest.get("timeout_seconds") or ingest.get("duration_seconds")
     after = f" of {limit:g} s" if isinstance(limit, (int, float)) else ""
     last = next(filter(None, map(_said, reversed(log.tail))), "")
+    known = False
     asking = bool(_API_PROGRESS.search(last)) and not _CLICKHOUSE_PROGRESS.search(last)
     metrics = outcome.get("metrics")
     if isinstance(metrics, Mapping) and isinstance(metrics.get("http"), Mapping):
-        asking = not any((metrics.get("written") or {}).values())
+        asking, known = not any((metrics.get("written") or {}).values()), True
     told = f" Its last line: {brief(last)}" if last else " It logged nothing."
     if asking:
         return Judged(
@@ -219,6 +221,10 @@ def _timed_out(log: ClientLog, ingest: Mapping[str, Any], context: Context, outc
             about.SOURCE,
             expected=f"done within{after.removeprefix(' of')}" if after else None,
             actual="still reading",
+            # Its last line is all that says so, where its own record does not.
+            certainty=None if known else LIKELY,
+            confirm="give each request to the API a time-out of its own, and run again.",
+            otherwise="it hung after that line, in a part that logs nothing.",
         )
     return Judged(
         "client_timed_out",

@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...facts.log.reader import ClientLog
 from ...findings import Finding
 from . import context as about
 from . import source_rules
 from .candidates import Candidate, brief, finding_of
 from .context import Context, Judged
-from .log_reader import ClientLog
 from .outcome import metric
 from .rules import judge
 

@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...facts.log.errors import ClientError, http_status, server_code
 from ...masking import mask
 from . import context as about
 from . import source_rules
 from .candidates import Candidate
 from .context import Context, Judged
-from .errors import ClientError, http_status, server_code
 from .rules import judge
 
 

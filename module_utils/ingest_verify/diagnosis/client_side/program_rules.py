@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from ... import causes
+from ...facts.log.errors import ClientError
 from .code_rules import bare_key
 from .context import CONFIGURATION, HOST, INGEST, SERVER, Context, Judged, first_line, origin, place
-from .errors import ClientError
 
 _VARIABLE = r"([A-Z][A-Z0-9]*_[A-Z0-9_]+)"
 _UNSET = (
@@ -78,16 +78,18 @@ def docker_failed(error: ClientError, _: Context) -> Judged | None:
 
 def missing_variable(error: ClientError, _: Context) -> Judged | None:
     """A variable of the environment that is not set."""
+    guessed = False
     kind, text = origin(error)
     key = bare_key(error) or (text if kind.endswith("KeyError") else "")
     name = None
     code = error.frame.code or "" if error.frame else ""
-    if re.search(r"<frozen os>|/os\.py\"|environ\b|getenv", error.text + code) and kind.endswith("KeyError"):
+    if re.search(r"<frozen os>|environ\b", error.text + code) and kind.endswith("KeyError"):
         # os.environ looks for the name's bytes first.
         name = text.strip().removeprefix("b'").strip("'\"")
     elif match := re.fullmatch(r"['\"]([A-Z][A-Z0-9]*_[A-Z0-9_]+)['\"]", key.strip()):
         # A record's field in capitals stands in the line that read it.
         name = match[1] if match[1] not in code else None
+        guessed = not error.traceback
     elif match := next(filter(None, (pattern.search(error.text) for pattern in _NO_VARIABLE)), None):
         name = next(filter(None, match.groups()))
     elif "ValidationError" in error.text and "Field required" in error.text and "ettings" in error.text:
@@ -103,6 +105,9 @@ def missing_variable(error: ClientError, _: Context) -> Judged | None:
         object=name,
         expected=f"{name} set",
         actual="not set",
+        certainty=causes.LIKELY if guessed else None,
+        confirm=f"grep -n '^{name}=' in the env file.",
+        otherwise=f"a record has no field {name}: the log has no more than that name.",
     )
 
 
@@ -152,6 +157,16 @@ def missing_module(error: ClientError, context: Context) -> Judged | None:
             "own with that name would hide the package.",
             INGEST,
             object=match[2],
+        )
+    if error.raised_in and (match := re.search(r"module '([\w.]+)' has no attribute '(\w+)'", error.text)):
+        return Judged(
+            "client_missing_module",
+            f"The library {error.raised_in} asks for {match[2]} of {match[1]}, which another version of it does not "
+            f"have{place(error)}.",
+            f"Install versions of {error.raised_in} and {match[1].partition('.')[0]} that fit each other: pin both in "
+            f"{build}.",
+            INGEST,
+            object=match[1],
         )
     zones = _NO_TIME_ZONES.search(error.text)
     match = _NO_MODULE.search(error.text)
@@ -271,7 +286,10 @@ def out_of_resources(error: ClientError, context: Context) -> Judged | None:
 def dry_run_told(error: ClientError, _: Context) -> Judged | None:
     """The log says that the run is a dry one."""
     if re.search(r"(?i)\bdry[ _-]?run\b(?!\W*(?:is )?(?:=|:)?\s*(?:off|false|0|no)\b)", error.message):
-        return dry_run()
+        judged = dry_run()
+        judged.certainty, judged.confirm = causes.LIKELY, "grep -n DRY_RUN in the env file."
+        judged.otherwise = "the line tells of a dry run that is no setting of this ingest."
+        return judged
     return None
 
 

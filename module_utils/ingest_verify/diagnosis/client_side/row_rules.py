@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from ...facts.log.errors import ClientError
 from ..enumeration import with_element
 from .context import API, INGEST, SCHEMA, Context, Judged, origin, place, side_of
-from .errors import ClientError
 
 _SERIALIZATION = (
     re.compile(
@@ -73,7 +73,7 @@ def unwritable_value(error: ClientError, context: Context) -> Judged | None:
     """A value that the driver could not write into its column."""
     text = "\n".join([error.text, *(f"{kind}: {message}" for kind, message in error.chain)])
     matches = [match for pattern in _SERIALIZATION if (match := pattern.search(text))]
-    if not matches and not _WRITES_A_COLUMN.search(text):
+    if not matches and (not _WRITES_A_COLUMN.search(text) or not error.raised_in.startswith("clickhouse")):
         return None
     found: dict[str, str] = {}
     for match in matches:

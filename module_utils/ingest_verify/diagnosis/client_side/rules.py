@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from ...causes import is_narrower
+from ...facts.log.errors import ClientError
 from . import clickhouse_rules, code_rules, connection_rules, program_rules, row_rules, source_rules
 from .context import Context, Judged, endpoints
-from .errors import ClientError
 
 # Each on its own: of those that hold the narrowest decides, as the catalogue says, and not the order.
 _RULES: tuple[connection_rules.Rule, ...] = (
     clickhouse_rules.shared_client,
+    clickhouse_rules.setting_refused_by_client,
     clickhouse_rules.address_syntax,
     program_rules.dependency_failed,
     program_rules.docker_failed,

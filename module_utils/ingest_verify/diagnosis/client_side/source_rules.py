@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from ...causes import LIKELY
+from ...facts.log.errors import ClientError
 from .connection_words import CONNECT_TIMEOUT, REFUSED, TLS, UNKNOWN_HOST
 from .context import (
     API,
@@ -21,7 +23,6 @@ from .context import (
     side_of,
     third_party,
 )
-from .errors import ClientError
 from .qtickets import AUTHORIZATION, BASE_URL, FILTER, NEWEST, ORDERED, POST_IS_NO_SEARCH
 
 
@@ -50,12 +51,16 @@ def api_unreachable(error: ClientError, context: Context, side: str | None) -> J
             object=host or None,
         )
     if host:
+        # Where ClickHouse is known to be elsewhere, its settings have no part in it.
+        which = (
+            " (ClickHouse: CLICKHOUSE_HOST with CLICKHOUSE_PORT; the source: QTICKETS_BASE_URL)"
+            if not context.clickhouse[0] or host == context.clickhouse[0]
+            else ""
+        )
         return Judged(
             "client_unreachable",
             f"{host}, an address the ingest needs, {what}{place(error)}.",
-            f"Find the ingest's setting that names {host} (ClickHouse: CLICKHOUSE_HOST with CLICKHOUSE_PORT; the "
-            "source: "
-            f"QTICKETS_BASE_URL), and check that something answers there{inside}.",
+            f"Find the ingest's setting that names {host}{which}, and check that something answers there{inside}.",
             CONFIGURATION,
             object=host,
         )
@@ -135,6 +140,11 @@ def api_status(status: int, text: str, where: str, context: Context) -> Judged:
             object="QTICKETS_TOKEN" if context.ours else "the API's token",
             expected=expected,
             actual=actual,
+            # Qtickets documents 403 for a bad token; elsewhere a firewall says it too.
+            certainty=None if status == 401 or context.ours else LIKELY,
+            confirm="Read the body of the answer: the API's own error names the token or a right.",
+            otherwise="a firewall or proxy in front of the API refuses the loader's address or its User-Agent. The "
+            "answer's body says whose page it is.",
         )
     if status == 404:
         return Judged(
@@ -144,6 +154,9 @@ def api_status(status: int, text: str, where: str, context: Context) -> Judged:
             CONFIGURATION,
             object="QTICKETS_BASE_URL" if context.variable("QTICKETS_BASE_URL") else url,
             actual=url,
+            certainty=LIKELY,
+            confirm=_asked(context, text),
+            otherwise="the base URL is right, and that one record or page is not there any more.",
         )
     if status == 429:
         return Judged(
@@ -188,13 +201,17 @@ def api_status(status: int, text: str, where: str, context: Context) -> Judged:
     )
 
 
+def _asked(context: Context, text: str) -> str:
+    """How to see whether the source's base address answers at all."""
+    return f"ask another address of it{probe(context, 'events', text)} 404 there too means the base URL."
+
+
 _JSON = re.compile(
     r"JSONDecodeError|Expecting value: line|Expecting property name|Extra data: line|Unterminated string starting"
     r"|Unexpected token .* JSON|is not valid JSON|(?:in|broken|invalid|malformed|not|unreadable) JSON\b"
     r"|looking for beginning of value"
     r"|unexpected end of JSON|text/html|<!DOCTYPE|<html|JsonParse|JsonSyntax"
-    r"|HTML (?:page )?instead"
-    r"|msgspec\.(?:Decode|Validation)Error|\bjq: error|parse error: Invalid (?:numeric )?literal",
+    r"|\bjq: error|parse error: Invalid (?:numeric )?literal",
     re.IGNORECASE | re.MULTILINE,
 )
 # Libraries that hold a record against a model, and name the field that does not fit.
@@ -267,13 +284,14 @@ def bad_payload(text: str, where: str, context: Context, *, html: bool, side: st
         SOURCE,
         expected="the documented JSON",
         actual="HTML or an empty body" if html else "broken JSON, or JSON of another shape",
+        certainty=None if side == API or context.ours else LIKELY,
+        confirm="Look in the loader which call reads at that place.",
+        otherwise="it was a file of the loader's that is empty or no JSON.",
     )
 
 
 _FILTER_IGNORED = re.compile(
-    r"ignor\w+ (?:the |our |its |this )?(?:\w+ )?filter|filters? (?:was |were |is |are )?(?:\w+ )?ignored"
-    r"|outside (?:of )?(?:the )?(?:\w+ )?window|older than the (?:\w+ )?window",
-    re.IGNORECASE,
+    r"ignor\w+ (?:the |our |its |this )?(?:\w+ )?filter|outside (?:of )?(?:the )?(?:\w+ )?window", re.IGNORECASE
 )
 
 
@@ -281,7 +299,8 @@ def source_words(error: ClientError, context: Context) -> Judged | None:
     """What a loader says in words of the API's answers: filter ignored, no orders, unstable pages."""
     text = error.message
     if _FILTER_IGNORED.search(text):
-        return filter_ignored(text, context)
+        # That the filter was ignored is the loader's word; that orders lie outside of the window is no more than that.
+        return filter_ignored(text, context, None if "ignor" in text.lower() else LIKELY)
     if re.search(r"(?i)\b(?:no|zero|0) (?:\w+ )?orders\b|\borders(?: fetched| found| received)?[:=] ?0\b", text):
         return no_orders(context)
     if re.search(
@@ -291,7 +310,7 @@ def source_words(error: ClientError, context: Context) -> Judged | None:
     return None
 
 
-def filter_ignored(text: str, context: Context) -> Judged:
+def filter_ignored(text: str, context: Context, certainty: str | None = None) -> Judged:
     """The source answered with orders from outside the window."""
     return Judged(
         "source_filter_ignored",
@@ -302,6 +321,9 @@ def filter_ignored(text: str, context: Context) -> Judged:
         object=context.api[0] or None,
         expected="orders of the window only",
         actual=first_line(text),
+        certainty=certainty,
+        confirm="Compare the window in the request with the times of the orders that came.",
+        otherwise="the loader asks for the window in another time zone than it compares with.",
     )
 
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 from ...causes import Decision
 from ...clickhouse.error_codes import LOGIN_KINDS
 from ...client import quote_identifier
+from ...facts.catalog import Catalog, nearest
 from ...privileges import in_xml, lacking_privilege, needed_privilege, refused_user
-from ..catalog import Catalog, nearest
 from .refusal import QUOTED, REMOTE, Refusal, table_of, what_of
 
 _EXCHANGED = re.compile(r"(?is)\s*EXCHANGE\s+TABLES\s+([\w.`]+)\s+AND\s+([\w.`]+)")
@@ -77,9 +77,7 @@ def login_refused(refusal: Refusal, catalog: Catalog) -> Decision:
 
 def host_not_allowed(refusal: Refusal, catalog: Catalog) -> Decision:
     """A login from an address that the user's networks do not hold."""
-    found = re.search(r"[Cc]onnections? from\s+(\S+?)\s", refusal.text + " ") or re.search(
-        r"from address ([\w.:]+)", refusal.text
-    )
+    found = re.search(r"[Cc]onnections? from\s+(\S+)", refusal.text)
     address = found.group(1).strip(".,") if found else None
     return Decision(
         "server_host_not_allowed",

@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable, Iterator
 
 from ...causes import CATALOGUE, Cause, Decision, Form
-from ...clickhouse.error_codes import LOGIN_KINDS, name_of
-from ..catalog import Catalog
+from ...clickhouse.error_codes import KINDS, LOGIN_KINDS, name_of
+from ...facts.catalog import Catalog
 from .access import (
     host_not_allowed,
     login_refused,
@@ -127,13 +127,15 @@ def _as_told(refusal: Refusal) -> Decision:
     """What no cause explains: the statement and the server's own sentence, without a guess of ours."""
     name = refusal.code_name or name_of(refusal.code) or f"code {refusal.code}"
     ddl = refusal.target.verb in ("ALTER", "DROP", "RENAME", "EXCHANGE", "TRUNCATE", "OPTIMIZE", "DETACH")
+    known = KINDS.get(refusal.kind)
+    side = known.side if known else "schema" if ddl or refusal.target.verb == "CREATE" else "loader"
     look = f" What is there: SHOW CREATE {refusal.target.kind} {refusal.target.name};" if ddl else ""
     return Decision(
         "server_refused_statement",
         f"The server refused {what_of(refusal.target)} with {name}: {refusal.brief}.{refusal.hint}",
         f"Run the statement alone as user {refusal.user or 'of the loader'} and correct what the exception names."
         + look,
-        "schema" if ddl or refusal.target.verb == "CREATE" else "loader",
+        side,
         object=refusal.target.name,
         actual=refusal.brief,
     )

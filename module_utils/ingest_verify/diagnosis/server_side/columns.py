@@ -7,8 +7,8 @@ import re
 from ...causes import Decision
 from ...clickhouse.error_codes import name_of
 from ...client import quote_identifier, quote_table
+from ...facts.catalog import Catalog, nearest
 from ...sql_text import source_tables
-from ..catalog import Catalog, nearest
 from .refusal import QUOTED, Refusal, what_of
 
 
@@ -88,7 +88,10 @@ def missing_column(refusal: Refusal, catalog: Catalog) -> Decision | None:
     step = f"If the table is behind: {add}"
     if elsewhere:
         step += f" -- type as in {elsewhere[0]}"
-    if near:
+    if near and near.lower() == column.lower():
+        # Another column of that name is nobody's wish.
+        step = f"ClickHouse tells capitals from small letters in names: let the ingest send {quote_identifier(near)}."
+    elif near:
         step += f"\nIf the ingest is wrong: it should send {quote_identifier(near)}."
     if (
         name_of(refusal.code) == "UNKNOWN_IDENTIFIER"
@@ -152,19 +155,28 @@ def column_count(refusal: Refusal, catalog: Catalog) -> Decision | None:
     actual = f"{counts.group(1)} values per row" if counts else refusal.brief
     names = ", ".join(f"{name} {columns.get(name, '')}".strip() for name in listed)
     separated = not counts and re.search(r"(?i)\bFORMAT\s+C(?:SV|ustom)", refusal.sql)
+    more = re.search(r"[Ee]xpected end of line|more columns than expected", refusal.text)
+    hint = (
+        "\nA value that holds the delimiter stands in quotes. A decimal sign that is a comma is such a value: write a "
+        "point."
+        if more
+        else "\nA CSV with another delimiter reads as one column: SETTINGS format_csv_delimiter = ';'."
+    )
     return Decision(
         "server_column_count",
         f"Number or order of columns does not match {target.name}: "
-        + (f"{counts.group(1)} sent, {counts.group(2)} expected." if counts else "the server refused the rows."),
+        + (
+            f"{counts.group(1)} sent, {counts.group(2)} expected."
+            if counts
+            else f"a row has more values than the {len(listed)} columns."
+            if more and listed
+            else "the server refused the rows."
+        ),
         object=target.name,
         expected=f"{wanted} values per row, in this order: {names}" if listed else None,
         actual=actual,
         next_step="Name the columns in the statement, in the order of the values: "
         f"INSERT INTO {target.name} ({', '.join(quote_identifier(name) for name in listed) or '...'}) ..."
-        + (
-            "\nA CSV with another delimiter reads as one column: SETTINGS format_csv_delimiter = ';'."
-            if separated
-            else ""
-        ),
+        + (hint if separated else ""),
         fix_side="loader",
     )

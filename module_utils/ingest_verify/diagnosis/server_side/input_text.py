@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ...causes import Decision
-from ..catalog import Catalog
+from ...facts.catalog import Catalog
 from .columns import column_count
 from .refusal import Refusal, what_of
 from .schema_statements import unsupported_ddl
@@ -17,7 +17,7 @@ def values_syntax(refusal: Refusal, catalog: Catalog) -> Decision | None:
     # In VALUES a row of another length or a stray literal surfaces as a syntax error within the data.
     target = refusal.target
     if target.verb == "INSERT" and re.search(
-        r"(?i)while executing\s+\w*Values|ValuesBlockInputFormat|value of column|unmatched parentheses", refusal.text
+        r"(?i)while executing\s+\w*Values|ValuesBlockInputFormat|value of column", refusal.text
     ):
         columns = catalog.columns(target.database, target.table)
         listed = list(target.columns) if target.columns else list(columns)
@@ -88,15 +88,38 @@ def _without_quotes(refusal: Refusal, word: str) -> Decision:
     )
 
 
+def _json_in_another_format(refusal: Refusal, named: re.Match[str] | None) -> Decision | None:
+    """Rows of JSON behind an INSERT whose format has none: the first value begins with a key."""
+    kind = next((name for name in (named.groups() if named else ()) if name), "")
+    seen = re.search(r"(?:here|before):? '?(\{\"\w+\\?\":[^\n:]{0,40})", refusal.text)
+    if refusal.target.verb != "INSERT" or not kind or "json" in kind.lower() or not seen:
+        return None
+    return Decision(
+        "server_bad_input",
+        f"The rows of {what_of(refusal.target)} look like JSON, and the statement says {kind}: {seen[1]}",
+        "Write FORMAT JSONEachRow in the statement, or let the loader write rows as the format "
+        f"{kind} has them. Some clients choose the format by an option (format: 'JSONEachRow').",
+        "loader",
+        object=refusal.target.name,
+        expected=f"rows in format {kind}",
+        actual=f"a value that begins with {seen[1]}",
+        certainty="likely",
+        confirm=f"Look at the first line that the loader sends behind FORMAT {kind}.",
+        otherwise="A column of that row holds JSON and stands where another is read.",
+    )
+
+
 def other_format(refusal: Refusal) -> Decision | None:
     """What was sent is not in the format that the INSERT announces, from its first byte on."""
     target = refusal.target
     named = re.search(r"(?i)\bFORMAT\s+(\w+)\s*$|\bFORMAT\s+(\w+)", refusal.sql)
+    if found := _json_in_another_format(refusal, named):
+        return found
     begins = re.search(r"expected '[{\[]' before: '(\s*[^{\[\s'][^\n]{0,80})", refusal.text)
     unquoted = re.search(r"JSON string: expected opening quote", refusal.text)
     if target.verb != "INSERT" or refusal.kind != "input" or "reading the value of key" in refusal.text:
         return None
-    if not (begins or unquoted or re.search(r"[Nn]ot an? \w+ file|wrong magic|[Ii]nvalid \w+ file", refusal.text)):
+    if not (begins or unquoted or re.search(r"[Nn]ot an? \w+ file|Invalid data file\. Magic", refusal.text)):
         return None
     kind = next((name for name in (named.groups() if named else ()) if name), "the format that it announces")
     seen = begins[1].partition("': ")[0] if begins else refusal.brief
@@ -109,6 +132,7 @@ def other_format(refusal: Refusal) -> Decision | None:
         next_step="Look at what the ingest sends as the body of this INSERT. A page or an error text of its source, "
         "passed on unread, begins with < or with words: check the source's answer (status, content type) before it is "
         "inserted."
+        + (" SETTINGS stands before FORMAT: what follows FORMAT is data." if seen.startswith("SETTINGS ") else "")
         + (" A key without double quotes is how str() of a dictionary prints: json.dumps it." if unquoted else ""),
         fix_side="loader",
     )

@@ -6,10 +6,11 @@ import re
 
 from ...causes import Decision
 from ...client import quote_identifier
+from ...facts.catalog import Catalog, nearest
 from ...sql_text import source_tables
-from ..catalog import Catalog, nearest
 from .refusal import Refusal, what_of
 
+_DICTIONARY = re.compile(r"dict(?:Get|Has)\w*\('([^']+)'")
 _NAME = r"`(?:[^`\\]|\\.)+`|\"[^\"]+\"|[^\s`'\",().]+"
 
 
@@ -61,7 +62,9 @@ def missing_table(refusal: Refusal, catalog: Catalog) -> Decision:
     name = f"{database}.{table}" if database else table
     if database and _is_missing_database(database, catalog):
         return _database_cause(refusal, catalog, database)
-    near = catalog.nearest_table(database, table)
+    # What the server looked for within a dictionary is named by neither the statement nor a view.
+    dictionary = _DICTIONARY.search(refusal.text) if table not in _names_itself(refusal) else None
+    near = None if dictionary else catalog.nearest_table(database, table)
     # The view that looks for it is not what it looks for.
     near = None if near == refusal.view else near
     exists_now = catalog.has_table(database, table)
@@ -97,6 +100,7 @@ def missing_table(refusal: Refusal, catalog: Catalog) -> Decision:
     return Decision(
         "server_missing_table",
         f"Table {name} does not exist: the server refused {what_of(refusal.target)}."
+        + (f" Dictionary {dictionary[1]}, which the statement reads, loads from it." if dictionary else "")
         + (f" Is {near} meant?" if near and not exists_now else ""),
         object=name,
         expected=f"table {name}",

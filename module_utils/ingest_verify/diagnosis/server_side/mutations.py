@@ -1,4 +1,4 @@
-"""Mutations that fail and are tried again: an ALTER that was accepted and never finishes."""
+"""What the server accepted and has not done: mutations that fail and are tried again, rows that wait to be sent."""
 
 from __future__ import annotations
 
@@ -10,6 +10,39 @@ from ..case import Case
 from .refusal import Refusal
 
 _CHANGES = ("ALTER", "UPDATE", "DELETE")
+
+
+def waiting_rows(case: Case) -> list[Finding]:
+    """Distributed tables that the run wrote into and that still hold rows: an error where a send has failed."""
+    found: list[Finding] = []
+    for row in case.evidence.waiting_rows(
+        sorted(name for name in case.result.statements_by_target if _is_distributed(case, name))
+    ):
+        sentence = Refusal("", row["reason"], 0, "", "").brief
+        files = f"{row['files']} file(s)" + (f", {row['broken']} broken" if row["broken"] else "")
+        found.append(
+            Finding(
+                STAGE,
+                "error" if sentence else "warning",
+                "server_rows_waiting",
+                f"Rows of Distributed {row['name']} wait on this server, and their shard does not have them: {files}"
+                + (f". The last send failed: {sentence}." if sentence else "; no send has failed so far."),
+                object=row["name"],
+                expected="no rows that wait to be sent",
+                actual=files,
+                next_step="Reach the shard's server from this one, then: SYSTEM FLUSH DISTRIBUTED "
+                f"{'.'.join(map(quote_identifier, row['name'].split('.', 1)))};\n"
+                "To let the loader wait until its rows have arrived: SETTINGS distributed_foreground_insert = 1.",
+                fix_side="server",
+                evidence={"exception": row["reason"], "count": row["errors"], "log_table": "system.distribution_queue"},
+            )
+        )
+    return found
+
+
+def _is_distributed(case: Case, name: str) -> bool:
+    facts = case.catalog.table_facts(*name.split(".", 1)) if "." in name else None
+    return facts is not None and facts["engine"] == "Distributed"
 
 
 def failing_mutations(case: Case) -> list[Finding]:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...clickhouse.error_codes import KINDS, is_recoverable, kind_of
+from ...facts.catalog import mentions
+from ...facts.server import StatementGroup
 from ...sql_text import Target, has_select
 from ..attribution import is_reported, target_of
 from ..case import Case
-from ..catalog import mentions
-from ..evidence import StatementGroup
 from ..silence import claimed_rows
 
 # What a statement would make is there already; what it names is not.
@@ -56,6 +56,8 @@ def recovered(case: Case, group: StatementGroup) -> Recovery | None:
         return Recovery("there was nothing to drop") if later else None
     if kind in _MISSING and target.verb in (*_READS, *_SWAPS) and _made(later, group, target):
         return Recovery("the run then made what it had looked for", made=True)
+    if kind in _MISSING and target.verb == "INSERT" and (instead := _wrote_instead(case, group, target, later)):
+        return Recovery(f"the run ended well and then wrote into {instead}")
     if kind in _ANSWERS and target.verb in _ASKS and _went_on(case, group):
         return Recovery("the program's own question: it went on without", asked=True)
     return None
@@ -109,6 +111,20 @@ def _made(later: Sequence[StatementGroup], group: StatementGroup, target: Target
         and (not swap or other.program == group.program)
         for other in later
     )
+
+
+def _wrote_instead(case: Case, group: StatementGroup, target: Target, later: Sequence[StatementGroup]) -> str | None:
+    """The table of the ingest's own that the same program wrote into, where what it first named was none of them, and
+    as many rows arrived as the program says that it wrote."""
+    own = {name.rpartition(".")[2] for name in case.request.targets}
+    if not case.judged or case.ingest_failed or case.ingest.get("exit_code") is None or target.table in own:
+        return None
+    wrote = [
+        g for g in later if g.program == group.program and target_of(g).verb == "INSERT" and target_of(g).table in own
+    ]
+    arrived = sum(rows for other in wrote for rows, _ in other.sent)
+    told = claimed_rows(case.ingest, case.log)
+    return str(target_of(wrote[-1]).name) if told and told == arrived else None
 
 
 def _went_on(case: Case, group: StatementGroup) -> bool:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from ...causes import Decision
-from ...clickhouse.error_codes import kind_of
+from ...clickhouse.error_codes import kind_told
 from ...client import clean_exception
 from ...findings import Finding
 from ...sql_text import Target, statement_target
@@ -18,7 +18,7 @@ ASIDE = re.compile(
     r":? [Ww]hile (?:executing|processing|reading header)\b|[:.] In (?:scope|query) | in scope |\.? Expected one of: "
     r"|\.? Note: there are |: data for INSERT was parsed|\n?: (?:Could not print diagnostic|Buffer has gone)"
     r"| \(version |\n?: \nRow \d|\n\nRow \d"
-    r"|\.? Maybe you meant|, maybe you meant|\.? Log: \n"
+    r"|\.? Maybe you meant"
 )
 _HINT = re.compile(r"[Mm]aybe you meant:? \[?['`]?([\w.]+)")
 _UUID = re.compile(r"\s*\([0-9a-f]{8}-[0-9a-f-]{27}\)")
@@ -44,7 +44,7 @@ class Refusal:
     @property
     def kind(self) -> str:
         """The kind of its error code, empty where it has none."""
-        return kind_of(self.code)
+        return kind_told(self.code, self.exception)
 
     @property
     def hint(self) -> str:

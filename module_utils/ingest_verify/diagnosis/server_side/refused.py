@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...clickhouse.error_codes import code_in, kind_of
+from ...clickhouse.error_codes import code_in, kind_told
+from ...facts.server import StatementGroup
 from ...findings import Finding
 from ...sql_text import statement_target
 from ..attribution import touches
 from ..case import Case
-from ..evidence import StatementGroup
 from ..result import collapse, excluded_row, one_line
 from .classify import async_insert_failed, classify
 from .network import broken_by_own_client
@@ -53,8 +53,8 @@ def refused_statements(case: Case) -> Refused:
     for group in sorted(failed, key=lambda group: group.first):
         # A client that reads the server's answer did not break off: then the code is about its data.
         if (
-            kind_of(group.code) == "killed"
-            or (kind_of(group.code) == "client_gone" and group.code not in server_codes)
+            (kind := kind_told(group.code, group.exception)) == "killed"
+            or (kind == "client_gone" and group.code not in server_codes)
             or _CLIENT_LEFT in group.exception
             or broken_by_own_client(group.exception)
         ):

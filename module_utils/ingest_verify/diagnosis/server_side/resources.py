@@ -6,14 +6,14 @@ import re
 
 from ...causes import Decision
 from ...client import quote_table
-from ..catalog import Catalog
+from ...facts.catalog import Catalog
 from .refusal import Refusal, table_of, what_of
 
 
 def memory_limit(refusal: Refusal, catalog: Catalog) -> Decision:
     """Out of memory: the query, the user's queries together, or the whole server."""
     text = refusal.text
-    if re.search(r"(?i)\(total\)|\btotal memory limit", text):
+    if re.search(r"(?i)\(total\)", text):
         which, setting, side = "the whole server", "max_server_memory_usage", "server"
     elif re.search(r"(?i)for user|user memory limit", text):
         which, setting, side = (

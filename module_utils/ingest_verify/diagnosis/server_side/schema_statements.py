@@ -6,7 +6,7 @@ import re
 
 from ...causes import Decision
 from ...client import clean_exception
-from ..catalog import Catalog
+from ...facts.catalog import Catalog
 from .refusal import ASIDE, Refusal, what_of
 
 # What another version may take.
@@ -70,7 +70,10 @@ def view_failed(refusal: Refusal, catalog: Catalog, view: str, inner: Decision |
     reason = refusal.text
     reason = re.sub(r":?\s*while pushing to view.*", "", reason, flags=re.DOTALL).strip() or refusal.text
     reason = ASIDE.split(reason, maxsplit=1)[0] or reason
-    kept = "MergeTree" in str((catalog.table_facts(target.database, target.table) or {}).get("engine", ""))
+    engine = str((catalog.table_facts(target.database, target.table) or {}).get("engine", ""))
+    kept = "MergeTree" in engine
+    # A Null table keeps nothing; what its other views took stays.
+    where = f"the tables that the other views of {source} fill" if engine == "Null" else source
     step = f"Correct the view: SHOW CREATE TABLE {view};"
     if (
         inner
@@ -79,7 +82,7 @@ def view_failed(refusal: Refusal, catalog: Catalog, view: str, inner: Decision |
     ):
         step += f" {inner.actual}. {inner.next_step}"
     step += (
-        f"\nBefore a retry look for the rows of this INSERT in {source}: they may have stayed, and a retry then "
+        f"\nBefore a retry look for the rows of this INSERT in {where}: they may have stayed, and a retry then "
         "doubles them" + (" (a ReplacingMergeTree merges them by key later, other engines do not)." if kept else ".")
     )
     return Decision(

@@ -8,11 +8,11 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from ...clickhouse.error_codes import LOGIN_KINDS, code_in, kind_of
+from ...facts.log import ClientError
 from ...findings import Finding
 from ...privileges import refused_user
 from .. import STAGE
 from ..case import Case
-from ..client_side import ClientError
 from ..client_side.candidates import exception_of
 from ..client_side.context import Context
 from ..request import Request
@@ -163,16 +163,21 @@ def _as_told(case: Case, finding: Finding, error: ClientError | None) -> Finding
     return finding
 
 
+_BYTES_SHOWN = re.compile(r"\bb['\"]Code: \d")
+
+
 def told_refusal(error: ClientError, request: Request, name: str) -> Refusal:
     """A refusal as the client tells it: the statement only where its message repeats it."""
-    told = _SQL_TOLD.search(error.text)
-    asked = _SQL_ASKED.search(error.text)
-    sentence = _GO_SENTENCE.search(error.text)
+    # Python shows an answer's bytes as one line: b'Code: 27 ...\\n...'.
+    text = error.text.replace("\\n", "\n") if _BYTES_SHOWN.search(error.text) else error.text
+    told = _SQL_TOLD.search(text)
+    asked = _SQL_ASKED.search(text)
+    sentence = _GO_SENTENCE.search(text)
     # What the loader says before the server's own text is no part of the exception.
-    server = _SERVER_TEXT.search(error.text)
+    server = _SERVER_TEXT.search(text)
     return Refusal(
         sql=next(filter(None, told.groups()), "") if told else unquote_plus(asked[1]) if asked else "",
-        exception=sentence[1] if sentence else _ESCAPED_END.sub(" ", error.text[server.start() if server else 0 :]),
+        exception=sentence[1] if sentence else _ESCAPED_END.sub(" ", text[server.start() if server else 0 :]),
         code=error.server_code or 0,
         code_name=name,
         user=refused_user(error.text) or request.first_user,

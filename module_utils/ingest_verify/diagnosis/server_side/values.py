@@ -7,8 +7,8 @@ import re
 from ...causes import Decision
 from ...clickhouse.error_codes import name_of
 from ...client import quote_identifier, quote_table
+from ...facts.catalog import Catalog
 from ...sql_text import has_select
-from ..catalog import Catalog
 from ..enumeration import with_element
 from .columns import column_count, missing_column
 from .refusal import Refusal, what_of
