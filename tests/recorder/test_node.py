@@ -16,7 +16,7 @@ NODE = shutil.which("node")
 pytestmark = pytest.mark.skipif(NODE is None, reason="there is no Node.js here")
 
 
-@pytest.mark.parametrize("way", ["logged", "rejected"])
+@pytest.mark.parametrize("way", ["logged", "rejected", "warned", "uncaught", "chained"])
 def test_the_first_run_names_type_file_and_line(loaded: Loaded, way: str) -> None:
     run = loaded.run(LOADER.name, arguments=[way], python=NODE)
     [cause] = loaded.judge(run, "orders")
