@@ -63,7 +63,20 @@ class Case:
             data = yaml.safe_load((folder / "case.yml").read_text(encoding="utf-8"))
         except (OSError, yaml.YAMLError) as error:
             raise CaseError(f"{folder}: {error}") from None
-        known = {"what", "source", "batch", "kind", "client", "asked", "ingest", "server", "play", "expect", "first"}
+        known = {
+            "what",
+            "source",
+            "batch",
+            "kind",
+            "client",
+            "asked",
+            "ingest",
+            "server",
+            "play",
+            "data",
+            "expect",
+            "first",
+        }
         unknown = set(data) - known - {"today", "row", "dress"}
         if unknown or not {"what", "expect", "kind"} <= set(data) or data["kind"] not in ("fault", "healthy"):
             raise CaseError(f"{folder}: what, kind (fault or healthy), expect are needed; not known: {sorted(unknown)}")

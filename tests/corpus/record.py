@@ -27,9 +27,9 @@ from ansible.module_utils.ingest_verify.process import run_process
 from embedded.testing import Engine, start_engine
 
 from .case import CASES, RECORDING, Case, read_cases
+from .data import PASSWORD, USER, statements
 from .replay import CATALOG, LOGS, STATE
 
-USER, PASSWORD = "ingest", "Corpus-pw-4711"
 # Big, of no use to a diagnosis, or of this machine.
 _LEFT_OUT = re.compile(
     r"ProfileEvents|.*thread.*|revision|client_version.*|client_revision|.*port|os_user|used_.*|transaction_id|"
@@ -80,7 +80,7 @@ def _play(case: Case, engine: Engine, folder: Path, python: str) -> None:
     ask = partial(query, client)
     database = {"database": "shop", **(case.data.get("asked") or {})}["database"]
     ask(f"CREATE DATABASE IF NOT EXISTS `{database}`")
-    for statement in _statements(play.get("schema", "")):
+    for statement in statements(play.get("schema", "")):
         ask(statement)
     ask("SYSTEM FLUSH LOGS")
     counters = _rows(engine, "errors")
@@ -104,7 +104,7 @@ def _play(case: Case, engine: Engine, folder: Path, python: str) -> None:
         command, log_file=log, environment=env, chdir=str(folder / "app"),
         timeout_seconds=float(play.get("timeout", 60)), grace_seconds=2,
     )  # fmt: skip
-    for statement in _statements(play.get("after", "")):
+    for statement in statements(play.get("after", "")):
         ask(statement)
     ask("SYSTEM FLUSH LOGS")
     until = ask("SELECT toString(now64(6, 'UTC')) AS at")[0]["at"]
@@ -122,7 +122,12 @@ def _play(case: Case, engine: Engine, folder: Path, python: str) -> None:
         return re.sub(r"/(?:root|home)/[^\s\"':,]*?/lib/python", "/usr/lib/python", text)
 
     # The counters first: a table that this engine does not have would count as an error of the run.
-    rows = {name: _rows(engine, name, since) for name in (*STATE, *LOGS, *CATALOG)}
+    # An upgrade leaves the old form of a log table behind under another name.
+    rotated = [
+        row["name"]
+        for row in ask("SELECT name FROM system.tables WHERE database = 'system' AND match(name, '_log_[0-9]+$')")
+    ]
+    rows = {name: _rows(engine, name, since) for name in (*STATE, *LOGS, *CATALOG, *rotated)}
     then = {(row["code"], row["remote"]): row for row in counters}
     now = rows["errors"]
     rows["errors"] = [r for r in now if then.get((r["code"], r["remote"]), {}).get("value") != r["value"]]
@@ -156,10 +161,6 @@ def _play(case: Case, engine: Engine, folder: Path, python: str) -> None:
     client.disconnect()
 
 
-def _statements(text: str) -> list[str]:
-    return [part.strip() for part in re.split(r";\s*\n|;\s*$", text) if part.strip()]
-
-
 def _rows(engine: Engine, table: str, since: str = "") -> list[dict[str, Any]]:
     """What a system table holds of the run; the recorder's own statements and the system's rows are left out."""
     admin = engine.user
@@ -176,10 +177,11 @@ def _rows(engine: Engine, table: str, since: str = "") -> list[dict[str, Any]]:
         "processes": f"user NOT IN ('{admin}', '')", "users": f"name != '{admin}'", "errors": "value > 0",
         "quotas_usage": "0",
     }  # fmt: skip
+    where["query_log_0"] = where["query_log"]
     default = "database NOT IN ('system', 'INFORMATION_SCHEMA', 'information_schema')" if table in CATALOG else "1"
     since = (
         f" AND event_time_microseconds >= toDateTime64('{since}', 6, 'UTC')"
-        if table in LOGS and table != "crash_log"
+        if re.sub(r"_\d+$", "", table) in LOGS and table != "crash_log"
         else ""
     )
     sql = f"SELECT * FROM system.{table} WHERE {where.get(table, default)}{since} FORMAT JSONEachRow"

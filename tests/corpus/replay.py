@@ -31,6 +31,7 @@ from ansible.module_utils.ingest_verify.facts.server import read_window
 from embedded.testing import Engine, start_engine
 
 from .case import Case, Recording
+from .data import PASSWORD, USER, play_data
 
 LOGS = (
     "query_log", "query_views_log", "asynchronous_insert_log", "text_log", "session_log", "part_log", "crash_log",
@@ -46,6 +47,7 @@ RECORDED = (*LOGS, *CATALOG, *STATE)
 _KEPT = Path(__file__).resolve().parent / ".answers.jsonl"
 _NONE, _CASE = "corpus_none", "corpus_case"
 # Not within a literal: the name of a log table is told in the findings.
+_ROTATED = re.compile(r"_\d+$")
 _SYSTEM_TABLE = re.compile(r"(?<![\w.'`])system\.(`?)(\w+)\1")
 EMPTY = Recording(
     {"since": "2026-11-23 04:00:00.000000", "until": "2026-11-23 04:02:00.000000", "uptime_seconds": 86400},
@@ -83,6 +85,8 @@ class Replay:
 
     def play(self, case: Case, log: Path | None = None, recording: Recording | None = None) -> Diagnosis:
         """The product's answer to a case; `log` and `recording` stand in for the case's own."""
+        if "data" in case.data:
+            return play_data(case, self._running())
         path = log or case.log
         asked = {**DEFAULTS, **(case.data.get("asked") or {})}
         request = partial(Request, client_log=str(path) if path else None, ingest=case.ingest, **asked)
@@ -118,8 +122,7 @@ class Replay:
         return [dict(row) for row in found]
 
     def _ask(self, sql: str, recording: Recording) -> Any:
-        if self._engine is None:
-            self._start()
+        self._running()
         if f"{_CASE}." in sql and self._loaded != recording.digest:
             self._load(recording)
         try:
@@ -127,8 +130,14 @@ class Replay:
         except ServerError as error:
             return {"code": error.code, "message": error.message}
 
-    def _start(self) -> None:
-        engine = self._engine = self._stack.enter_context(start_engine(self._folder, config_xml=_QUIET))
+    def _running(self) -> Engine:
+        if self._engine is None:
+            self._engine = self._start()
+        return self._engine
+
+    def _start(self) -> Engine:
+        users = {USER: {"password": PASSWORD, "grants": ["GRANT ALL ON *.*"]}}
+        engine = self._stack.enter_context(start_engine(self._folder, users=users, config_xml=_QUIET))
         login = {"login_host": engine.host, "login_port": engine.tcp_port, "login_password": engine.password}
         self._client = connect({**login, "login_user": engine.user})
         self._stack.callback(self._client.disconnect)
@@ -143,24 +152,26 @@ class Replay:
         for name in CATALOG:
             key = "name" if name == "databases" else "database"
             run(f"INSERT INTO {_NONE}.{name} SELECT * FROM system.{name} WHERE {key} = 'system'")
+        return engine
 
     def _load(self, recording: Recording) -> None:
         run = partial(query, self._client)
         run(f"DROP DATABASE IF EXISTS {_CASE} SYNC")
         run(f"CREATE DATABASE {_CASE}")
         for table, rows in sorted(recording.rows.items()):
-            run(f"CREATE TABLE {_CASE}.{table} AS {_NONE}.{table.removesuffix('_before')} ENGINE = Memory")
+            like = _ROTATED.sub("", table.removesuffix("_before"))
+            run(f"CREATE TABLE {_CASE}.{table} AS {_NONE}.{like} ENGINE = Memory")
             if table in CATALOG:
                 run(f"INSERT INTO {_CASE}.{table} SELECT * FROM {_NONE}.{table}")
             self._insert(table, rows)
         self._loaded = recording.digest
 
     def _insert(self, table: str, rows: list[dict[str, Any]]) -> None:
-        assert self._engine is not None
+        engine = self._running()
         settings = {"input_format_skip_unknown_fields": 1, "date_time_input_format": "best_effort"}
         sql = f"INSERT INTO {_CASE}.{table} FORMAT JSONEachRow"
-        login = {"user": self._engine.user, "password": self._engine.password}
-        url = f"{self._engine.http_url}/?{urllib.parse.urlencode({'query': sql, **login, **settings})}"
+        login = {"user": engine.user, "password": engine.password}
+        url = f"{engine.http_url}/?{urllib.parse.urlencode({'query': sql, **login, **settings})}"
         lines = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
         with urllib.request.urlopen(url, data=lines.encode(), timeout=30):
             pass
@@ -174,7 +185,10 @@ class _Server:
         self._replay = replay
         self._marker = ""
         meta = recording.meta
-        self._absent = set(meta.get("absent", ()))
+        self._denied = set(meta.get("denied", ()))
+        # Who may not read a table does not see it in the catalog either.
+        self._absent = set(meta.get("absent", ())) | self._denied
+        self._rotated = [name for name in recording.rows if _ROTATED.search(name)]
         took = (_time(meta["until"]) - _time(meta["since"])).total_seconds()
         now = f"toDateTime64('{meta['until']}', 6, 'UTC')"
         self._clock = [
@@ -200,15 +214,21 @@ class _Server:
 
         def lead(match: re.Match[str]) -> str:
             name = match[2]
+            if name in self._denied:
+                raise ServerError(497, f"Not enough privileges to SELECT from system.{name}.", sql)
             if name in self._absent:
                 raise ServerError(60, f"Table system.{name} does not exist.", sql)
-            if name not in RECORDED:
+            if name not in (*RECORDED, *self._rotated):
                 return match[0]
             own = "errors_before" if then and name == "errors" else name
             held = own in self.recording.rows and not of_system
             return f"{_CASE}.{own}" if held else f"{_NONE}.{name}"
 
         sql = _SYSTEM_TABLE.sub(lead, sql)
+        for name in self._rotated if of_system else ():
+            like = f"SELECT * FROM {_NONE}.columns WHERE table = '{_ROTATED.sub('', name)}'"
+            like = f"SELECT * REPLACE ('{name}' AS table) FROM ({like})"
+            sql = sql.replace(f"{_NONE}.columns", f"(SELECT * FROM {_NONE}.columns UNION ALL {like})")
         if self._absent and of_system:
             hidden = ", ".join(f"'{name}'" for name in sorted(self._absent))
             sql = sql.replace(

@@ -9,9 +9,7 @@ import pytest
 
 from embedded.testing import Engine
 from tests.conftest import INGEST_PASSWORD, INGEST_USER
-from tests.data_checks import JOB, Loaded, errors, only, problems, status
-
-RECORD = {"name": "run record", "kind": "run_record", "table": "meta_job_runs"}
+from tests.data_checks import Loaded, errors, only, problems, status
 
 
 @pytest.fixture
@@ -35,37 +33,6 @@ def send(shop: Loaded, *statements: str) -> None:
         client.execute(statement)
     client.disconnect()
     shop.end = shop.now()
-
-
-# The run record -----------------------------------------------------------------------------------------------------
-
-
-NAMED = "INSERT INTO meta_job_runs (job, {column}started_at, finished_at, status, rows_processed) SELECT "
-
-
-def test_a_record_whose_id_the_table_fills_is_told_by_job_and_window(shop: Loaded) -> None:
-    send(shop, NAMED.format(column="") + f"'{JOB}', now(), now(), 'ok', 62")
-    outcome = shop.check([RECORD])
-    assert problems(outcome) == []
-    assert status(outcome, "run record") == "ok"
-    assert any("job and window" in note for note in outcome.notes)
-
-
-def test_a_record_of_another_job_is_not_this_runs(shop: Loaded) -> None:
-    send(shop, NAMED.format(column="") + "'other', now(), now(), 'ok', 62")
-    assert "no row for this run" in only(errors(shop.check([RECORD])), "data_run_record").headline
-
-
-def test_a_record_with_an_id_of_its_own_that_is_not_the_runs_is_named(shop: Loaded) -> None:
-    send(shop, NAMED.format(column="run_id, ") + f"'{JOB}', generateUUIDv4(), now(), now(), 'ok', 62")
-    finding = only(errors(shop.check([RECORD])), "data_run_record")
-    assert "no row for this run" in finding.headline
-    assert "1 of its job in the window" in str(finding.actual)
-
-
-def test_a_record_with_the_runs_id_is_found_by_it(shop: Loaded) -> None:
-    send(shop, NAMED.format(column="run_id, ") + f"'{JOB}', '{shop.run_id}', now(), now(), 'ok', 62")
-    assert problems(shop.check([RECORD])) == []
 
 
 # Times that cannot be -----------------------------------------------------------------------------------------------
@@ -109,20 +76,6 @@ def test_17_milliseconds_in_place_of_seconds_are_named_with_the_columns(shop: Lo
     # The rows of a query of one's own are shown, whatever times they hold.
     own = only(errors(outcome), "data_rule_broken")
     assert own.evidence["rows"][0]["happened_at"].startswith("9999-12-31")
-
-
-def test_17_seconds_are_fresh(shop: Loaded) -> None:
-    shop.query(EVENTS)
-    seconds = int(shop.query("SELECT toUnixTimestamp(now())")[0][0])
-    rows = ", ".join(f"({n}, {seconds - n}, {seconds - n})" for n in range(20))
-    send(shop, f"INSERT INTO events (id, happened_at, seen_at) FORMAT Values {rows}")
-    assert problems(shop.check(EVENT_CHECKS[:-1])) == []
-
-
-def test_17_a_date_far_ahead_that_is_no_unit_is_told_as_the_future(shop: Loaded) -> None:
-    shop.query(EVENTS)
-    send(shop, "INSERT INTO events (id, happened_at, seen_at) SELECT 1, now() + INTERVAL 30 YEAR, now()")
-    assert only(errors(shop.check(EVENT_CHECKS[:2])), "data_future", check="happened")
 
 
 # The contract, once more --------------------------------------------------------------------------------------------

@@ -420,40 +420,12 @@ def json_rows(first: int, **fields: Any) -> str:
     return f"INSERT INTO goods FORMAT JSONEachRow {rows}"
 
 
-def test_a_column_that_was_renamed_in_the_table_alone_is_named(shop: Loaded) -> None:
-    shop.query(GOODS)
-    send(shop, json_rows(0, name="a", price=12.5))
-    shop.query("ALTER TABLE goods RENAME COLUMN price TO cost")
-    send(shop, json_rows(100, name="a", price=12.5), input_format_skip_unknown_fields=1)
-    outcome, account = judge(shop, "goods", 20)
-    assert errors(outcome) == []
-    finding = only(outcome.findings, "data_column_empty")
-    assert "cost in 100% of 20 row(s), before in 0%" in finding.headline
-    assert "renamed price to cost" in str(finding.next_step)
-    assert "Let the loader send cost in place of price" in str(finding.next_step)
-    assert account["emptied"] == ["cost"]
-
-
-def test_a_column_that_always_was_empty_or_has_values_is_no_matter(shop: Loaded) -> None:
-    shop.query(GOODS)
-    send(shop, json_rows(0, name="", price=12.5))
-    send(shop, json_rows(100, name="", price=14.5))
-    outcome, _ = judge(shop, "goods", 20)
-    assert problems(outcome) == []
-
-
 def test_without_rows_from_before_an_empty_column_is_said_and_not_judged(shop: Loaded) -> None:
     shop.query(GOODS)
     send(shop, json_rows(0, nmae="a", price=12.5), input_format_skip_unknown_fields=1)
     finding = only(judge(shop, "goods", 20)[0].findings, "data_column_empty")
     assert finding.severity == "info"
     assert "in name. That may be right" in finding.headline
-
-
-def test_values_that_are_no_number_are_named(shop: Loaded) -> None:
-    shop.query(GOODS)
-    send(shop, "INSERT INTO goods SELECT number, 'a', if(number = 3, nan, 1.5) FROM numbers(20)")
-    assert "price in 1 of 20 row(s)" in only(judge(shop, "goods", 20)[0].findings, "data_not_a_number").headline
 
 
 def csv_rows(first: int, *rows: str) -> str:
@@ -471,42 +443,12 @@ SHORT = {"input_format_csv_allow_variable_number_of_columns": 1}
 FULL = [f"m{n},{n + 1}.5" for n in range(20)]
 
 
-def test_csv_lines_that_end_early_are_named(shop: Loaded) -> None:
-    before(shop)
-    send(shop, csv_rows(1000, *FULL, "", ""), **SHORT)
-    outcome, _ = judge(shop, "goods", 20)
-    finding = only(outcome.findings, "data_rows_cut")
-    assert finding.severity == "warning"
-    assert "in 2 of 22 row(s) of this run the last columns (name, price) have no value" in finding.headline
-    assert "input_format_csv_allow_variable_number_of_columns" in str(finding.next_step)
-    assert [f.cause for f in outcome.findings] == ["data_rows_cut"]
-
-
-def test_whole_csv_lines_and_rows_that_always_ended_early_are_no_matter(shop: Loaded) -> None:
-    before(shop)
-    send(shop, csv_rows(1000, *FULL), **SHORT)
-    assert problems(judge(shop, "goods", 20)[0]) == []
-    send(shop, csv_rows(2000, *FULL, "", ""), **SHORT)
-    send(shop, csv_rows(3000, *FULL, "", ""), **SHORT)
-    assert problems(judge(shop, "goods", 20)[0]) == []
-
-
 def test_short_rows_that_the_loader_itself_filled_up_are_told(shop: Loaded) -> None:
     before(shop)
     send(shop, "INSERT INTO goods SELECT 1000 + number, if(number < 2, '', 'm'), if(number < 2, 0, 3) FROM numbers(20)")
     finding = only(judge(shop, "goods", 20)[0].findings, "data_rows_cut")
     assert finding.severity == "info"
     assert "None of 200 row(s) before is so" in finding.headline
-
-
-def test_empty_fields_that_became_zero_are_named(shop: Loaded) -> None:
-    before(shop)
-    send(shop, csv_rows(1000, *FULL, *["m,"] * 4))
-    outcome, _ = judge(shop, "goods", 20)
-    finding = only(outcome.findings, "data_value_gaps")
-    assert finding.severity == "warning"
-    assert "price in 4 of 24 row(s)" in finding.headline
-    assert "CSV, where an empty field becomes 0" in str(finding.next_step)
 
 
 def test_zeros_that_the_loader_sent_as_such_are_told_and_those_known_before_are_not(shop: Loaded) -> None:
@@ -528,23 +470,3 @@ def test_one_value_in_all_rows_is_told_where_it_is_known_from_before(shop: Loade
     # A version of the run, or a currency that never was another one, is as it should be.
     send(shop, "INSERT INTO goods SELECT 2000 + number, 'version-7', number FROM numbers(1, 20)")
     assert problems(judge(shop, "goods", 20)[0]) == []
-
-
-def test_columns_that_the_statement_leaves_out_are_named(shop: Loaded) -> None:
-    before(shop)
-    send(shop, "INSERT INTO goods (id, name) SELECT 1000 + number, concat('m', toString(number)) FROM numbers(20)")
-    finding = only(judge(shop, "goods", 20)[0].findings, "data_column_empty")
-    assert "leave out price" in str(finding.next_step)
-
-
-def test_rows_that_went_into_another_database_are_found_there(shop: Loaded, engine: Engine) -> None:
-    shop.query(GOODS)
-    shop.query(f"CREATE DATABASE {shop.database}_other")
-    shop.query(f"CREATE TABLE {shop.database}_other.goods AS goods")
-    try:
-        send(shop, f"INSERT INTO {shop.database}_other.goods SELECT number, 'a', 1 FROM numbers(20)")
-        finding = only(errors(judge(shop, "goods")[0]), "data_other_database")
-        assert f"20 row(s) into {shop.database}_other.goods" in finding.headline
-        assert f"Name the database {shop.database} in" in str(finding.next_step)
-    finally:
-        engine.query(f"DROP DATABASE {shop.database}_other SYNC")
