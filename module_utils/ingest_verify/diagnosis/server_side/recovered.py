@@ -134,8 +134,9 @@ def _went_on(case: Case, group: StatementGroup) -> bool:
         return False
     if case.ingest_failed and (is_reported(group, told) or (table and table in told)):
         return False
-    # Whoever sends a statement that succeeds afterwards has taken the refusal for an answer.
-    if any(other.program == group.program and other.last > group.last and not other.code for other in case.run):
+    # Whoever goes on to write, or to anything that succeeds, has taken the refusal for an answer.
+    later = [other for other in case.run if other.program == group.program and other.last > group.last]
+    if any(not other.code or target_of(other).verb in _WRITES for other in later):
         return True
     # Without one the log alone can say that it failed for a reason of its own.
     return case.ingest_failed and any(error.type and _NAMES.search(error.message) for error in case.client_errors)
