@@ -72,7 +72,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             Display().warning(warning)
         model = written.model
         shown = {key: model[key] for key in ("verdict", "headline", "summary", "counts", "comparison")}
-        return {**result, "changed": False, **shown, "paths": written.paths, "warnings": written.warnings}
+        # As set_stats does: Ansible tells these behind its recap, so that the path is the last thing that a run says.
+        told = {"data": {"report": str(folder / "report.html")}, "per_host": True, "aggregate": True}
+        answer = {"paths": written.paths, "warnings": written.warnings, "ansible_stats": told}
+        return {**result, "changed": False, **shown, **answer}
 
     def _content_of(self, path: str, task_vars: dict[str, Any] | None) -> str | None:
         """A file of the host, base64; None where it cannot be read."""

@@ -224,7 +224,7 @@ def causes_page() -> str:
         narrower = ", ".join(f"`{other}`" for other in cause.narrower_than)
         when += f" Narrower than {narrower}." if narrower else ""
         lines.append(f"| `{cause.id}` | {cause.title} | {cause.side or 'nobody'} | {text(when)} | {cause.row or ''} |")
-    lines += ["", "## What the server's own texts say", ""]
+    lines += ["", "## What texts say it", ""]
     for cause in CATALOGUE.values():
         for form in cause.forms:
             lines += [f"- `{cause.id}`, for example: `{form.example}`"]

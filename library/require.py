@@ -10,21 +10,33 @@ description:
   - Fails as M(ansible.builtin.assert) does. Where the variable C(run_looks_ahead) is true it only takes down what is
     missing, and a later call with O(told) fails with all of it. Runs on the control node.
 options:
+  arguments:
+    description: Entry of the role's argument spec that is checked first, as Ansible checks a role's import.
+    type: str
+    default: ""
   that:
     description: Conditions, as for M(ansible.builtin.assert).
     type: list
     elements: raw
     default: []
   fail_msg:
-    description: What is wrong and what mends it.
+    description: What is wrong and what mends it. It is filled in only where it is told.
     type: str
     default: ""
+  checks:
+    description:
+      - Several at once, since a task costs more than a condition. Each has C(name), C(that) and C(fail_msg).
+      - C(when) says where it applies, C(cause) its cause class where that differs from the task's.
+    type: list
+    elements: dict
+    default: []
   outcome:
     description: What a module answered, instead of conditions. Its findings of severity C(error) are what is missing.
     type: dict
     default: {}
   told:
-    description: Whether to fail now with everything that was taken down.
+    description:
+      - Whether to fail now with everything that was taken down. With O(outcome) only where that is not as it must be.
     type: bool
     default: false
 attributes:

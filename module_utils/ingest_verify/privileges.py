@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from .client import quote_identifier
+
 # An identifier as the server's messages write it.
 NAME = r"(?:`(?:[^`\\]|\\.)+`|[\w*]+)"
 # What follows the object is the query's scope, or what the server did meanwhile, of any length.
@@ -30,14 +32,15 @@ def refused_user(message: str) -> str | None:
     return match[1] if match else None
 
 
-def in_xml(user: str, storage: str | None, privileges: Sequence[str]) -> str:
-    """A line on how to give a user of `system.users.storage` its privileges in XML; empty where GRANT reaches it."""
+def grant(user: str, privileges: Sequence[str], storage: str | None) -> str:
+    """The GRANT for each of the privileges, and where `system.users.storage` is XML, how they are given there."""
+    step = "\n".join(f"GRANT {privilege} TO {quote_identifier(user)};" for privilege in privileges)
     if not storage or "xml" not in storage.lower():
-        return ""
+        return step
     queries = "".join(f"<query>GRANT {privilege}</query>" for privilege in privileges)
     return (
-        f"\nUser {user} is defined in XML ({storage}), where GRANT cannot reach it: put {queries} into <grants> of its "
-        "entry in users.d and reload."
+        f"{step}\nUser {user} is defined in XML ({storage}), where GRANT cannot reach it: put {queries} into <grants> "
+        "of its entry in users.d and reload."
     )
 
 

@@ -7,33 +7,12 @@ from collections.abc import Mapping
 
 from clickhouse_driver import Client
 
-from .client import ServerError, query, quote_identifier
-from .privileges import NAME, in_xml, needed_privilege, refused_user
+from .causes import SERVER
+from .clickhouse.error_codes import KINDS, kind_of
+from .clickhouse.error_codes import cause_of as cause_of_code
+from .client import ServerError, query
+from .privileges import NAME, grant, needed_privilege, refused_user
 
-_CAUSE_BY_CODE = {
-    60: "server_missing_table",
-    81: "server_missing_database",
-    57: "server_object_exists",
-    82: "server_object_exists",
-    493: "server_object_exists",
-    609: "server_object_exists",
-    670: "server_object_exists",
-    16: "server_missing_column",
-    47: "server_missing_column",
-    10: "server_missing_column",
-    8: "server_missing_column",
-    53: "server_type_mismatch",
-    70: "server_type_mismatch",
-    20: "server_column_count",
-    497: "server_missing_grant",
-    164: "server_readonly",
-    201: "server_quota",
-    241: "server_memory_limit",
-    252: "server_too_many_parts",
-    243: "server_no_space",
-    159: "server_timeout",
-    209: "server_timeout",
-}
 # A code that says nothing more special means that this server does not take the statement as it stands.
 _OTHER_CAUSE = "server_unsupported_ddl"
 
@@ -72,31 +51,41 @@ _BY_CAUSE = {
     " {at} does.",
     "server_no_space": "Free space on the server's disk, then apply the file again.",
     "server_timeout": "Raise max_execution_time for {login}, or split what {at} does.",
+    "server_remote_unreachable": "Check the address at {at}, and that the server's own host gets there.",
     "server_quota": "Raise the quota of {login}, or wait for its interval to end.",
 }
-# What the server lacks, by code: nothing at the statement itself is wrong.
+# What the server lacks, by the kind of the code: nothing at the statement itself is wrong.
 _SERVER_LACKS = {
-    139: "Define that macro in <macros> in a file of the server's config.d, or write its value at {at}.",
-    225: "Replicated tables and ON CLUSTER need ClickHouse Keeper, and this server has none: configure <zookeeper> in"
-    " its config.d, or verify with a schema for a single server (the engine without Replicated, no ON CLUSTER).",
-    236: "Replicated tables and ON CLUSTER wait for ClickHouse Keeper: see that it runs and is reachable.",
-    999: "ClickHouse Keeper did not answer as it should: see that it runs and is reachable.",
-    450: "Configure that volume in <storage_configuration> in the server's config.d and name its policy in SETTINGS"
-    " storage_policy, or take the move out of the TTL at {at}.",
-    478: "Configure that storage policy in <storage_configuration> in the server's config.d, or take it out at {at}.",
-    479: "Configure that disk in <storage_configuration> in the server's config.d, or take it out at {at}.",
-    495: "It is defined in the server's XML (users.d), which SQL cannot change: change it there, and take {at} out of"
-    " the file.",
-    514: "This server keeps users, roles, quotas and policies in XML only: define it in users.d and take {at} out of"
-    " the file, or configure a <local_directory> in <user_directories> in config.d.",
-    669: "Define that named collection in the server's config.d, or create it before {at}.",
+    "missing_macro": "Define that macro in <macros> in a file of the server's config.d, or write its value at {at}.",
+    "no_keeper": (
+        "Replicated tables and ON CLUSTER need ClickHouse Keeper, and this server has none: configure <zookeeper> in "
+        "its config.d, or verify with a schema for a single server (the engine without Replicated, no ON CLUSTER)."
+    ),
+    "aborted": "Replicated tables and ON CLUSTER wait for ClickHouse Keeper: see that it runs and is reachable.",
+    "keeper": "ClickHouse Keeper did not answer as it should: see that it runs and is reachable.",
+    "missing_volume": (
+        "Configure that volume in <storage_configuration> in the server's config.d and name its policy in SETTINGS "
+        "storage_policy, or take the move out of the TTL at {at}."
+    ),
+    "missing_policy": (
+        "Configure that storage policy in <storage_configuration> in the server's config.d, or take it out at {at}."
+    ),
+    "missing_disk": "Configure that disk in <storage_configuration> in the server's config.d, or take it out at {at}.",
+    "users_in_xml": (
+        "It is defined in the server's XML (users.d), which SQL cannot change: change it there, and take {at} out of "
+        "the file."
+    ),
+    "no_user_storage": (
+        "This server keeps users, roles, quotas and policies in XML only: define it in users.d and take {at} out of "
+        "the file, or configure a <local_directory> in <user_directories> in config.d."
+    ),
+    "missing_collection": "Define that named collection in the server's config.d, or create it before {at}.",
 }
-_BY_CODE = {
-    395: "This is the file's own check (throwIf): see at {at} what it asks for.",
-    456: "Put SET param_<name> = '<value>'; before {at}, or write the value there.",
-    48: "Take the statement out of the file: this server's build or configuration does not offer it.",
+_BY_KIND = {
+    "throw_if": "This is the file's own check (throwIf): see at {at} what it asks for.",
+    "missing_parameter": "Put SET param_<name> = '<value>'; before {at}, or write the value there.",
+    "not_implemented": "Take the statement out of the file: this server's build or configuration does not offer it.",
 }
-_SERVER_SIDE = ("server_missing_grant", "server_readonly", "server_memory_limit", "server_no_space", "server_quota")
 _GENERAL = (
     "Correct {at}; what a newer release brought needs a newer server than {version},"
     " what was removed needs its successor or a setting."
@@ -109,7 +98,7 @@ def cause_of(error: ServerError) -> str:
         return "server_type_mismatch"
     if _added(error):
         return "server_object_exists"
-    return _CAUSE_BY_CODE.get(error.code, _OTHER_CAUSE)
+    return cause_of_code(error.code) or _OTHER_CAUSE
 
 
 def advice(client: Client, error: ServerError, location: str, version: str, login: str) -> tuple[str, str]:
@@ -117,48 +106,55 @@ def advice(client: Client, error: ServerError, location: str, version: str, logi
 
     `client` is asked for the settings that the message names, and for the clusters that there are.
     """
-    cause = cause_of(error)
-    side = "server" if cause in _SERVER_SIDE else "schema"
+    cause, kind = cause_of(error), kind_of(error.code)
     values = {"at": location, "version": version, "login": login}
     if cause == "server_missing_grant" and (privilege := needed_privilege(error.message)):
-        return _grant(client, error, privilege, login, location), side
-    if cause == _OTHER_CAUSE and (step := _switched_off(client, error.message, location)):
-        return step, side
-    if _IN_VALUES in error.message:
-        return f"Correct the row that the message names, in VALUES at {location}.", side
-    if wanted := _SET_TO.search(error.message):
-        return f"Add SETTINGS {wanted[1]} = {wanted[2]} to the table at {location}.", side
-    if step := _applied_before(error, location):
-        return step, side
-    if error.code in (170, 701):
+        return _grant(client, error, privilege, login, location), "server"
+    if step := _change_of_the_file(client, error, cause, location):
+        return step, "schema"
+    if kind in ("missing_cluster", "bad_get"):
         return _no_cluster(client, location), "server"
-    if error.code in _SERVER_LACKS:
-        return _SERVER_LACKS[error.code].format_map(values), "server"
+    if kind in _SERVER_LACKS:
+        return _SERVER_LACKS[kind].format_map(values), "server"
+    step = _BY_CAUSE.get(cause) or _BY_KIND.get(kind)
+    side = "server" if step and KINDS[kind].side == SERVER else "schema"
+    step = (step or _GENERAL).format_map(values)
+    meant = _MEANT.search(error.message)
+    return f"Is {meant[1]} meant? {step}" if meant else step, side
+
+
+def _change_of_the_file(client: Client, error: ServerError, cause: str, location: str) -> str | None:
+    """The step where the message itself says what to write."""
+    if cause == _OTHER_CAUSE and (step := _switched_off(client, error.message, location)):
+        return step
+    if _IN_VALUES in error.message:
+        return f"Correct the row that the message names, in VALUES at {location}."
+    if wanted := _SET_TO.search(error.message):
+        return f"Add SETTINGS {wanted[1]} = {wanted[2]} to the table at {location}."
+    if step := _applied_before(error, location):
+        return step
     if "max_query_size" in error.message:
-        return f"Put SET max_query_size = 10000000; before {location}, or split the statement.", side
+        return f"Put SET max_query_size = 10000000; before {location}, or split the statement."
     if _NOT_LATIN_NAME.match(error.message):
-        return f"Put names with other letters than Latin ones into backquotes at {location}.", side
-    step = _BY_CAUSE.get(cause) or _BY_CODE.get(error.code)
-    if meant := _MEANT.search(error.message):
-        return f"Is {meant[1]} meant? {(step or _GENERAL).format_map(values)}", side
-    return (step or _GENERAL).format_map(values), side
+        return f"Put names with other letters than Latin ones into backquotes at {location}."
+    return None
 
 
 def _grant(client: Client, error: ServerError, privilege: str, login: str, location: str) -> str:
     """The GRANT that is missing, for the user who was refused, and how it is given where SQL cannot give it."""
     refused = refused_user(error.message) or login
-    step = f"GRANT {privilege} TO {quote_identifier(refused)};"
-    if refused != login:
-        step += (
-            f"\n{refused} is not the user who applies the file: what {location} reads through (a dictionary's SOURCE, a"
-            f" view's DEFINER) logs in as {refused}. Or name the user there: SOURCE(CLICKHOUSE(USER '{login}' PASSWORD"
-            " '...' ...))."
-        )
     try:
         storages = query(client, "SELECT storage FROM system.users WHERE name = %(user)s", {"user": refused})
     except ServerError:
+        storages = []
+    step = grant(refused, [privilege], next((str(row["storage"]) for row in storages), None))
+    if refused == login:
         return step
-    return step + "".join(in_xml(refused, str(row["storage"]), [privilege]) for row in storages)
+    return (
+        f"{step}\n{refused} is not the user who applies the file: what {location} reads through (a dictionary's "
+        f"SOURCE, a view's DEFINER) logs in as {refused}. Or name the user there: SOURCE(CLICKHOUSE(USER "
+        f"'{login}' PASSWORD '...' ...))."
+    )
 
 
 def _added(error: ServerError) -> str | None:

@@ -650,7 +650,7 @@ def test_a_right_that_the_user_behind_a_dictionary_lacks_is_granted_to_that_user
         outcome = run_script({**login, "login_password": other.password}, text.encode(), "schema.sql")
     finding = only(outcome)
     assert finding.cause == "server_missing_grant"
-    grant, whose, xml = str(finding.next_step).splitlines()
+    grant, xml, whose = str(finding.next_step).splitlines()
     assert grant == "GRANT SELECT ON refs.tariffs TO `reader`;"
     assert "reader is not the user who applies the file" in whose
     assert "<query>GRANT SELECT ON refs.tariffs</query>" in xml

@@ -125,6 +125,7 @@ ENV_CHECK = """
   tasks:
     - ansible.builtin.import_role: {{name: run_context, tasks_from: pipeline.yml}}
     - ansible.builtin.import_role: {{name: qtickets_ingest, tasks_from: env_file.yml}}
+    - ansible.builtin.import_role: {{name: qtickets_ingest, tasks_from: env_secrets.yml}}
 """
 
 

@@ -7,10 +7,14 @@ import re
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ingest_verify.causes import CATALOGUE, SIDES, Cause, Form, by_id
+from ansible.module_utils.ingest_verify import causes
+from ansible.module_utils.ingest_verify.causes import CATALOGUE, LOG, SIDES, Cause, Form, by_id, forms_of
 from ansible.module_utils.ingest_verify.clickhouse.error_codes import KINDS, kind_of, name_of
+from ansible.module_utils.ingest_verify.client import ServerError
+from ansible.module_utils.ingest_verify.diagnosis.client_side import rules
+from ansible.module_utils.ingest_verify.diagnosis.client_side.context import Context
 from ansible.module_utils.ingest_verify.diagnosis.request import Request
-from ansible.module_utils.ingest_verify.diagnosis.server_side.classify import classify, forms_of
+from ansible.module_utils.ingest_verify.diagnosis.server_side.classify import classify
 from ansible.module_utils.ingest_verify.diagnosis.server_side.network import broken_by_own_client
 from ansible.module_utils.ingest_verify.diagnosis.server_side.refusal import Refusal
 from ansible.module_utils.ingest_verify.diagnosis.server_side.unlogged import told_refusal
@@ -19,6 +23,7 @@ from ansible.module_utils.ingest_verify.facts.catalog import Catalog
 from ansible.module_utils.ingest_verify.facts.log import ClientError
 from ansible.module_utils.ingest_verify.facts.server import Evidence
 from ansible.module_utils.ingest_verify.findings import Finding
+from ansible.module_utils.ingest_verify.script_advice import cause_of
 
 ROOT = Path(__file__).resolve().parents[2]
 FORMS = [(cause, form) for cause in CATALOGUE.values() for form in cause.forms]
@@ -107,7 +112,7 @@ def test_every_kind_of_a_reset_s_errors_stands_in_the_catalogue() -> None:
 def test_one_cause_claims_a_text_or_is_narrower(cause: Cause, form: Form) -> None:
     assert form.example, "a form stays only with a real text"
     for kind in form.kinds:
-        assert not kind or kind in KINDS
+        assert not kind or kind == LOG or kind in KINDS
     claimed = {kind: [one.id for one, _, _ in forms_of(kind, form.example)] for kind in form.kinds}
     assert [cause.id] in claimed.values(), claimed
     assert all(len(ids) <= 1 for ids in claimed.values()), claimed
@@ -123,6 +128,18 @@ def test_a_code_that_the_table_lacks_is_told_with_the_server_s_own_sentence() ->
     found = classified("OPTIMIZE TABLE shop.t", "Code: 4242. DB::Exception: The moon is in the way", 4242)
     assert found.cause == "server_refused_statement"
     assert "code 4242: The moon is in the way" in found.headline
+
+
+@pytest.mark.parametrize("kind", [kind for kind, known in KINDS.items() if known.cause])
+def test_a_code_that_tells_its_cause_by_itself_tells_every_stage_the_same(kind: str) -> None:
+    """The schema's stage takes the cause from the table of codes; the ingest's rules say the same, or more."""
+    code = next(code for code in range(1, 1000) if kind_of(code) == kind)
+    by_id(KINDS[kind].cause)
+    assert cause_of(ServerError(code, "It did not work.", "INSERT INTO shop.t VALUES (1)")) == KINDS[kind].cause
+    sql = "INSERT INTO shop.t SELECT * FROM remote('10.0.0.7:9000', shop.t)"
+    found = classified(sql, f"Code: {code}. DB::Exception: It did not work. ({name_of(code)})", code)
+    # A text that names no column or object leaves no more than that the statement was refused.
+    assert found.cause in (KINDS[kind].cause, "server_refused_statement")
 
 
 SOCKET = "Code: 209. DB::NetException: Timeout exceeded while"
@@ -252,3 +269,21 @@ def test_a_broken_socket_is_the_loaders_where_the_server_had_accepted_it() -> No
     assert not broken_by_own_client(other)
     assert classified("SELECT count() FROM shop.pages", own, 210).cause == "client_aborted_insert"
     assert classified("SELECT count() FROM shop.pages", other, 210).cause == "server_remote_unreachable"
+
+
+HOW_TO = (ROOT / "docs/how-to/add-a-cause.md").read_text(encoding="utf-8")
+
+
+def test_a_new_cause_is_one_object_as_the_how_to_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own examples are told by what the page shows, on both sides, and by nothing else."""
+    blocks = re.findall(r"```python\n(.+?)```", HOW_TO, re.DOTALL)
+    client, server = (eval(block, vars(causes)) for block in blocks)
+    text = f"{client.forms[0].example} "
+    unknown = rules.judge(ClientError("RuntimeError", text, text=text), Context())
+    assert unknown.cause == "client_exception"
+    monkeypatch.setattr(causes, "CATALOGUE", {**CATALOGUE, client.id: client, server.id: server})
+    judged = rules.judge(ClientError("RuntimeError", text, text=text), Context())
+    assert (judged.cause, judged.object) == ("client_token_file", "/run/secrets/token")
+    assert judged.headline == "The loader's token file /run/secrets/token is empty."
+    refusal = Refusal("CREATE DICTIONARY prices", server.forms[0].example, 36, "BAD_ARGUMENTS", "loader", "shop")
+    assert classify(refusal, Catalog(Evidence(lambda sql: []))).cause == server.id

@@ -41,7 +41,7 @@ def test_of_two_causes_that_hold_one_is_narrower(errors: list[ClientError]) -> N
     undecided = set()
     for error in errors:
         for env in ({}, test_client_causes.ENV, test_client_texts.ENV):
-            held = {judged.cause for rule in rules._RULES if (judged := rule(error, Context(env)))}
+            held = {judged.cause for judged in rules.held(error, Context(env))}
             undecided |= {
                 (one, other, error.message[:80])
                 for one in held

@@ -82,7 +82,10 @@ def test_every_task_that_ends_a_run_on_purpose_names_its_cause_class(role):
                 continue
             if {"ansible.builtin.assert", "ansible.builtin.fail", "require"} & task.keys():
                 cause = task.get("vars", {}).get(f"{role}_cause", "")
-                assert re.fullmatch(r"(host|config|evidence)_[a-z_]+", cause), (path.name, task["name"])
+                asked = task.get("require", {"that": ""})
+                for check in asked.get("checks", []) + [{}] * ("that" in asked):
+                    given = check.get("cause", cause)
+                    assert re.fullmatch(r"(host|config|evidence)_[a-z_]+", given), (path.name, task["name"])
 
 
 GENERATE = runpy.run_path(str(ROOT / "docs/generate.py"))

@@ -5,6 +5,9 @@ A finding is built with an id that stands here, or not at all. `docs/reference/c
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 from .client import CLIENT
 from .configuration import CONFIG
 from .data import DATA
@@ -15,6 +18,7 @@ from .model import (
     HOST,
     LIKELY,
     LOADER,
+    LOG,
     PROVEN,
     SCHEMA,
     SERVER,
@@ -33,6 +37,7 @@ __all__ = [
     "HOST",
     "LIKELY",
     "LOADER",
+    "LOG",
     "PROVEN",
     "SCHEMA",
     "SERVER",
@@ -42,6 +47,7 @@ __all__ = [
     "Decision",
     "Form",
     "by_id",
+    "forms_of",
     "is_narrower",
 ]
 
@@ -73,3 +79,15 @@ def is_narrower(cause: str, other: str) -> bool:
     """Whether `cause` says more of the same facts than `other`, by what the catalogue declares, step by step."""
     above = by_id(cause).narrower_than
     return other in above or any(is_narrower(each, other) for each in above)
+
+
+def forms_of(kind: str, text: str) -> Iterator[tuple[Cause, Form, re.Match[str]]]:
+    """The catalogue's forms that hold for a text of this kind, but for those of which a narrower cause holds too."""
+    held = [
+        (cause, form, found)
+        for cause in CATALOGUE.values()
+        for form in cause.forms
+        if kind in form.kinds and (found := re.search(form.pattern, text))
+    ]
+    wider = {other for cause, _, _ in held for other in cause.narrower_than}
+    return (one for one in held if one[0].id not in wider)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .model import CONFIGURATION, HOST, LOADER, SERVER, Cause
+from .model import CONFIGURATION, HOST, LOADER, LOG, SERVER, Cause, Form
 
 CLIENT = (
     Cause(
@@ -59,6 +59,18 @@ CLIENT = (
         LOADER,
         "dbt's line of a test that failed, with its number of results.",
         narrower_than=("client_exception",),
+        forms=(
+            Form(
+                (LOG,),
+                r"\bFAIL (?P<count>\d+) (?P<name>\w+)[ .]*\[FAIL \1 in [\d.]+s\]",
+                "dbt's test {name} does not hold. Rows that its query gave: {count}.",
+                "Look at the rows: dbt show --select {name}\nThen correct the model, or the data that it reads.",
+                LOADER,
+                "no result",
+                example="3 of 9 FAIL 12 unique_orders_id ..... [FAIL 12 in 0.05s]",
+                actual="{count} result(s)",
+            ),
+        ),
         step="Run that test alone, and correct the rows or the test.",
         command="dbt test --select NAME",
     ),
@@ -172,6 +184,18 @@ CLIENT = (
         "A connection to ClickHouse's address failed, and the log does not say how.",
         row=20,
         narrower_than=("client_http_status", "client_socket_timeout"),
+        forms=(
+            Form(
+                (LOG,),
+                "ProxyError|connect to proxy|Tunnel connection failed|CONNECT tunnel failed|proxyconnect tcp",
+                "The ingest's requests go through a proxy, which does not let them pass{place}: {brief}",
+                "Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY in the ingest's environment: the proxy's address and its "
+                "login; ClickHouse's name and other internal ones belong into NO_PROXY.",
+                CONFIGURATION,
+                object="HTTPS_PROXY",
+                example="Cannot connect to proxy. OSError: Tunnel connection failed: 403 Forbidden",
+            ),
+        ),
         step="Correct ClickHouse's address in the loader's settings, or start the server.",
         command="nc -vz HOST PORT",
     ),
@@ -218,6 +242,32 @@ CLIENT = (
         "The driver says that a second query was started on a connection in use.",
         narrower_than=("client_connection_lost", "client_exception", "client_serialization"),
         likely="A driver got another answer than it waited for, and no library says that the client is shared.",
+        forms=(
+            Form(
+                (LOG,),
+                "Simultaneous queries on single connection|PartiallyConsumedQueryError"
+                "|concurrent queries within the same session|records have not fully fetched",
+                "Threads or tasks of the ingest share one client, which runs one query at a time{place}: {brief}",
+                "Give each thread or task one client of its own (make it inside the worker, or take it from a pool); "
+                "EOF, unknown packet, closed descriptor and NoneType errors around it follow from the sharing.",
+                LOADER,
+                example="Simultaneous queries on single connection detected",
+                decisive=True,
+            ),
+            # A ping's answer is read where another answer of the same connection comes first.
+            Form(
+                (LOG,),
+                r"\(expected (?:Pong|Hello or Exception|\w+), got (?:Hello|Data|Progress|EndOfStream|ProfileInfo)\)",
+                "Threads or tasks of the ingest share one connection, and one reads the answer to the other's question"
+                "{place}: {brief}",
+                "Give each thread or task one connection of its own, or take it from a pool for one statement at a "
+                "time.",
+                LOADER,
+                example="Unexpected packet from server localhost:9000 (expected Pong, got Data)",
+                confirm="Look in the loader whether one client object or session is used by several threads or tasks.",
+                otherwise="An earlier failure left a half-read answer on the connection: close it after an error.",
+            ),
+        ),
         step="Give each thread a client of its own.",
     ),
     Cause(
@@ -226,6 +276,18 @@ CLIENT = (
         LOADER,
         "The pool's own exception.",
         narrower_than=("client_exception", "client_socket_timeout", "client_unreachable"),
+        forms=(
+            Form(
+                (LOG,),
+                "(?i:acquire conn timeout|QueuePool limit|connection pool exhausted|Connection is not available)",
+                "The ingest waited in vain for a free connection of its own pool{place}: no statement was refused.",
+                "Give every batch, row set and connection back (Close, defer, with), run fewer workers than the pool "
+                "has connections, or raise its size and time-out (MaxOpenConns, pool_size, maximumPoolSize).",
+                LOADER,
+                "a free connection in the pool",
+                example="acquire conn timeout. you can increase the number of max open conn or the dial timeout",
+            ),
+        ),
         step="Give connections back to the pool, or enlarge it.",
     ),
     Cause(

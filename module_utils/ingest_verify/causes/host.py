@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .model import CONFIGURATION, HOST, SERVER, Cause
+from .model import CONFIGURATION, HOST, LOG, SERVER, Cause, Form
 
 HOSTS = (
     Cause(
@@ -32,6 +32,16 @@ HOSTS = (
         "The Docker Engine does not answer",
         HOST,
         "Docker's own message.",
+        forms=(
+            Form(
+                (LOG,),
+                r"Cannot connect to the Docker daemon at (\S+?)\.?(?:\s|$)",
+                "The Docker Engine does not answer at {name}, so the ingest was not started.",
+                "On that host: systemctl status docker; sudo systemctl start docker",
+                HOST,
+                example="Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is it running?",
+            ),
+        ),
         step="On that host: systemctl status docker; sudo systemctl start docker",
         row=56,
         narrower_than=("client_exception", "client_unreachable", "client_connection_refused"),
@@ -120,6 +130,16 @@ HOSTS = (
         "A container of that name belongs to something else",
         HOST,
         "Its labels.",
+        forms=(
+            Form(
+                (LOG,),
+                r"The container name \"(\S+?)\" is already in use",
+                "A container of the name {name} is there already, so the ingest was not started.",
+                "Choose another name, or remove the other container if nobody needs it.",
+                HOST,
+                example='Conflict. The container name "/ch-zakaz" is already in use by container "4f2a".',
+            ),
+        ),
         step="Choose another name, or remove the other container if nobody needs it.",
         command="docker ps --all",
     ),
@@ -137,6 +157,16 @@ HOSTS = (
         HOST,
         "A socket or a container holds it.",
         row=57,
+        forms=(
+            Form(
+                (LOG,),
+                r"(?:Bind for|listen tcp\w*) (\S+:\d+)(?: failed)?: .*(?:allocated|in use)",
+                "{name}, which a container of the project publishes, is in use, so it was not started.",
+                "Stop what listens there, or choose another port.",
+                HOST,
+                example="Bind for 0.0.0.0:8123 failed: port is already allocated",
+            ),
+        ),
         step="Stop what listens there, or choose another port.",
         command="ss -ltnp",
     ),
@@ -218,6 +248,21 @@ HOSTS = (
         "Docker's health state, or Docker Compose's own sentence about it.",
         row=58,
         narrower_than=("client_exception",),
+        forms=(
+            Form(
+                (LOG,),
+                r"dependency failed to start: container (?P<name>\S+) (?P<how>is unhealthy|exited \(\d+\)|[^\n]+)",
+                "Docker Compose did not start the ingest: container {name}, which it waits for, {how}.",
+                "Look why, in the container's own log and the output of its health check:\n"
+                "docker logs --tail 50 {name}\n"
+                "docker inspect --format '{{{{json .State.Health}}}}' {name}",
+                SERVER,
+                "a container that gets healthy",
+                example="dependency failed to start: container shop-clickhouse-1 is unhealthy",
+                actual="{how}",
+                decisive=True,
+            ),
+        ),
         step="Read the container's log, and mend what keeps the server from answering.",
         command="docker logs --tail 50 CONTAINER",
     ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from string import Formatter
 
@@ -13,17 +15,21 @@ SIDES = (LOADER, SOURCE, SCHEMA, SERVER, CONFIGURATION, HOST)
 PROVEN, LIKELY = "proven", "likely"
 """A fact says it; or facts make it likely, and it is told with what would confirm it."""
 
-WORDS = frozenset({"name", "what", "target", "user", "brief", "maybe"})
-"""What a sentence may ask for: the object, verb and target of the statement, its target, the user, the server's own
-sentence, and the server's own guess at a name."""
+LOG = "log"
+"""The kind of a text that a client's log has, where the server's have the kind of their code."""
+
+WORDS = frozenset({"name", "what", "target", "user", "brief", "maybe", "place"})
+"""What a sentence may ask for: the object, verb and target of the statement, its target, the user, the text's own
+sentence, the server's own guess at a name, and the place in the loader's code. A pattern's named groups may be too."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """One way in which the server says a cause: kinds of its error codes, and what its text holds.
+    """One way in which the server, or a client's log, says a cause: the kinds of a text, and what it holds.
 
-    `kinds` are classes of `clickhouse.error_codes`, "" for codes without one. The pattern's first group is the
-    object; without one the statement's target is. `example` is a text of a real server that the form answers.
+    `kinds` are classes of `clickhouse.error_codes`, "" for codes without one, and LOG for an error of a client's log.
+    The pattern's group `name`, or its first, is the object; without one the statement's target is. `example` is a real
+    text that the form answers. What is only likely has `confirm` and `otherwise`; `decisive` is as in Decision.
     """
 
     kinds: tuple[str, ...]
@@ -34,13 +40,36 @@ class Form:
     expected: str | None = None
     object: str = "{name}"
     example: str = ""
+    actual: str = "{brief}"
+    confirm: str | None = None
+    otherwise: str | None = None
+    decisive: bool = False
 
     def __post_init__(self) -> None:
         if self.side not in SIDES:
             raise ValueError(f"side is one of {', '.join(SIDES)}, not {self.side!r}")
-        for template in (self.says, self.fix, self.expected or "", self.object):
-            if unknown := fields_of(template) - WORDS:
+        for template in (self.says, self.fix, self.expected or "", self.object, self.actual):
+            if unknown := fields_of(template) - WORDS - set(re.compile(self.pattern).groupindex):
                 raise ValueError(f"no such field: {', '.join(sorted(unknown))} in {template!r}")
+
+    def decide(self, cause: str, found: re.Match[str], words: Mapping[str, str]) -> Decision:
+        """What it says of a text in which its pattern was found; `words` are those of WORDS that are known."""
+        named = {name: text or "" for name, text in found.groupdict().items()}
+        first = next(filter(None, found.groups()), None) or words.get("name", "")
+        said = {**dict.fromkeys(WORDS, ""), **words, "name": first, **named}
+        return Decision(
+            cause,
+            self.says.format(**said),
+            self.fix.format(**said),
+            self.side,
+            object=self.object.format(**said) or None,
+            expected=self.expected.format(**said) if self.expected else None,
+            actual=self.actual.format(**said),
+            certainty=LIKELY if self.confirm else None,
+            confirm=self.confirm,
+            otherwise=self.otherwise,
+            decisive=self.decisive,
+        )
 
 
 @dataclass(frozen=True)

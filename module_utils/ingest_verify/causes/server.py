@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .model import CONFIGURATION, LOADER, SCHEMA, SERVER, SOURCE, Cause, Form
+from .model import CONFIGURATION, LOADER, LOG, SCHEMA, SERVER, SOURCE, Cause, Form
 
 _REMOTE_ADDRESS = r"(?:([\w-]+(?:\.[\w-]+)*:\d{1,5})\b|address of host: ([\w.-]+))"
 
@@ -577,6 +577,19 @@ SERVERS = (
         LOADER,
         "A code of kind missing_setting, or READONLY that names a setting; or the client's own sentence of one.",
         narrower_than=("server_readonly",),
+        forms=(
+            Form(
+                (LOG,),
+                r"\b[Ss]etting (\w+) is (?:unknown or )?read-?only",
+                "The user's profile does not let the setting {name} be changed, and the client was told to send it"
+                "{place}.",
+                "Take {name} out of the client's settings in the ingest. Or allow it in the user's profile: remove its "
+                "constraint. To see it: SELECT name, value, readonly FROM system.settings WHERE name = '{name}';",
+                LOADER,
+                "settings that this user may change",
+                example="clickhouse_connect.driver.exceptions.ProgrammingError: Setting max_threads is readonly",
+            ),
+        ),
         step="Take the setting out of the loader's statements, or allow the user to change it.",
         command="SELECT name, value, readonly FROM system.settings WHERE changed;",
     ),
@@ -818,7 +831,7 @@ SERVERS = (
         forms=(
             Form(
                 ("no_keeper",),
-                r"(?i)without ZooKeeper|zookeeper[^.]*not configured|no ZooKeeper",
+                "without ZooKeeper",
                 "This server has no Keeper, which {what} needs: {brief}.",
                 "On a single server use the engine's plain form (MergeTree without Replicated) and no ON CLUSTER. Else "
                 "configure <zookeeper> in config.d and restart the server.",

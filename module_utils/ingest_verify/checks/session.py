@@ -13,23 +13,22 @@ from typing import Any
 
 from clickhouse_driver import Client
 
+from ..clickhouse.error_codes import kind_of
 from ..client import ConnectError, ServerError, UnreadableError, identifier, query, quote_string, quote_table
 from ..facts.server import Evidence, EvidenceError
 from ..findings import Finding
 from ..rows.log import TOOL
 
-# https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp
+# By the kind of the error's code: a check that is not answered has causes of its own.
 _CAUSES = {
-    10: "data_missing_column",  # NOT_FOUND_COLUMN_IN_BLOCK
-    16: "data_missing_column",  # NO_SUCH_COLUMN_IN_TABLE
-    47: "data_missing_column",  # UNKNOWN_IDENTIFIER
-    60: "data_missing_table",  # UNKNOWN_TABLE
-    81: "data_missing_table",  # UNKNOWN_DATABASE
-    159: "data_check_timeout",  # TIMEOUT_EXCEEDED
-    160: "data_check_timeout",  # TOO_SLOW
-    241: "data_check_memory",  # MEMORY_LIMIT_EXCEEDED
-    279: "evidence_host_missing",  # ALL_CONNECTION_TRIES_FAILED
-    497: "data_check_no_access",  # ACCESS_DENIED
+    "missing_column": "data_missing_column",
+    "missing_table": "data_missing_table",
+    "missing_database": "data_missing_table",
+    "time": "data_check_timeout",
+    "speed": "data_check_timeout",
+    "memory": "data_check_memory",
+    "remote": "evidence_host_missing",
+    "grant": "data_check_no_access",
 }
 # The analyzer repeats the whole query, which the finding shows anyway.
 _SCOPE = re.compile(r"\.?\s+[Ii]n scope .*?(?=\. Maybe you meant|$)", re.DOTALL)
@@ -46,7 +45,7 @@ class ScanError(Exception):
         super().__init__(message)
         self.sql = sql
         self.code = code
-        self.cause = cause or _CAUSES.get(code, "data_check_failed")
+        self.cause = cause or _CAUSES.get(kind_of(code), "data_check_failed")
 
     def finding(self) -> Finding:
         """The refusal as a finding of the stage, where it keeps all checks from being answered."""

@@ -18,17 +18,19 @@ class Kind:
 
     `side`: whose move it usually is. `passing`: another try of the same data can succeed without any correction.
     `before_data`: decided before any row was looked at, so that the same rows can pass once the object is there.
+    `cause`: what such a code is by itself, an id of the catalogue; empty where only its text tells.
     """
 
     side: str
     passing: bool = False
     before_data: bool = False
+    cause: str = ""
 
 
 KINDS = {
-    "missing_table": Kind(SCHEMA, before_data=True),
-    "missing_database": Kind(SCHEMA, before_data=True),
-    "missing_column": Kind(SCHEMA, before_data=True),
+    "missing_table": Kind(SCHEMA, before_data=True, cause="server_missing_table"),
+    "missing_database": Kind(SCHEMA, before_data=True, cause="server_missing_database"),
+    "missing_column": Kind(SCHEMA, before_data=True, cause="server_missing_column"),
     "missing_file": Kind(LOADER),
     "missing_cluster": Kind(CONFIGURATION),
     "missing_parameter": Kind(LOADER),
@@ -43,8 +45,8 @@ KINDS = {
     "arguments": Kind(LOADER),
     "bad_get": Kind(LOADER),
     "function_arguments": Kind(LOADER),
-    "column_count": Kind(LOADER, before_data=True),
-    "value": Kind(LOADER),
+    "column_count": Kind(LOADER, before_data=True, cause="server_column_count"),
+    "value": Kind(LOADER, cause="server_type_mismatch"),
     "null_value": Kind(LOADER),
     "input": Kind(LOADER),
     "computed_column": Kind(LOADER),
@@ -52,7 +54,7 @@ KINDS = {
     "constraint": Kind(LOADER),
     "throw_if": Kind(LOADER),
     "duplicate_column": Kind(LOADER),
-    "exists": Kind(LOADER),
+    "exists": Kind(LOADER, cause="server_object_exists"),
     "syntax": Kind(LOADER, before_data=True),
     "not_implemented": Kind(SCHEMA),
     "other_version": Kind(SCHEMA, before_data=True),
@@ -62,17 +64,17 @@ KINDS = {
     "no_password": Kind(CONFIGURATION, before_data=True),
     "login": Kind(CONFIGURATION, before_data=True),
     "login_address": Kind(SERVER, before_data=True),
-    "grant": Kind(SERVER, before_data=True),
-    "read_only": Kind(SERVER, before_data=True),
+    "grant": Kind(SERVER, before_data=True, cause="server_missing_grant"),
+    "read_only": Kind(SERVER, before_data=True, cause="server_readonly"),
     "read_only_table": Kind(SERVER, passing=True),
     "users_in_xml": Kind(SERVER),
     "no_user_storage": Kind(SERVER),
-    "quota": Kind(SERVER, passing=True),
-    "memory": Kind(SERVER, passing=True),
-    "disk": Kind(SERVER, passing=True),
-    "parts": Kind(LOADER, passing=True),
+    "quota": Kind(SERVER, passing=True, cause="server_quota"),
+    "memory": Kind(SERVER, passing=True, cause="server_memory_limit"),
+    "disk": Kind(SERVER, passing=True, cause="server_no_space"),
+    "parts": Kind(LOADER, passing=True, cause="server_too_many_parts"),
     "partitions": Kind(LOADER),
-    "time": Kind(SERVER, passing=True),
+    "time": Kind(SERVER, passing=True, cause="server_timeout"),
     "speed": Kind(SERVER, passing=True),
     "busy": Kind(SERVER, passing=True),
     "limit": Kind(LOADER),
@@ -88,7 +90,7 @@ KINDS = {
     "killed": Kind(SERVER, passing=True),
     "client_gone": Kind(LOADER, passing=True),
     "cut_request": Kind(LOADER, passing=True),
-    "socket": Kind(SERVER, passing=True),
+    "socket": Kind(SERVER, passing=True, cause="server_remote_unreachable"),
     "remote": Kind(SERVER, passing=True),
     "distributed_backlog": Kind(SERVER, passing=True),
     "poco": Kind(SERVER),
@@ -126,6 +128,12 @@ def kind_told(code: int, text: str) -> str:
 def code_named(text: str) -> int | None:
     """The code whose name stands in brackets in a text, as the server ends its sentences; None without one."""
     return next((_CODES[name] for name in re.findall(r"\(([A-Z]+(?:_[A-Z0-9]+)+)\)", text) if name in _CODES), None)
+
+
+def cause_of(code: int) -> str:
+    """What a code is by itself, as an id of the catalogue; empty where only its text tells."""
+    kind = KINDS.get(kind_of(code))
+    return kind.cause if kind else ""
 
 
 def name_of(code: int) -> str:

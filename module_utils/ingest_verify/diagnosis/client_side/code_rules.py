@@ -9,26 +9,6 @@ from .context import INGEST, Context, Judged, first_line, origin, place
 
 # What a headline says where the cause is an exception of the ingest, and not just a word of failure.
 OWN_CODE = "The ingest's own code failed"
-_POOL = re.compile(
-    r"acquire conn timeout|QueuePool limit|connection pool exhausted|Connection is not available",
-    re.IGNORECASE,
-)
-
-
-def pool_exhausted(error: ClientError, _: Context) -> Judged | None:
-    """No connection of the ingest's own pool was free."""
-    if not _POOL.search(error.text):
-        return None
-    return Judged(
-        "client_pool_exhausted",
-        f"The ingest waited in vain for a free connection of its own pool{place(error)}: no statement was refused.",
-        "Give every batch, row set and connection back (Close, defer, with), run fewer workers than the pool has "
-        "connections, or raise its size and time-out (MaxOpenConns, pool_size, maximumPoolSize).",
-        INGEST,
-        expected="a free connection in the pool",
-    )
-
-
 # A number counts as a key only behind a colon: behind other signs it ends a sentence (`limit is != 0`).
 _BARE_KEY = re.compile(
     r"^(?:(?P<lead>.*?\S)\s*(?::\s+(?=.*$)|(?:=|-|–)\s+(?=['\"])))?(?P<key>-?\d{1,9}|'[^'\n]{1,80}'|\"[^\"\n]{1,80}\")$",

@@ -19,7 +19,6 @@ from .clickhouse_rules import (
 from .connection_words import (
     CONNECT_TIMEOUT,
     LOST,
-    PROXY,
     READ_TIMEOUT,
     REFUSED,
     TLS,
@@ -27,26 +26,11 @@ from .connection_words import (
     UNREACHABLE,
     WRONG_PROTOCOL,
 )
-from .context import CLICKHOUSE, CONFIGURATION, INGEST, URL, Context, Judged, first_line, place, side_of, third_party
+from .context import CLICKHOUSE, CONFIGURATION, INGEST, URL, Context, Judged, place, side_of, third_party
 from .source_rules import api_slow, api_status, api_unreachable
 
 Rule = Callable[[ClientError, Context], Judged | None]
 OTHER_PORT = re.compile(r"Port \d+ is for clickhouse-client")
-
-
-def proxy_in_between(error: ClientError, _: Context) -> Judged | None:
-    """A proxy does not let the requests pass."""
-    if not PROXY.search(error.text):
-        return None
-    return Judged(
-        "client_unreachable",
-        f"The ingest's requests go through a proxy, which does not let them pass{place(error)}: "
-        f"{first_line(error.message)}",
-        "Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY in the ingest's environment: the proxy's address and its login; "
-        "ClickHouse's name and other internal ones belong into NO_PROXY.",
-        CONFIGURATION,
-        object="HTTPS_PROXY",
-    )
 
 
 def hosts_unreachable(error: ClientError, context: Context) -> Judged | None:

@@ -55,7 +55,3 @@ LOST = re.compile(
     r"|Connection (?:was )?closed|peer closed connection",
     re.IGNORECASE | re.MULTILINE,
 )
-PROXY = re.compile(
-    r"ProxyError|connect to proxy|Tunnel connection failed|CONNECT tunnel failed"
-    r"|proxyconnect tcp"
-)

@@ -7,7 +7,7 @@ import re
 from ... import causes
 from ...facts.log.errors import ClientError
 from .code_rules import bare_key
-from .context import CONFIGURATION, HOST, INGEST, SERVER, Context, Judged, first_line, origin, place
+from .context import CONFIGURATION, HOST, INGEST, Context, Judged, first_line, origin, place
 
 _VARIABLE = r"([A-Z][A-Z0-9]*_[A-Z0-9_]+)"
 _UNSET = (
@@ -32,48 +32,6 @@ _NO_VARIABLE = (
     re.compile(rf"(?i:could not resolve placeholder|missing (?:env|config)\w*:?) [`'\"]?{_VARIABLE}"),
     re.compile(rf"[`'\"]?{_VARIABLE}[`'\"]?:? (?:Required|Invalid input: expected \w+, received undefined)"),
 )
-
-
-_DEPENDENCY = re.compile(r"dependency failed to start: container (\S+) (is unhealthy|exited \(\d+\)|[^\n]+)")
-
-
-def dependency_failed(error: ClientError, _: Context) -> Judged | None:
-    """Docker Compose did not start the ingest, since a container that it waits for failed."""
-    found = _DEPENDENCY.search(error.text)
-    if not found:
-        return None
-    return Judged(
-        "host_unhealthy",
-        f"Docker Compose did not start the ingest: container {found[1]}, which it waits for, {found[2]}.",
-        "Look why, in the container's own log and the output of its health check:\n"
-        f"docker logs --tail 50 {found[1]}\n"
-        f"docker inspect --format '{{{{json .State.Health}}}}' {found[1]}",
-        SERVER,
-        object=found[1],
-        expected="a container that gets healthy",
-        actual=found[2],
-        decisive=True,
-    )
-
-
-# What Docker says before any line of the ingest's own: its host's matter, whatever ran the command.
-_DOCKER = (
-    ("host_engine_down", re.compile(r"Cannot connect to the Docker daemon at (\S+?)\.?(?:\s|$)"),
-     "The Docker Engine does not answer at {name}, so the ingest was not started."),
-    ("host_port_taken", re.compile(r"(?:Bind for|listen tcp\w*) (\S+:\d+)(?: failed)?: .*(?:allocated|in use)"),
-     "{name}, which a container of the project publishes, is in use, so it was not started."),
-    ("host_name_taken", re.compile(r"The container name \"(\S+?)\" is already in use"),
-     "A container of the name {name} is there already, so the ingest was not started."),
-)  # fmt: skip
-
-
-def docker_failed(error: ClientError, _: Context) -> Judged | None:
-    """Docker did not start a container, and says why."""
-    for cause, pattern, said in _DOCKER:
-        if found := pattern.search(error.text):
-            headline = said.format(name=found[1])
-            return Judged(cause, headline, causes.by_id(cause).step, HOST, object=found[1], actual=found[0])
-    return None
 
 
 def missing_variable(error: ClientError, _: Context) -> Judged | None:
@@ -108,27 +66,6 @@ def missing_variable(error: ClientError, _: Context) -> Judged | None:
         certainty=causes.LIKELY if guessed else None,
         confirm=f"grep -n '^{name}=' in the env file.",
         otherwise=f"a record has no field {name}: the log has no more than that name.",
-    )
-
-
-# dbt's line of a failed test: "3 of 9 FAIL 12 unique_orders_id ..... [FAIL 12 in 0.05s]".
-_FAILED_TEST = re.compile(r"\bFAIL (\d+) (\w+)[ .]*\[FAIL \1 in [\d.]+s\]")
-
-
-def failed_test(error: ClientError, _: Context) -> Judged | None:
-    """A test of a dbt project that found rows."""
-    found = _FAILED_TEST.search(error.text)
-    if found is None:
-        return None
-    count, name = found.groups()
-    return Judged(
-        "client_failed_test",
-        f"dbt's test {name} does not hold: its query gave {count} result{'' if count == '1' else 's'}.",
-        f"Look at the rows: dbt show --select {name}\nThen correct the model, or the data that it reads.",
-        INGEST,
-        object=name,
-        expected="no result",
-        actual=f"{count} result{'' if count == '1' else 's'}",
     )
 
 

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from ...causes import is_narrower
+from ...causes import LOG, forms_of, is_narrower
 from ...facts.log.errors import ClientError
 from . import clickhouse_rules, code_rules, connection_rules, program_rules, row_rules, source_rules
-from .context import Context, Judged, endpoints
+from .context import Context, Judged, endpoints, first_line, place
 
 # Each on its own: of those that hold the narrowest decides, as the catalogue says, and not the order.
 _RULES: tuple[connection_rules.Rule, ...] = (
-    clickhouse_rules.shared_client,
-    clickhouse_rules.setting_refused_by_client,
     clickhouse_rules.address_syntax,
-    program_rules.dependency_failed,
-    program_rules.docker_failed,
     program_rules.missing_variable,
     program_rules.missing_module,
     program_rules.bad_arguments,
-    program_rules.failed_test,
     row_rules.other_columns,
     row_rules.unknown_element,
     code_rules.key_error,
     row_rules.unwritable_value,
     program_rules.out_of_resources,
     program_rules.missing_file,
-    code_rules.pool_exhausted,
     source_rules.other_shape,
-    connection_rules.proxy_in_between,
     *connection_rules.CONNECTION_RULES,
     connection_rules.http_error,
     source_rules.unreadable_answer,
@@ -37,11 +30,18 @@ _RULES: tuple[connection_rules.Rule, ...] = (
 )
 
 
+def held(error: ClientError, context: Context) -> list[Judged]:
+    """What the catalogue's own texts and the rules say of one error, each on its own."""
+    words = {"brief": first_line(error.message), "place": place(error)}
+    told = [form.decide(cause.id, found, words) for cause, form, found in forms_of(LOG, error.text)]
+    return told + [judged for rule in _RULES if (judged := rule(error, context))]
+
+
 def judge(error: ClientError, context: Context) -> Judged:
     """The cause of one error. Never fails: what no rule knows is `client_exception` with the text as it is."""
-    held = [judged for rule in _RULES if (judged := rule(error, context))]
-    held = [judged for judged in held if not any(is_narrower(other.cause, judged.cause) for other in held)]
-    judged = held[0] if held else code_rules.unexplained(error, context)
+    told = held(error, context)
+    told = [judged for judged in told if not any(is_narrower(other.cause, judged.cause) for other in told)]
+    judged = told[0] if told else code_rules.unexplained(error, context)
     if judged.cause == "config_env_file":
         # A variable that is not set is told by the name that the program asked for.
         return judged

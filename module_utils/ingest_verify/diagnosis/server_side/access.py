@@ -9,7 +9,7 @@ from ...causes import Decision
 from ...clickhouse.error_codes import LOGIN_KINDS
 from ...client import quote_identifier
 from ...facts.catalog import Catalog, nearest
-from ...privileges import in_xml, lacking_privilege, needed_privilege, refused_user
+from ...privileges import grant, lacking_privilege, needed_privilege, refused_user
 from .refusal import QUOTED, REMOTE, Refusal, table_of, what_of
 
 _EXCHANGED = re.compile(r"(?is)\s*EXCHANGE\s+TABLES\s+([\w.`]+)\s+AND\s+([\w.`]+)")
@@ -38,14 +38,13 @@ def missing_grant(refusal: Refusal, catalog: Catalog) -> Decision:
         ]
     # The whole table rather than the columns of one statement: the next statement may name others.
     grants = list(dict.fromkeys(re.sub(r"\([^)]*\)(?=\s*(?:,|ON))", "", privilege) for privilege in wanted))
-    statements = "\n".join(f"GRANT {grant} TO {quote_identifier(refusal.user)};" for grant in grants)
     return Decision(
         "server_missing_grant",
         f"User {refusal.user} lacks {' and '.join(wanted)}: the server refused {what_of(target)}.",
         object=grants[0],
         expected=f"user {refusal.user} with {', '.join(wanted)}",
         actual="the privilege is missing",
-        next_step=statements + in_xml(refusal.user, catalog.evidence.user_storage(refusal.user), grants),
+        next_step=grant(refusal.user, grants, catalog.evidence.user_storage(refusal.user)),
         fix_side="server",
     )
 

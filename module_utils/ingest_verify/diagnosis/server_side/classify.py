@@ -7,10 +7,9 @@ wording, which differs between versions: 24.8 says `Unknown expression identifie
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from ...causes import CATALOGUE, Cause, Decision, Form
+from ...causes import Decision, forms_of
 from ...clickhouse.error_codes import KINDS, LOGIN_KINDS, name_of
 from ...facts.catalog import Catalog
 from .access import (
@@ -66,18 +65,6 @@ def _classify_plain(refusal: Refusal, catalog: Catalog) -> Decision:
     return _as_told(refusal)
 
 
-def forms_of(kind: str, text: str) -> Iterator[tuple[Cause, Form, re.Match[str]]]:
-    """The catalogue's forms that hold for a text of this kind, but for those of which a narrower cause holds too."""
-    held = [
-        (cause, form, found)
-        for cause in CATALOGUE.values()
-        for form in cause.forms
-        if kind in form.kinds and (found := re.search(form.pattern, text))
-    ]
-    wider = {other for cause, _, _ in held for other in cause.narrower_than}
-    return (one for one in held if one[0].id not in wider)
-
-
 def _special(refusal: Refusal, catalog: Catalog) -> Decision | None:
     """A cause that the code and the text tell by themselves."""
     target = refusal.target
@@ -87,22 +74,14 @@ def _special(refusal: Refusal, catalog: Catalog) -> Decision | None:
     if cause is None or form is None or found is None:
         return remote_login(refusal) or bare_word(refusal, catalog) or other_format(refusal)
     words = {
-        "name": next(filter(None, found.groups()), None) or target.name or "",
+        "name": target.name or "",
         "what": what_of(target),
         "target": target.name or "the target",
         "user": refusal.user,
         "brief": refusal.brief,
         "maybe": refusal.hint,
     }
-    return Decision(
-        cause.id,
-        form.says.format(**words),
-        form.fix.format(**words),
-        form.side,
-        object=form.object.format(**words) or None,
-        expected=form.expected.format(**words) if form.expected else None,
-        actual=refusal.brief,
-    )
+    return form.decide(cause.id, found, words)
 
 
 def async_insert_failed(database: str, table: str, rows: int, refusal: Refusal, catalog: Catalog) -> Decision:
