@@ -57,7 +57,6 @@ CHUNK = 1_000_000
 WAYS = {
     "2 threads": {"max_threads": 2},
     "1 thread": {"max_threads": 1},
-    "1 thread, nice 19": {"max_threads": 1, "os_thread_priority": 19},
 }
 
 
