@@ -19,6 +19,8 @@ SEVERITIES = ("error", "warning", "info")
 PASS = "PASS"  # noqa: S105 - a verdict
 FAIL = "FAIL"
 INCONCLUSIVE = "INCONCLUSIVE"
+# The cause of a finding that says that a part could not be read.
+HOST_MISSING = "evidence_host_missing"
 # The play was ended from outside; and a play that verified no stage.
 INTERRUPTED = "INTERRUPTED"
 NOTHING_RUN = "NOTHING RUN"
@@ -29,6 +31,21 @@ MAX_SHOWN_TEXT = 1500
 _SHOWN_HEAD, _SHOWN_AROUND, _SHOWN_END = 300, 250, 150
 # The statement that an exception quotes stands above it already.
 _QUOTED_STATEMENT = re.compile(r"((?:[Ii]n scope|[Ii]n query|while processing query:?)\s.{100}).{200,}", re.DOTALL)
+
+# Where the advice of a text begins: a sentence that tells what to do.
+_ADVICE = re.compile(
+    r"(?<=[.?] )(?:Bring|Change|Choose|Correct|Export|Free|Give|Install|Let|Look|Lower|Make|Mount|Move|Name|Put|Remove"
+    r"|Run|See|Set|Start|Stop|Take|Use|Wait)\b(?=[ :])"
+)
+
+
+def _own_advice(cause: str, text: str) -> tuple[str, str]:
+    """The text without the advice that it ends with, and that advice: a check of the play says both in one.
+
+    Only of causes whose words are this project's own; others quote a server or a program, which may give orders too.
+    """
+    advice = _ADVICE.search(text) if cause.startswith(("host_", "config_")) and cause != "host_task_failed" else None
+    return (text[: advice.start()].rstrip(), text[advice.start() :]) if advice else (text, "")
 
 
 @dataclass
@@ -60,7 +77,8 @@ class Finding:
             raise ValueError(f"severity is one of {', '.join(SEVERITIES)}, not {self.severity!r}")
         known = by_id(self.cause)
         if self.next_step is None and self.severity == "error":
-            self.next_step = known.step or None
+            self.headline, own = _own_advice(self.cause, self.headline)
+            self.next_step = own or known.step or None
         if self.fix_side is None and self.next_step:
             self.fix_side = known.side
         if self.fix_side is not None and self.fix_side not in SIDES:
@@ -81,10 +99,13 @@ class Finding:
 
 
 def verdict(findings: Iterable[Finding], *, evidence_proven: bool) -> str:
-    """`FAIL` when any finding is an error; else `PASS` only if the evidence channel was proven."""
-    if any(finding.severity == "error" for finding in findings):
+    """`FAIL` when any finding is an error; else `PASS` only if the evidence channel was proven and every host that
+    holds a part of the answer gave it."""
+    found = list(findings)
+    if any(finding.severity == "error" for finding in found):
         return FAIL
-    return PASS if evidence_proven else INCONCLUSIVE
+    whole = evidence_proven and not any(finding.cause == HOST_MISSING for finding in found)
+    return PASS if whole else INCONCLUSIVE
 
 
 def _block(label: str, text: Any) -> str:
