@@ -18,8 +18,7 @@ LOADER = """
 import sys
 from clickhouse_driver import Client
 client = Client("127.0.0.1", port=int(sys.argv[1]), user="loader", password="{password}", database="shop")
-column = sys.argv[2]
-client.execute(f"INSERT INTO sales (id, {{column}}) VALUES", [(n, "a") for n in range(40)])
+client.execute("INSERT INTO sales (id, sku) VALUES", [(n, "a") for n in range(40)])
 print("40 rows sent")
 """
 
@@ -35,7 +34,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         yield engine
 
 
-def play(server: Engine, folder: Path, *args: str, column: str = "sku", **variables: Any) -> Played:
+def play(server: Engine, folder: Path, *args: str, **variables: Any) -> Played:
     loader = folder / "load.py"
     loader.write_text(LOADER.format(password=PASSWORD))
     return Site(folder).play(
@@ -56,7 +55,7 @@ def play(server: Engine, folder: Path, *args: str, column: str = "sku", **variab
             "qtickets_ingest_simulator": False,
             "qtickets_ingest_env_managed": False,
             "qtickets_ingest_env_file": "",
-            "qtickets_ingest_command": [sys.executable, str(loader), str(server.tcp_port), column],
+            "qtickets_ingest_command": [sys.executable, str(loader), str(server.tcp_port)],
             "qtickets_ingest_targets": ["sales"],
             "verify_data_checks": [
                 {"name": "sales of this run", "kind": "volume", "table": "sales", "this_run": "query_log"}
@@ -87,13 +86,6 @@ def test_a_healthy_load_passes_and_nothing_else_is_touched(server: Engine, tmp_p
     assert server.query("SELECT count() FROM shop.sales") == [(40,)]
 
 
-def test_a_load_that_the_server_refuses_is_named(server: Engine, tmp_path: Path) -> None:
-    played = play(server, tmp_path, column="article")
-    assert played.status != 0
-    assert played.headline["cause"] == "server_missing_column"
-    assert "article" in played.headline["headline"]
-
-
 def test_a_load_that_somebody_else_ran_is_judged_by_its_window(server: Engine, tmp_path: Path) -> None:
     client = server.client("loader", PASSWORD, database="shop")
     since = server.query("SELECT toString(now64(6, 'UTC'))")[0][0]
@@ -109,6 +101,7 @@ def test_a_load_that_somebody_else_ran_is_judged_by_its_window(server: Engine, t
     window = {"qtickets_ingest_since": until, "qtickets_ingest_until": later}
     played = play(server, tmp_path, ingest_kind="observed", **window)
     assert played.status != 0
+    assert played.headline["cause"] == "server_missing_column"
     assert "nothing" in played.headline["headline"]
 
 
