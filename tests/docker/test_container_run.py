@@ -9,8 +9,9 @@ import time
 import uuid
 
 import pytest
-from ansible.module_utils.ingest_verify.container_run import NotStarted, explain_exit, run_container
+from ansible.module_utils.ingest_verify.container_run import NotStarted, run_container
 from ansible.module_utils.ingest_verify.facts.recorded import read_recorded
+from ansible.module_utils.ingest_verify.process import explain_exit
 from ansible.module_utils.ingest_verify.run_snapshot import server_evidence
 
 from tests.docker.conftest import docker
