@@ -54,9 +54,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             ],
         )
         try:
-            result.update(carry_out(arguments, check_mode=self._task.check_mode))
+            known = ((task_vars or {}).get("ansible_facts") or {}).get("run_ledger")
+            result.update(carry_out(arguments, check_mode=self._task.check_mode, known=known))
         except LedgerError as error:
-            raise AnsibleActionFail(str(error)) from error
+            # Ansible would repeat what it came from, word by word.
+            raise AnsibleActionFail(str(error)) from None
         # A stage is entered and recorded by one task: what follows reads the ledger from the facts.
         result["ansible_facts"] = {"run_ledger": result["ledger"]}
         if arguments["state"] == "update":

@@ -18,10 +18,11 @@ _OURS = str(Path(__file__).resolve().parents[1] / "module_utils")
 if _OURS not in module_utils.__path__:
     module_utils.__path__.append(_OURS)
 
+from ansible.module_utils.ingest_verify.control_node import not_written
 from ansible.module_utils.ingest_verify.env_file import parse_env
 from ansible.module_utils.ingest_verify.masking import secret_values
 from ansible.module_utils.ingest_verify.report import bundle
-from ansible.module_utils.ingest_verify.report.write import Wanted, write_report
+from ansible.module_utils.ingest_verify.report.write import Wanted, Written, write_report
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "dir": {"type": "path", "required": True},
@@ -54,20 +55,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         result: dict[str, Any] = super().run(tmp, task_vars)
         _, arguments = self.validate_argument_spec(ARGUMENTS)
         folder, ledger = Path(arguments["dir"]), arguments["ledger"]
-        env_file = str((ledger.get("ingest") or {}).get("env_file") or "")
-        content = None
-        if arguments["snapshot"]:
-            content = self._take_snapshot(folder, arguments["snapshot"], env_file, task_vars)
-        if content is None and env_file:
-            content = self._content_of(env_file, task_vars)
-        found = secret_values(parse_env(base64.b64decode(content or ""), env_file).values)
-        hidden = [*arguments["secrets"], *arguments["notify"], *found]
         try:
-            written = write_report(folder, ledger, hidden, Wanted(**{name: arguments[name] for name in _WANTED}))
+            written = self._written(folder, ledger, arguments, task_vars)
         except (bundle.LeakError, LookupError, ValueError) as error:
-            raise AnsibleActionFail(str(error)) from error
+            # Ansible would repeat what it came from, word by word.
+            raise AnsibleActionFail(str(error)) from None
         except OSError as error:
-            raise AnsibleActionFail(f"The report in {folder} cannot be written: {error}.") from error
+            raise AnsibleActionFail(_no_report(folder, ledger, error)) from None
         for warning in written.warnings:
             Display().warning(warning)
         model = written.model
@@ -76,6 +70,20 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         told = {"data": {"report": str(folder / "report.html")}, "per_host": True, "aggregate": True}
         answer = {"paths": written.paths, "warnings": written.warnings, "ansible_stats": told}
         return {**result, "changed": False, **shown, **answer}
+
+    def _written(
+        self, folder: Path, ledger: dict[str, Any], arguments: dict[str, Any], task_vars: dict[str, Any] | None
+    ) -> Written:
+        """Raises as `write_report` does."""
+        env_file = str((ledger.get("ingest") or {}).get("env_file") or "")
+        content = None
+        if arguments["snapshot"]:
+            content = self._take_snapshot(folder, arguments["snapshot"], env_file, task_vars)
+        if content is None and env_file:
+            content = self._content_of(env_file, task_vars)
+        found = secret_values(parse_env(base64.b64decode(content or ""), env_file).values)
+        hidden = [*arguments["secrets"], *arguments["notify"], *found]
+        return write_report(folder, ledger, hidden, Wanted(**{name: arguments[name] for name in _WANTED}))
 
     def _content_of(self, path: str, task_vars: dict[str, Any] | None) -> str | None:
         """A file of the host, base64; None where it cannot be read."""
@@ -119,6 +127,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             bundle.write(folder / Path(name).name, text)
         content: str | None = answer.get("env_file_content")
         return content
+
+
+def _no_report(folder: Path, ledger: dict[str, Any], error: OSError) -> str:
+    """Why there is none, once: a run whose earlier files could not be written either has told that."""
+    lost = ledger.get("not_written") or not_written(Path(error.filename or folder / "report.json"), error)
+    text = f"{lost['headline']} {lost['next_step']}"
+    return f"{ledger.get('verdict')}: {text}" if ledger.get("not_written") else f"There is no report. {text}"
 
 
 def _hash_key(artifacts_dir: Path) -> str:

@@ -29,6 +29,7 @@ _OURS = str(Path(__file__).resolve().parents[1] / "module_utils")
 if _OURS not in module_utils.__path__:
     module_utils.__path__.append(_OURS)
 
+from ansible.module_utils.ingest_verify.control_node import CAUSE
 from ansible.module_utils.ingest_verify.env_file import parse_env
 from ansible.module_utils.ingest_verify.findings import FAIL, PASS, SHOWN, Finding, render_failure
 from ansible.module_utils.ingest_verify.masking import Masker, secret_values
@@ -192,12 +193,12 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types
 
     @_never_fails
     def v2_playbook_on_play_start(self, play: Any) -> None:
+        self._play = play
         self._learn_of_play(play)
         self._finish_step()
         if self._talks(2):
             self._clear()
             super().v2_playbook_on_play_start(play)
-        self._play = play
         self._check_mode = play.check_mode
 
     @_never_fails
@@ -302,7 +303,9 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types
 
     @_never_fails
     def v2_playbook_on_no_hosts_matched(self) -> None:
-        self._say("No host is left to verify: --limit takes none of the group `clickhouse`.", C.COLOR_ERROR)
+        # --limit leaves the control node out too, whose plays only look at the inventory.
+        if "localhost" not in self._play.hosts:
+            self._say("No host is left to verify: --limit takes none of the group `clickhouse`.", C.COLOR_ERROR)
 
     @_never_fails
     def v2_playbook_on_no_hosts_remaining(self) -> None:
@@ -363,7 +366,10 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types
         variables = play.get_variable_manager()
         # A pattern without hosts, or a vault that cannot be opened, ends the play by itself.
         with contextlib.suppress(Exception):
-            for host in variables._inventory.get_hosts(play.hosts):
+            # Of all its batches: `serial` starts the play anew for each.
+            hosts = variables._inventory.get_hosts(play.hosts, ignore_restrictions=True)
+            self._several = self._several or len(hosts) > 1
+            for host in hosts:
                 self._learn(variables.get_vars(play=play, host=host, include_hostvars=False))
 
     def _note_result(self, result: Any) -> None:
@@ -403,7 +409,11 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types
             return
         host = self._host(step.host)
         stage = "qtickets_ingest" if step.name == "run_diagnosis" else step.name
-        found = [finding for finding in host.ledger.get("findings", []) if finding.get("stage") == stage]
+        found = [
+            finding
+            for finding in host.ledger.get("findings", [])
+            if finding.get("stage") == stage and finding.get("cause") != CAUSE
+        ]
         new = [finding for finding in found if _key(finding) not in host.shown]
         host.shown |= {_key(finding) for finding in new}
         errors = [finding for finding in new if finding["severity"] == "error"]
@@ -418,6 +428,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types
             told = (
                 errors[0]["headline"] if errors else (host.failures[-1].partition("\n")[0] if host.failures else told)
             )
+        failed = failed or recorded.get("status") == "failed"
         mark = "failed" if failed else "warning" if warnings else "ok"
         self._say_step(step, mark, told)
         for finding in warnings:
@@ -442,15 +453,17 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types
         others = [text for text in host.late_failures if not verdict or not text.startswith(f"{verdict}:")]
         if verdict == FAIL:
             findings = [Finding.from_dict(finding) for finding in ledger.get("findings", [])]
-            self._say("\n" + render_failure(findings), C.COLOR_ERROR)
+            self._say(f"\n{named}{render_failure(findings)}", C.COLOR_ERROR)
         elif not verdict and failed:
             others = host.failures[-1:] + others
         for change in ledger.get("changes", []):
-            self._say(_change(change), C.COLOR_CHANGED)
+            self._say(f"{named}{_change(change)}", C.COLOR_CHANGED)
         for text in others:
-            self._say("\n" + text, C.COLOR_ERROR)
+            self._say(f"\n{named}{text}", C.COLOR_ERROR)
         took = f"{time.monotonic() - self._began:.1f} s"
-        if verdict and not (others and verdict == PASS):
+        if others and verdict == PASS:
+            self._say(f"\n{named}FAILED after the verdict {host.headline} ({took})", C.COLOR_ERROR)
+        elif verdict:
             color = C.COLOR_OK if verdict == PASS else C.COLOR_ERROR
             headline = _failed_in(ledger) if verdict == FAIL else host.headline
             self._say(f"\n{named}{headline} ({took})", color)
@@ -460,13 +473,12 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types
             done = "checked, nothing was changed" if self._check_mode else "done"
             self._say(f"\n{named}{done} ({took})", C.COLOR_OK)
         if report and verdict:
-            self._say(f"report: {report}")
+            self._say(f"{named}report: {report}")
 
     # The screen.
 
     def _named(self, host: str) -> str:
-        hosts = {name for name in self._hosts if name != "localhost"}
-        return f"{host}: " if len(hosts) > 1 else ""
+        return f"{host}: " if self._several else ""
 
     def _width(self, taken: int = 0) -> int | None:
         if not self._terminal:
@@ -623,6 +635,8 @@ def _failed_in(ledger: dict[str, Any]) -> str:
     more = f" and {len(errors) - 1} more" if len(errors) > 1 else ""
     if not errors:
         return str(FAIL)
+    if all(finding["cause"] == CAUSE for finding in errors):
+        return f"{FAIL}: {CAUSE} on the control node; of the stages none failed"
     stage = errors[0]["stage"]
     return f"{FAIL}: {errors[0]['cause']} in {SHOWN.get(stage, stage)}{more}"
 

@@ -129,6 +129,10 @@ outcome:
   description: The log's last JSON line that has an outcome, cause or status.
   type: dict
   returned: when it ran
+not_written:
+  description: Why a part of the log is missing, as a finding.
+  type: dict
+  returned: when it ran
 explained:
   description: What the exit code means.
   type: str

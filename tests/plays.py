@@ -9,6 +9,7 @@ import shlex
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,13 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def mounted(folder: Path, size: str, *, read_only: bool = False) -> list[str]:
+    """What stands before a command so that it sees a file system of its own at `folder`: with `size`, or read-only."""
+    options = f"size={size}{',ro' if read_only else ''}"
+    mount = f'mount -t tmpfs -o {options} tmpfs {shlex.quote(str(folder))} && exec "$@"'
+    return ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, "sh"]
 
 
 @dataclass
@@ -58,9 +66,20 @@ class Site:
             "qtickets_ingest_simulator_options": {"seed": 7, "events": 3, "orders": 60, "hours": 24},
         }
 
-    def play(self, *args: str, playbook: str = "verify.yml", inventory: str = "local", **variables: Any) -> Played:
-        """Run a playbook with this site's variables and those given; never raises on a failing play."""
+    def play(
+        self,
+        *args: str,
+        playbook: str = "verify.yml",
+        inventory: str = "local",
+        under: Sequence[str] = (),
+        **variables: Any,
+    ) -> Played:
+        """Run a playbook with this site's variables and those given, `under` what stands before the command.
+
+        Never raises on a failing play.
+        """
         command = [
+            *under,
             str(Path(sys.executable).with_name("ansible-playbook")),
             playbook,
             "-i",

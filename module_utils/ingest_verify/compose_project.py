@@ -264,8 +264,8 @@ def problems(
         found.append(
             ProjectError(
                 "disk_full",
-                f"Only {free} MB are free where {project.directory} lies, at least {min_free_mb} MB are expected: "
-                "free some, or lower clickhouse_reset_min_free_mb.",
+                f"Only {free} MB are free where {project.directory} lies, at least {min_free_mb} MB are expected. "
+                "Free some, or lower clickhouse_reset_min_free_mb.",
             )
         )
     return found

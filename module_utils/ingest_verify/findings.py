@@ -30,6 +30,21 @@ _SHOWN_HEAD, _SHOWN_AROUND, _SHOWN_END = 300, 250, 150
 # The statement that an exception quotes stands above it already.
 _QUOTED_STATEMENT = re.compile(r"((?:[Ii]n scope|[Ii]n query|while processing query:?)\s.{100}).{200,}", re.DOTALL)
 
+# Where the advice of a text begins: a sentence that tells what to do.
+_ADVICE = re.compile(
+    r"(?<=[.?] )(?:Bring|Change|Choose|Correct|Export|Free|Give|Install|Let|Look|Lower|Make|Mount|Move|Name|Put|Remove"
+    r"|Run|See|Set|Start|Stop|Take|Use|Wait)\b(?=[ :])"
+)
+
+
+def _own_advice(cause: str, text: str) -> tuple[str, str]:
+    """The text without the advice that it ends with, and that advice: a check of the play says both in one.
+
+    Only of causes whose words are this project's own; others quote a server or a program, which may give orders too.
+    """
+    advice = _ADVICE.search(text) if cause.startswith(("host_", "config_")) and cause != "host_task_failed" else None
+    return (text[: advice.start()].rstrip(), text[advice.start() :]) if advice else (text, "")
+
 
 @dataclass
 class Finding:
@@ -60,7 +75,8 @@ class Finding:
             raise ValueError(f"severity is one of {', '.join(SEVERITIES)}, not {self.severity!r}")
         known = by_id(self.cause)
         if self.next_step is None and self.severity == "error":
-            self.next_step = known.step or None
+            self.headline, own = _own_advice(self.cause, self.headline)
+            self.next_step = own or known.step or None
         if self.fix_side is None and self.next_step:
             self.fix_side = known.side
         if self.fix_side is not None and self.fix_side not in SIDES:

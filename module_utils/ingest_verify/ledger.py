@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import platform
 import re
 import secrets
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from .control_node import not_written
 from .findings import FAIL, INTERRUPTED, NOTHING_RUN, STAGES, Finding, verdict
 from .guard import start_of
 
@@ -24,6 +26,14 @@ _RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 
 class LedgerError(Exception):
     """The ledger cannot be read or written; the text says which file and why."""
+
+
+class NotWrittenError(LedgerError):
+    """A file of the run cannot be written; `finding` tells it with its fix, without a stage."""
+
+    def __init__(self, path: Path, error: OSError, size: int | None = None) -> None:
+        self.finding = not_written(path, error, size)
+        super().__init__(f"{self.finding['headline']} {self.finding['next_step']}")
 
 
 def now() -> str:
@@ -114,7 +124,7 @@ class Ledger:
         try:
             folder.mkdir(parents=True, mode=0o700)
         except OSError as error:
-            raise LedgerError(f"The run's folder {folder} cannot be created: {error.strerror}.") from error
+            raise NotWrittenError(folder, error) from error
         ledger = cls(
             folder,
             {"run_id": run_id, "host": host, "started_at": now(), "stages": {}, "findings": [], **facts},
@@ -216,7 +226,12 @@ class Ledger:
 
     def judge(self) -> str:
         """The verdict on the stages that ran. Evidence must be proven where an ingest is judged by it, or where proving
-        it was the task."""
+        it was the task. A run whose files are not complete proves nothing later on: that fails it too, after the causes
+        of its own."""
+        log = (self.data.get("ingest") or {}).get("not_written")
+        lost = self.data.get("not_written") or (log and {"stage": "qtickets_ingest", **log})
+        if lost and lost not in self.data["findings"]:
+            self.data["findings"].append(lost)
         findings = [Finding.from_dict(finding) for finding in self.data["findings"]]
         needed = {"query_logging", "qtickets_ingest"} & self.data["stages"].keys()
         proven = bool(self.data.get("evidence", {}).get("proven")) or not needed
@@ -229,6 +244,14 @@ class Ledger:
         self.data.pop("process", None)
         self.data["ended_at"] = now()
         return judged
+
+    def keep(self, write: Callable[[], None]) -> None:
+        """Write a file of the run. One that cannot be written is noted, and the run goes on to its verdict."""
+        try:
+            write()
+        except NotWrittenError as error:
+            stage = (self.data.get("entered") or {}).get("stage") or STAGES[0]
+            self.data.setdefault("not_written", {"stage": stage, **error.finding})
 
     def save(self) -> None:
         """Write run.json."""
@@ -246,13 +269,16 @@ def _write(path: Path, text: str) -> None:
     except OSError as error:
         if name:
             Path(name).unlink(missing_ok=True)
-        raise LedgerError(f"{path} cannot be written: {error.strerror}. Is the disk full?") from error
+        raise NotWrittenError(path, error, len(text.encode())) from error
 
 
-def carry_out(arguments: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any]:
+def carry_out(
+    arguments: Mapping[str, Any], *, check_mode: bool, known: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """What the action run_ledger answers: changed, run_id, dir and ledger. Raises LedgerError.
 
-    `arguments` are the action's own, validated. In check mode nothing is written.
+    `arguments` are the action's own, validated. In check mode nothing is written. `known` is the ledger as the play's
+    last call answered it: it is taken where the file has fallen behind, since it could not be written.
     """
     artifacts_dir, state, host = Path(arguments["artifacts_dir"]), arguments["state"], arguments["host"]
     run_id, own = arguments["run_id"], playbook_process()
@@ -269,13 +295,16 @@ def carry_out(arguments: Mapping[str, Any], *, check_mode: bool) -> dict[str, An
         if check_mode:
             return {"changed": True, **_UNWRITTEN}
         ledger = Ledger.create(artifacts_dir, host, {**arguments["facts"], "process": own})
-    elif check_mode and run_id == _UNWRITTEN["run_id"]:
+    elif run_id == _UNWRITTEN["run_id"]:
         return {"changed": False, **_UNWRITTEN}
     else:
-        ledger = Ledger.load(artifacts_dir, run_id)
+        if known and known.get("not_written") and known.get("run_id") == run_id:
+            ledger = Ledger(artifacts_dir / run_id, copy.deepcopy(dict(known)))
+        else:
+            ledger = Ledger.load(artifacts_dir, run_id)
         _go_on(ledger, arguments, own, check_mode=check_mode)
         if not check_mode:
-            ledger.save()
+            ledger.keep(ledger.save)
     return {
         "changed": False,
         "run_id": ledger.data["run_id"],
@@ -284,7 +313,7 @@ def carry_out(arguments: Mapping[str, Any], *, check_mode: bool) -> dict[str, An
     }
 
 
-# What a run in check mode is: it has no folder.
+# What a run in check mode is, or one whose folder cannot be written: it has none.
 _UNWRITTEN: dict[str, Any] = {"run_id": "check-mode", "dir": "", "ledger": {"stages": {}, "findings": []}}
 
 
@@ -297,9 +326,10 @@ def _go_on(ledger: Ledger, arguments: Mapping[str, Any], own: Mapping[str, Any] 
     elif state == "update":
         ledger.merge(arguments["facts"])
         if arguments.get("extracts") and not check_mode:
-            ledger.keep_rows(arguments["extracts"])
+            ledger.keep(lambda: ledger.keep_rows(arguments["extracts"]))
         if arguments.get("history") and not check_mode:
-            ledger.keep_figures(Path(arguments["history"]["file"]), arguments["history"]["entry"])
+            figures = arguments["history"]
+            ledger.keep(lambda: ledger.keep_figures(Path(figures["file"]), figures["entry"]))
         if arguments["stage"]:
             ledger.record_stage(arguments["stage"], arguments["status"], arguments["data"], arguments["findings"])
     elif state == "judged":

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from .control_node import not_written
 from .facts.log import read_client_log
 from .guard import MARK
 from .masking import Masker, secret_values
@@ -66,6 +67,8 @@ class ProcessResult:
     log_bytes: int
     outcome: dict[str, Any] | None
     explained: str
+    # A finding without its stage: part of the log could not be written.
+    not_written: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The result as JSON-ready data."""
@@ -135,6 +138,7 @@ def run_process(
         log_bytes=log.written,
         outcome=read_client_log(log_file, captured=True).outcome,
         explained=explain_exit(code, timed_out=timed_out, oom_killed=oom_killed, timeout_seconds=timeout_seconds),
+        not_written=not_written(Path(log_file), log.error) if log.error else None,
     )
 
 
@@ -295,6 +299,8 @@ class _LogCopy:
         self._tail_size = 0
         self._left_out = 0
         self.written = 0
+        # Why a part of it is missing.
+        self.error: OSError | None = None
 
     def __enter__(self) -> _LogCopy:
         return self
@@ -302,11 +308,15 @@ class _LogCopy:
     def __exit__(self, *_: object) -> None:
         if self._rest:
             self.write(self._rest)
-        with self._stream, contextlib.suppress(OSError):
-            if self._left_out:
-                self._stream.write(b"[... %d bytes of the ingest's output left out ...]\n" % self._left_out)
-            for line in self._tail:
-                self._stream.write(line)
+        try:
+            # Closing writes what is left, and fails as writing does.
+            with self._stream:
+                if self._left_out:
+                    self._stream.write(b"[... %d bytes of the ingest's output left out ...]\n" % self._left_out)
+                for line in self._tail:
+                    self._stream.write(line)
+        except OSError as error:
+            self.error = self.error or error
 
     def feed(self, data: bytes) -> None:
         """A piece of output as it came."""
@@ -335,8 +345,9 @@ class _LogCopy:
                 self._stream.write(new)
                 self._stream.flush()
                 self.written += len(new)
-            except OSError:
+            except OSError as error:
                 # The disk is full: the ingest's end and its last lines still get told.
+                self.error = self.error or error
                 self._keep(new)
         else:
             for line in new.splitlines(keepends=True):

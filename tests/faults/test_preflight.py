@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.plays import Site
+from tests.plays import Site, mounted
 
 # What each obstacle is told with: its cause class, a part of its text, and what mends it.
 TOLD = [
@@ -56,6 +56,19 @@ def test_all_obstacles_are_told_together(tmp_path: Path, mode: list[str]) -> Non
         assert len(told) == len(TOLD)
         for cause, text, _ in TOLD:
             assert any(cause == known and text in headline for known, headline in told), (cause, text, told)
+
+
+def test_folders_that_cannot_be_written_are_told_with_the_rest(tmp_path: Path) -> None:
+    folder = tmp_path / "var"
+    folder.mkdir()
+    played = Site(folder).play(under=mounted(folder, "40m", read_only=True), qtickets_ingest_timeout_seconds=0)
+    assert played.status == 2
+    said = " ".join(played.output.split())
+    assert "3 things would stop this run. Nothing was touched." in said, played.output
+    for path, variable in ((folder / "artifacts", "run_context_artifacts_dir"), (folder, "local_dir")):
+        assert f"cannot write into {path}: its file system is mounted read-only." in said
+        assert f"Mount it for writing, or set {variable} to another folder." in said
+    assert "qtickets_ingest_timeout_seconds is 0" in said
 
 
 def test_a_dockerfile_that_stands_elsewhere_is_offered(tmp_path: Path) -> None:

@@ -275,10 +275,72 @@ def test_the_ingests_progress_is_seen_and_ctrl_c_leaves_the_screen_in_order(stag
 
 def test_two_hosts_are_told_apart_and_a_tag_alone_runs_one_stage(stage: Stage) -> None:
     stage.hosts = ["here", "there"]
+    fails = {"name": "Fail with the cause", "ansible.builtin.fail": {"msg": ERROR["headline"]}}
+    there = {"when": "inventory_hostname == 'there'"}
+    stage.roles["run_diagnosis"] += [{**task, **there} for task in (*update("qtickets_ingest", "", ERROR), fails)]
     status, text = stage.in_file("--forks", "1")
+    assert status == 2, text
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("  ")]
+    # No line that does not say whose it is, and the first host's before the second's.
+    whose = [re.sub(r"^(. )?(\w+): .*", r"\2", line) for line in lines]
+    assert set(whose) == {"here", "there"}, text
+    assert "here: PASS: all is told (T s)" in text
+    assert "there: ERROR [server_missing_column] Column total is missing" in text
+    assert "there: FAIL: server_missing_column in ingest (T s)" in text
+    status, text = stage.in_file("--limit", "here")
     assert status == 0, text
-    assert "✔ there: ingest" in text
-    assert "there: PASS: all is told (T s)" in text
+    assert "there" not in text
+    assert "\nPASS: all is told (T s)" in text
+
+
+def test_an_inventorys_own_play_says_nothing_where_limit_leaves_it_out() -> None:
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("ansible-playbook")), "verify.yml", "-i", "local", "--limit", "local",
+         "--check", "-e", "qtickets_ingest_timeout_seconds=0"],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "qtickets_ingest_timeout_seconds is 0" in done.stdout
+    assert "No host is left" not in done.stdout
+
+
+@pytest.mark.parametrize("role", ["clickhouse_reset", "schema_apply", "query_logging", "run_diagnosis", "verify_data"])
+def test_ctrl_c_in_a_stage_says_which_and_leaves_the_cursor_on_a_line_of_its_own(stage: Stage, role: str) -> None:
+    stage.roles[role] = [
+        stage.roles[role][0],
+        {"name": "Wait for ever", "ansible.builtin.wait_for": {"path": "/no/such/file", "timeout": 100}},
+    ]
+    asked: list[bool] = []
+
+    def watch(text: str, playing: subprocess.Popen[bytes]) -> None:
+        if f"… {role} " in text and "Wait for ever" in text and not asked:
+            asked.append(True)
+            os.killpg(playing.pid, signal.SIGINT)
+
+    status, text, screen = stage.on_terminal(80, watch=watch)
+    assert status != 0
+    assert re.search(rf"■ {role} +T s  did not end", text), text
+    assert "Wait for ever" not in text
+    assert "PASS" not in text
+    assert (screen.cursor.x, screen.cursor.hidden) == (0, False)
+
+
+def test_an_ingest_that_failed_has_no_mark_of_success(failing: Stage) -> None:
+    record = failing.roles["qtickets_ingest"][1]["run_ledger"]
+    record.update(status="failed", data={"summary": "exit code 1 after 3.5 s"})
+    _, text = failing.in_file()
+    assert "✘ ingest T s  exit code 1" in text
+
+
+def test_colours_are_ansibles_own_and_only_where_they_are_wanted(failing: Stage) -> None:
+    forced = {"ANSIBLE_NOCOLOR": "", "NO_COLOR": "", "ANSIBLE_FORCE_COLOR": "1"}
+    _, text = failing.in_file(**forced)
+    assert "\x1b[0;31mFAIL: server_missing_column in ingest" in text
+    assert "\x1b[0;32m✔\x1b[0m" in text
+    # Each colour ends on its own line.
+    assert all(line.count("\x1b[") == 2 * line.count("\x1b[0m") for line in text.splitlines())
+    _, text = failing.in_file(ANSIBLE_NOCOLOR="", ANSIBLE_FORCE_COLOR="", NO_COLOR="1")
+    assert "\x1b" not in text
 
 
 def test_a_display_that_fails_leaves_the_play_alone(stage: Stage, tmp_path: Path) -> None:

@@ -88,3 +88,15 @@ def test_a_finding_without_a_step_of_its_own_has_that_of_its_cause():
         assert "fix (host): " in render(finding(cause=cause))
     assert finding(cause="host_task_failed", severity="warning").next_step is None
     assert finding(cause="host_task_failed", next_step="Run it.").next_step == "Run it."
+
+
+def test_a_headline_that_ends_with_its_own_advice_is_followed_by_no_other():
+    taken = "Port 19000 is taken: expected it free, found process 7 (nc)."
+    own = "See by whom: ss -ltnp. Stop that program, or set clickhouse_port to a free one."
+    told = finding(cause="host_port_taken", headline=f"{taken} {own}", stage="clickhouse_reset")
+    assert (told.headline, told.next_step) == (taken, own)
+    assert render(Finding.from_dict(told.to_dict())).count("Stop") == 1
+    # Without one, the cause's; and what a server says is left as it is.
+    assert finding(cause="host_port_taken", headline=taken).next_step.startswith("Stop")
+    quoted = "Code: 241. Memory limit exceeded. Set max_memory_usage higher."
+    assert finding(cause="server_memory_limit", headline=quoted).headline == quoted

@@ -139,7 +139,7 @@ def test_rows_and_figures_are_kept_and_a_run_that_is_checked_again_replaces_its_
     kept = ledger.folder / "query_log.jsonl"
     assert [json.loads(line) for line in kept.read_text().splitlines()] == [{"a": 1}, {"a": 2}]
     assert kept.stat().st_mode & 0o777 == 0o600
-    with pytest.raises(LedgerError, match="cannot be written"):
+    with pytest.raises(LedgerError, match="cannot write"):
         ledger.keep_figures(tmp_path / "no" / "history.jsonl", {})
 
 
