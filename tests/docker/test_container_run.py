@@ -10,6 +10,8 @@ import uuid
 
 import pytest
 from ansible.module_utils.ingest_verify.container_run import NotStarted, run_container
+from ansible.module_utils.ingest_verify.diagnosis.client_side import client_findings
+from ansible.module_utils.ingest_verify.facts.log import read_client_log
 from ansible.module_utils.ingest_verify.facts.recorded import read_recorded
 from ansible.module_utils.ingest_verify.process import explain_exit
 from ansible.module_utils.ingest_verify.run_snapshot import server_evidence
@@ -36,6 +38,13 @@ def run(base_image, tmp_path):
     assert left == ""
 
 
+def cause(outcome, tmp_path, **limits):
+    """What the diagnosis names as the one cause of a run that ended so."""
+    ingest = {**outcome.to_dict(), "container": True, **limits}
+    (found,) = client_findings(read_client_log(tmp_path / "run.log"), ingest)
+    return found
+
+
 def test_a_good_run_keeps_both_streams(run, base_image):
     outcome, log = run("sh", "-c", "echo one; echo two >&2; echo three")
     # Docker carries the two streams in two pipes: their order among each other is not kept.
@@ -53,14 +62,16 @@ def test_a_failing_run_keeps_its_output_and_its_last_json_line(run):
     assert outcome.outcome == {"outcome": "failed", "cause": "KeyError(1)"}
 
 
-def test_memory_is_told_from_a_kill(run):
+@pytest.mark.row(22)
+def test_memory_is_told_from_a_kill(run, tmp_path):
     outcome, _ = run("python", "-c", "x = bytearray(400 * 2**20)", memory="64m")
     assert outcome.oom_killed
     assert "killed for memory (exit code 137)" in outcome.explained
     assert "64m" in outcome.explained
+    assert cause(outcome, tmp_path).cause == "client_killed_memory"
 
 
-def test_a_kill_from_outside_is_no_memory_kill(run):
+def test_a_kill_from_outside_is_no_memory_kill(run, tmp_path):
     def kill() -> None:
         for _ in range(100):
             if subprocess.run(["docker", "kill", run.name], capture_output=True, check=False).returncode == 0:
@@ -76,6 +87,7 @@ def test_a_kill_from_outside_is_no_memory_kill(run):
     assert "SIGKILL" in outcome.explained
     assert "from outside" in outcome.explained
     assert log in ("started\n", "")
+    assert cause(outcome, tmp_path).cause == "client_killed"
 
 
 def test_a_servers_container_leaves_its_log_and_inspect_without_secrets(base_image):
@@ -105,21 +117,28 @@ def test_a_servers_container_leaves_its_log_and_inspect_without_secrets(base_ima
 
 
 @pytest.mark.parametrize(
-    ("command", "code", "part"),
-    [(["no-such-command"], 127, "does not exist in the image"), (["/etc/passwd"], 126, "cannot be executed")],
+    ("command", "code", "part", "named"),
+    [
+        (["no-such-command"], 127, "does not exist in the image", "client_no_such_command"),
+        (["/etc/passwd"], 126, "cannot be executed", "client_not_executable"),
+    ],
 )
-def test_a_command_that_cannot_be_run_is_explained(run, command, code, part):
+def test_a_command_that_cannot_be_run_is_explained(run, tmp_path, command, code, part, named):
     outcome, log = run(*command)
     assert outcome.exit_code == code
     assert part in outcome.explained
     assert command[0] in log
+    assert cause(outcome, tmp_path).cause == named
 
 
-def test_a_run_that_hangs_is_stopped_at_its_limit_with_its_output(run):
+def test_a_run_that_hangs_is_stopped_at_its_limit_with_its_output(run, tmp_path):
     outcome, log = run("sh", "-c", "trap '' TERM; echo hanging; while :; do sleep 1; done", timeout_seconds=2)
     assert outcome.timed_out
     assert "time limit of 2 s" in outcome.explained
     assert log == "hanging\n"
+    found = cause(outcome, tmp_path, timeout_seconds=2)
+    assert found.cause == "client_timed_out"
+    assert "2 s" in found.headline
 
 
 def test_secrets_are_in_the_environment_and_not_in_the_log_or_on_a_command_line(run, tmp_path):

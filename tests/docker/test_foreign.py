@@ -82,22 +82,6 @@ def test_a_loader_killed_in_the_middle_is_named(ready):
     assert played.headline["cause"].startswith("client_killed"), played.headline
 
 
-@pytest.mark.row(22)
-def test_a_loader_out_of_memory_is_told_from_a_kill(ready):
-    ready.write_env(ROWS=3_000_000)
-    played = ready.run("--tags", "qtickets_ingest", qtickets_ingest_memory="48m")
-    assert played.status != 0
-    assert played.headline["cause"] == "client_killed_memory", played.headline
-
-
-def test_a_loader_that_hangs_is_named_with_its_limit(ready):
-    ready.write_env(PAUSE_SECONDS=300)
-    played = ready.run("--tags", "qtickets_ingest", qtickets_ingest_timeout_seconds=5)
-    assert played.status != 0
-    assert played.headline["cause"] == "client_timed_out", played.headline
-    assert "5 s" in played.headline["headline"]
-
-
 @pytest.mark.row(60)
 def test_clickhouse_killed_in_the_middle_is_named(ready):
     ready.write_env(BATCHES=50, PAUSE_SECONDS=1)
@@ -154,12 +138,6 @@ def test_a_loader_without_sources_or_an_env_file_of_ours_runs_as_it_is(ready):
     assert played.status == 0, played.output[-4000:]
     assert played.report["stages"]["qtickets_ingest"]["status"] == "ok"
     assert "config_stale_image" not in str(played.report)
-
-
-def test_a_command_that_the_image_does_not_have_is_named(ready):
-    played = ready.run("--tags", "qtickets_ingest", qtickets_ingest_container_command=["no-such-command"])
-    assert played.status != 0
-    assert played.headline["cause"] == "client_no_such_command", played.headline
 
 
 def test_a_reset_without_confirmation_touches_nothing(ready):

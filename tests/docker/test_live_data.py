@@ -61,7 +61,8 @@ STAGES = ("--tags", "clickhouse_reset,schema_apply,query_logging")
 
 def test_beside_live_data_nothing_is_written_or_restarted_unless_it_is_named(shop):
     before = started(shop), configuration(shop)
-    kept = shop.run(*STAGES, clickhouse_reset_mode="keep")
+    # Long enough for the server's log; nothing comes of a user whose statements are not logged.
+    kept = shop.run(*STAGES, clickhouse_reset_mode="keep", query_logging_wait_seconds=3)
     assert (started(shop), configuration(shop)) == before
     assert rows(shop) == ROWS
     assert kept.status != 0
@@ -167,6 +168,7 @@ def test_after_that_run_passed_the_documented_command_brings_the_data_back(shop)
 def test_after_a_run_that_failed_it_comes_back_by_hand_as_the_document_says(shop, server_image):
     failed = shop.run(qtickets_ingest_container_command=["no-such-command"], **confirmed(shop))
     assert failed.report["verdict"] == "FAIL"
+    assert failed.headline["cause"] == "client_no_such_command", failed.headline
     (change,) = [change for change in failed.report["changes"] if f"{ROWS} rows" in change["what"]]
     stamp = re.search(r"\d{4}-\d\d-\d\dT\d{6}Z", change["to"])[0]
     text = (ROOT / DOCUMENT).read_text(encoding="utf-8")

@@ -72,15 +72,6 @@ def test_the_stage_alone_looks_back_passes_and_then_names_what_was_changed(loade
     assert not entry["ok"]
 
 
-def test_a_wrong_declaration_of_a_user_is_refused_with_its_place(loaded: Loaded, tmp_path: Path) -> None:
-    extra = [{"name": "mine", "kind": "values", "table": ORDERS, "not_nul": "order_id"}]
-    played = play(loaded, tmp_path, verify_data_checks=[], verify_data_extra_checks=extra)
-    assert played.status != 0
-    assert played.headline["cause"] == "config_data_check"
-    assert played.headline["object"] == "verify_data_extra_checks[0].not_nul"
-    assert "did you mean not_null?" in played.headline["headline"]
-
-
 def test_any_clickhouse_is_diagnosed_by_what_is_said_of_its_ingest(
     engine: Engine, database: str, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +18,7 @@ LOADER = """
 import sys
 from clickhouse_driver import Client
 client = Client("127.0.0.1", port=int(sys.argv[1]), user="loader", password="{password}", database="shop")
-column = sys.argv[2]
-client.execute(f"INSERT INTO sales (id, {{column}}) VALUES", [(n, "a") for n in range(40)])
+client.execute("INSERT INTO sales (id, sku) VALUES", [(n, "a") for n in range(40)])
 print("40 rows sent")
 """
 
@@ -34,7 +34,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         yield engine
 
 
-def play(server: Engine, folder: Path, *args: str, column: str = "sku", **variables: Any) -> Played:
+def play(server: Engine, folder: Path, *args: str, **variables: Any) -> Played:
     loader = folder / "load.py"
     loader.write_text(LOADER.format(password=PASSWORD))
     return Site(folder).play(
@@ -55,7 +55,7 @@ def play(server: Engine, folder: Path, *args: str, column: str = "sku", **variab
             "qtickets_ingest_simulator": False,
             "qtickets_ingest_env_managed": False,
             "qtickets_ingest_env_file": "",
-            "qtickets_ingest_command": [sys.executable, str(loader), str(server.tcp_port), column],
+            "qtickets_ingest_command": [sys.executable, str(loader), str(server.tcp_port)],
             "qtickets_ingest_targets": ["sales"],
             "verify_data_checks": [
                 {"name": "sales of this run", "kind": "volume", "table": "sales", "this_run": "query_log"}
@@ -63,6 +63,19 @@ def play(server: Engine, folder: Path, *args: str, column: str = "sku", **variab
             **variables,
         },
     )
+
+
+AUDIT = "Audit: what the source serves, and the tables"
+
+
+def audited(*ids: int) -> dict[str, Any]:
+    """A reference that says which sales the source has."""
+    rows = [{"id": str(number), "amounts": {}} for number in ids]
+    answer = json.dumps({"entities": {"sales": {"rows": rows}}})
+    return {
+        "verify_data_audit_command": [sys.executable, "-c", f"print({answer!r})"],
+        "verify_data_audit_entities": {"sales": {"table": "sales", "id": "id", "amounts": {}}},
+    }
 
 
 def test_a_healthy_load_passes_and_nothing_else_is_touched(server: Engine, tmp_path: Path) -> None:
@@ -73,28 +86,34 @@ def test_a_healthy_load_passes_and_nothing_else_is_touched(server: Engine, tmp_p
     assert server.query("SELECT count() FROM shop.sales") == [(40,)]
 
 
-def test_a_load_that_the_server_refuses_is_named(server: Engine, tmp_path: Path) -> None:
-    played = play(server, tmp_path, column="article")
-    assert played.status != 0
-    assert played.headline["cause"] == "server_missing_column"
-    assert "article" in played.headline["headline"]
-
-
 def test_a_load_that_somebody_else_ran_is_judged_by_its_window(server: Engine, tmp_path: Path) -> None:
     client = server.client("loader", PASSWORD, database="shop")
     since = server.query("SELECT toString(now64(6, 'UTC'))")[0][0]
     client.execute("INSERT INTO sales (id, sku) VALUES", [(1, "b")])
     until = server.query("SELECT toString(now64(6, 'UTC'))")[0][0]
     window = {"qtickets_ingest_since": since, "qtickets_ingest_until": until}
-    played = play(server, tmp_path, ingest_kind="observed", **window)
+    played = play(server, tmp_path, ingest_kind="observed", **window, **audited(1))
     assert played.status == 0, played.output[-4000:]
+    assert played.report["stages"]["verify_data"]["tables"][AUDIT][0]["missing"] == 0
     with pytest.raises(Exception, match="No such column"):
         client.execute("INSERT INTO sales (id, nothing) VALUES", [(1, "b")])
     later = server.query("SELECT toString(now64(6, 'UTC'))")[0][0]
     window = {"qtickets_ingest_since": until, "qtickets_ingest_until": later}
     played = play(server, tmp_path, ingest_kind="observed", **window)
     assert played.status != 0
+    assert played.headline["cause"] == "server_missing_column"
     assert "nothing" in played.headline["headline"]
+
+
+def test_a_load_that_somebody_else_ran_is_audited(server: Engine, tmp_path: Path) -> None:
+    client = server.client("loader", PASSWORD, database="shop")
+    since = server.query("SELECT toString(now64(6, 'UTC'))")[0][0]
+    client.execute("INSERT INTO sales (id, sku) VALUES", [(1, "b")])
+    until = server.query("SELECT toString(now64(6, 'UTC'))")[0][0]
+    window = {"qtickets_ingest_since": since, "qtickets_ingest_until": until}
+    played = play(server, tmp_path, ingest_kind="observed", **window, **audited(1, 777))
+    assert played.status != 0
+    assert played.headline["cause"] == "data_audit_not_fetched"
 
 
 def test_a_login_that_is_refused_and_an_unknown_kind_are_one_sentence(server: Engine, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
@@ -118,53 +117,6 @@ def test_a_staging_table_without_its_key_column_is_named(keyless):
     assert "_dedup_key" in played.headline["next_step"]
 
 
-def test_an_ingest_user_without_insert_is_named_with_the_grant(site, healthy):
-    drop_in = site.folder / "clickhouse" / "users.d" / "zz-grants.xml"
-    digest = hashlib.sha256((site.folder / "ingest.password").read_text().strip().encode()).hexdigest()
-    drop_in.write_text(
-        f"<clickhouse><users><qtickets replace='1'><password_sha256_hex>{digest}</password_sha256_hex>"
-        "<networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>"
-        "<grants><query>GRANT SELECT ON *.*</query></grants></qtickets></users></clickhouse>"
-    )
-    site.engine("restart")
-    try:
-        played = site.play("--tags", "qtickets_ingest")
-    finally:
-        drop_in.unlink()
-        site.engine("restart")
-    assert played.status != 0
-    assert played.headline["cause"] == "server_missing_grant"
-    assert "GRANT INSERT" in played.headline["next_step"]
-    assert "qtickets" in played.headline["next_step"]
-    assert played.headline["evidence"]["code"] == 497
-
-
-def test_an_api_that_answers_401_is_named_as_the_source(site, healthy):
-    played = site.play("--tags", "qtickets_ingest", qtickets_ingest_env={"QTICKETS_TOKEN": "expired-token-1234"})
-    assert played.status != 0
-    assert played.headline["cause"] == "source_unauthorized"
-    assert "401" in played.headline["headline"] + str(played.headline.get("evidence"))
-    assert "QTICKETS_TOKEN" in played.headline["next_step"]
-    assert "/report.html" in played.output.split("PLAY RECAP")[1]
-
-
-def test_an_api_that_is_down_is_named(site, healthy):
-    few = {"qtickets_ingest_env": {"QTICKETS_ATTEMPTS": "2"}}
-    played = site.play("--tags", "qtickets_ingest", qtickets_ingest_simulator=False, **few)
-    assert played.status != 0
-    assert played.headline["cause"] == "source_unavailable"
-    assert str(site.variables["qtickets_ingest_simulator_port"]) in str(played.headline)
-    assert played.headline["next_step"]
-
-
-def test_a_dry_run_left_on_is_refused_before_anything_runs(site, healthy):
-    played = site.play("--tags", "qtickets_ingest", qtickets_ingest_env={"DRY_RUN": "true"})
-    assert played.status != 0
-    assert played.headline["cause"] == "config_dry_run"
-    assert "DRY_RUN=false" in played.headline["next_step"]
-    assert "window" not in played.report
-
-
 def test_a_loader_that_dies_before_its_first_insert_is_named(site, healthy, tmp_path):
     loader = tmp_path / "loader.py"
     # The case this project exists for: the text of a KeyError(1), logged as if the server had said it.
@@ -188,6 +140,7 @@ def test_a_loader_that_dies_before_its_first_insert_is_named(site, healthy, tmp_
     # The recorder saw the exception where it was raised, which the log does not tell.
     assert f"{loader}:8" in str(played.headline["evidence"])
     assert played.headline["fix_side"] == "loader"
+    assert "/report.html" in played.output.split("PLAY RECAP")[1]
 
 
 def test_logging_that_is_off_is_turned_on_proven_and_turned_off_again(site, healthy):
@@ -204,7 +157,7 @@ def test_logging_that_is_off_is_turned_on_proven_and_turned_off_again(site, heal
         assert kept.status == 0, kept.output[-4000:]
         # Beside live data nothing is restarted or configured unless that is asked for.
         before = site.engine("status")["pid"]
-        asked = site.play("--tags", "query_logging")
+        asked = site.play("--tags", "query_logging", query_logging_wait_seconds=3)
         assert not asked.report["evidence"]["proven"]
         assert not ours.exists()
         assert site.engine("status")["pid"] == before
@@ -264,20 +217,20 @@ def test_from_another_folder_the_play_says_where_to_run_it(tmp_path):
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        ({"clickhouse_database": "za kaz"}, "expected letters, digits, underscores and dashes"),
-        ({"clickhouse_user": ""}, "clickhouse_user is empty"),
-        ({"clickhouse_reset_wait_seconds": 0}, "error [config_variable] clickhouse_reset_wait_seconds is 0"),
+        ({"clickhouse_database": "za kaz"}, ["expected letters, digits, underscores and dashes"]),
+        ({"clickhouse_user": ""}, ["clickhouse_user is empty"]),
         (
             {"clickhouse_reset_mode": "kepp"},
-            "clickhouse_reset failed findings: 1 error(s), 0 warning(s) error [config_variable] Validation",
+            ["clickhouse_reset failed findings: 1 error(s), 0 warning(s) error [config_variable] Validation"],
         ),
         (
             {
+                "clickhouse_reset_wait_seconds": 0,
                 "qtickets_ingest_env_managed": False,
                 "qtickets_ingest_env_file": "/no/such.env",
                 "qtickets_ingest_env_sample": "",
             },
-            "The env file /no/such.env does not exist",
+            ["error [config_variable] clickhouse_reset_wait_seconds is 0", "The env file /no/such.env does not exist"],
         ),
     ],
 )
@@ -285,7 +238,7 @@ def test_a_bad_variable_is_refused_in_one_sentence_before_anything_changes(site,
     rows = site.client().execute(f"SELECT count() FROM zakaz.{ORDERS}")
     played = site.play(**variables)
     assert played.status != 0
-    assert said in " ".join(played.output.split())
+    assert all(sentence in " ".join(played.output.split()) for sentence in said), played.output[-3000:]
     assert site.client().execute(f"SELECT count() FROM zakaz.{ORDERS}") == rows
 
 
@@ -324,14 +277,13 @@ def test_tables_are_never_moved_aside_without_a_confirmation(site, healthy):
     assert list((site.folder / "clickhouse").glob("data.*Z"))
 
 
-@pytest.mark.parametrize("option", ["--list-tags", "--syntax-check"])
 @pytest.mark.parametrize("inventory", ["local", "prod"])
-def test_the_play_can_be_listed_and_checked(site, option, inventory):
-    played = site.play(option, inventory=inventory)
+def test_the_play_can_be_listed(site, inventory):
+    """Which reads all of its files, as --syntax-check does."""
+    played = site.play("--list-tags", inventory=inventory)
     assert played.status == 0, played.output
-    if option == "--list-tags":
-        for tag in ("clickhouse_reset", "schema_apply", "query_logging", "qtickets_ingest", "verify_data"):
-            assert tag in played.output
+    for tag in ("clickhouse_reset", "schema_apply", "query_logging", "qtickets_ingest", "verify_data"):
+        assert tag in played.output
 
 
 def test_check_mode_sends_nothing_and_shows_the_plan(tmp_path):

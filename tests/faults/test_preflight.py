@@ -16,9 +16,10 @@ TOLD = [
     ("config_variable", "qtickets_ingest_timeout_seconds is 0", "Correct it in the inventory"),
     ("config_variable", "No loader is named", "qtickets_ingest_command"),
     ("config_placeholder", "QTICKETS_TOKEN", "QTICKETS_TOKEN"),
+    ("config_dry_run", "DRY_RUN", "DRY_RUN=false"),
     ("config_schema_file", "found nothing there", "Correct schema_apply_file"),
     ("host_port_taken", "where the simulated API is to listen", "set qtickets_ingest_simulator_port"),
-    ("config_data_check", "verify_data_extra_checks[0].kind", "Correct the declaration"),
+    ("config_data_check", "verify_data_extra_checks[0].not_nul", "Correct the declaration"),
 ]
 
 
@@ -27,7 +28,7 @@ def test_all_obstacles_are_told_together(tmp_path: Path, mode: list[str]) -> Non
     site = Site(tmp_path)
     env_file = tmp_path / "loader.env"
     env_file.write_text(
-        "QTICKETS_BASE_URL=http://127.0.0.1:1\nQTICKETS_TOKEN=change-me\nORG_NAME=acme\nCLICKHOUSE_USER=qtickets\nCLICKHOUSE_HOST=127.0.0.1\nCLICKHOUSE_DB=zakaz\n",
+        "QTICKETS_BASE_URL=http://127.0.0.1:1\nQTICKETS_TOKEN=change-me\nORG_NAME=acme\nCLICKHOUSE_USER=qtickets\nCLICKHOUSE_HOST=127.0.0.1\nCLICKHOUSE_DB=zakaz\nDRY_RUN=true\n",
         encoding="utf-8",
     )
     with (
@@ -37,7 +38,7 @@ def test_all_obstacles_are_told_together(tmp_path: Path, mode: list[str]) -> Non
         played = site.play(
             *mode,
             verify_data_cheks=[],
-            verify_data_extra_checks=[{"name": "x", "kind": "no such"}],
+            verify_data_extra_checks=[{"name": "x", "kind": "values", "table": "t", "not_nul": "id"}],
             qtickets_ingest_timeout_seconds=0,
             qtickets_ingest_command=[],
             qtickets_ingest_env_managed=False,
