@@ -155,12 +155,15 @@ def _play(orders: Stage, statements: list[str]) -> None:
 
 
 @pytest.mark.parametrize("name", HARMLESS)
-def test_a_refusal_that_leaves_what_was_asked_for_is_a_warning(orders: Stage, name: str) -> None:
+def test_a_refusal_that_leaves_what_was_asked_for_is_no_error(orders: Stage, name: str) -> None:
     _play(orders, [*HARMLESS[name], "INSERT INTO orders (order_id) VALUES ('a')"])
     said = orders.judge(ingest={"exit_code": 0}, targets=["orders"])
     assert said.verdict == "PASS", said.message(5)
-    assert [finding.severity for finding in said.findings if finding.cause.startswith("server_")] == ["warning"]
-    if not HARMLESS[name][0].startswith("!SELECT"):
+    asked = HARMLESS[name][0].startswith("!SELECT")
+    # A question is answered by a refusal: nothing failed there.
+    told = [finding.severity for finding in said.findings if finding.cause.startswith("server_")]
+    assert told == ([] if asked else ["warning"])
+    if not asked:
         # The same as the last thing that the run did.
         again = Stage(orders.engine, orders.database)
         _play(again, [sql for sql in HARMLESS[name] if sql.startswith("!")])

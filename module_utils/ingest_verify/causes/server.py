@@ -383,14 +383,14 @@ SERVERS = (
                 ("arguments", "poco"),
                 r"[Dd]ictionary \(?[`']?([\w.`-]+?)[`']?\)? (?:not found|does ?n.t exist)",
                 "Dictionary {name} does not exist: the server refused {what}.",
-                "Create it by applying the schema, or correct its name (with its database) in the statement. What "
+                "Create it, or correct its name (with its database) in the statement. What "
                 "there is: SELECT database, name, status, last_exception FROM system.dictionaries;",
                 SCHEMA,
                 "dictionary {name}",
                 example="Dictionary (`shop.rates`) not found",
             ),
         ),
-        step="Create the dictionary by applying the schema, or correct its name.",
+        step="Create the dictionary, or correct its name.",
         command="SELECT database, name, status, last_exception FROM system.dictionaries;",
     ),
     Cause(

@@ -9,15 +9,22 @@ from typing import Any
 
 from ..findings import Finding
 
+_MAKES = ("server_missing_table", "server_missing_database", "server_missing_dictionary")
 _CHANGES_A_TABLE = re.compile(r"ALTER TABLE \S+ (?:ADD|MODIFY) COLUMN")
 
 
 def name_schema_file(finding: Finding, setup: Mapping[str, Any] | None) -> None:
-    """Where a play applies a schema file, a column has to be changed there: a server that starts empty has only what
-    the file says."""
+    """Where a play applies a schema file, a table has to be made and a column to be changed there: a server that starts
+    empty has only what the file says. Without a file nobody is sent to it."""
     known = setup or {}
     file = str(known.get("schema_file") or "")
-    if not file or not finding.next_step or not _CHANGES_A_TABLE.search(finding.next_step):
+    if not file or not finding.next_step:
+        return
+    if finding.cause in _MAKES and finding.next_step.startswith("Create it"):
+        way = f"Create it in {file} and apply the schema (ansible-playbook verify.yml --tags schema_apply)"
+        finding.next_step = way + finding.next_step.removeprefix("Create it")
+        return
+    if not _CHANGES_A_TABLE.search(finding.next_step):
         return
     if known.get("mode") == "fresh":
         finding.next_step = (

@@ -93,10 +93,7 @@ def missing_table(refusal: Refusal, catalog: Catalog) -> Decision:
     elif refusal.target.verb == "DROP":
         action, side = f"Write DROP {refusal.target.kind} IF EXISTS in the ingest. To look: {step}", "loader"
     else:
-        action = (
-            "Create it by applying the schema (ansible-playbook verify.yml --tags schema_apply), then run the "
-            f"ingest again. To look: {step}"
-        )
+        action = f"Create it, then run the ingest again. To look: {step}"
     return Decision(
         "server_missing_table",
         f"Table {name} does not exist: the server refused {what_of(refusal.target)}."
@@ -163,6 +160,6 @@ def _database_cause(refusal: Refusal, catalog: Catalog, database: str) -> Decisi
         next_step=(
             f"Correct the database name in the ingest's settings to {near}, or create it: " if near else "Create it: "
         )
-        + f"CREATE DATABASE {quote_identifier(database)}; then apply the schema.",
+        + f"CREATE DATABASE {quote_identifier(database)};",
         fix_side="configuration" if near else "schema",
     )

@@ -31,13 +31,12 @@ _WRITES = ("CREATE", "INSERT", "ALTER", "RENAME", "EXCHANGE")
 @dataclass(frozen=True)
 class Recovery:
     """Why a refusal did no harm, in words. `proven` is false where it is not known whether the rows arrived; `asked`
-    where the statement was the program's own question, whose answer it knew to use; `made` where the program then made
-    what was missing."""
+    where the statement was the program's own question, whose answer it knew to use, or where it then made what was
+    missing: nothing failed."""
 
     words: str
     proven: bool = True
     asked: bool = False
-    made: bool = False
 
 
 def recovered(case: Case, group: StatementGroup) -> Recovery | None:
@@ -55,7 +54,7 @@ def recovered(case: Case, group: StatementGroup) -> Recovery | None:
     if kind in _MISSING and target.verb == "DROP":
         return Recovery("there was nothing to drop") if later else None
     if kind in _MISSING and target.verb in (*_READS, *_SWAPS) and _made(later, group, target):
-        return Recovery("the run then made what it had looked for", made=True)
+        return Recovery("the run then made what it had looked for", asked=True)
     if kind in _MISSING and target.verb == "INSERT" and (instead := _wrote_instead(case, group, target, later)):
         return Recovery(f"the run ended well and then wrote into {instead}")
     if kind in _ANSWERS and target.verb in _ASKS and _went_on(case, group):
@@ -135,10 +134,9 @@ def _went_on(case: Case, group: StatementGroup) -> bool:
         return False
     if case.ingest_failed and (is_reported(group, told) or (table and table in told)):
         return False
-    if case.ingest_failed and any(error.type and _NAMES.search(error.message) for error in case.client_errors):
-        # It failed for a reason of its own, which its log names.
+    # Whoever goes on to write, or to anything that succeeds, has taken the refusal for an answer.
+    later = [other for other in case.run if other.program == group.program and other.last > group.last]
+    if any(not other.code or target_of(other).verb in _WRITES for other in later):
         return True
-    return any(
-        other.program == group.program and other.last > group.last and target_of(other).verb in _WRITES
-        for other in case.run
-    )
+    # Without one the log alone can say that it failed for a reason of its own.
+    return case.ingest_failed and any(error.type and _NAMES.search(error.message) for error in case.client_errors)

@@ -79,9 +79,7 @@ def refused_statements(case: Case) -> Refused:
             finding.evidence["hosts"] = group.hosts
         if recovery and recovery.proven:
             finding.headline = f"Failed {group.count} time(s) and {recovery.words}: {finding.headline}"
-            # What the loader makes itself, nobody else has to make before it.
-            avoid = "" if recovery.made else f" To avoid the failure: {finding.next_step}"
-            finding.next_step = f"Nothing has to be done for this run.{avoid}"
+            finding.next_step = f"Nothing has to be done for this run. To avoid the failure: {finding.next_step}"
         elif recovery:
             _not_known(case, finding, recovery.words)
         collapse(refused.warnings if recovery else refused.errors, finding)
