@@ -23,7 +23,8 @@ from clickhouse_driver import Client
 ROOT = Path(__file__).resolve().parents[1]
 ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
 
-from ansible.module_utils.ingest_verify.client import connect, query, send_marker  # noqa: E402
+from ansible.module_utils.ingest_verify import client as client_module  # noqa: E402
+from ansible.module_utils.ingest_verify.client import BOUNDS, connect, query, send_marker  # noqa: E402
 from ansible.module_utils.ingest_verify.diagnosis.diagnose import diagnose  # noqa: E402
 from ansible.module_utils.ingest_verify.diagnosis.request import Request  # noqa: E402
 from ansible.module_utils.ingest_verify.diagnosis.result import Diagnosis  # noqa: E402
@@ -53,6 +54,10 @@ FROM (SELECT number, now64(6) - toIntervalMicrosecond(toInt64((1 - number / {row
     FROM numbers({start}, {count}))
 """
 CHUNK = 1_000_000
+WAYS = {
+    "2 threads": {"max_threads": 2},
+    "1 thread": {"max_threads": 1},
+}
 
 
 def fill(client: Client, statement: str, rows: int, distinct: int) -> None:
@@ -94,12 +99,41 @@ class Writer(threading.Thread):
             self.seconds.append(time.perf_counter() - begun)
 
 
+def beside(engine: Engine, rounds: int) -> None:
+    """Inserts before and during one diagnosis: the ways in turn, so that a busy machine slows all of them alike."""
+    writer = Writer(engine)
+    writer.start()
+    quiet: dict[str, list[float]] = {way: [] for way in WAYS}
+    loaded: dict[str, list[float]] = {way: [] for way in WAYS}
+    judged: dict[str, list[float]] = {way: [] for way in WAYS}
+    for _ in range(rounds):
+        for way, settings in WAYS.items():
+            start = len(writer.seconds)
+            time.sleep(max(1.0, judged[way][-1] if judged[way] else 0))
+            middle = len(writer.seconds)
+            client_module.BOUNDS = {**BOUNDS, **settings}
+            judged[way].append(judge(engine)[1])
+            end = len(writer.seconds)
+            quiet[way] += writer.seconds[start:middle]
+            loaded[way] += writer.seconds[middle:end]
+    writer.ended.set()
+    writer.join()
+    print("| way | one diagnosis | an insert before | during | more |\n|---|---|---|---|---|")
+    for way in WAYS:
+        before, during = (statistics.median(each[way]) * 1000 for each in (quiet, loaded))
+        print(
+            f"| {way} | {statistics.median(judged[way]):.1f} s | {before:.0f} ms | {during:.0f} ms"
+            f" | {(during / before - 1) * 100:+.0f} % |"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=10_000_000, help="failing statements in the window")
     parser.add_argument("--distinct", type=int, default=1, help="tables that they name")
     parser.add_argument("--text-rows", type=int, default=0, help="errors in text_log that belong to no statement")
     parser.add_argument("--beside", action="store_true", help="measure inserts without and with the diagnosis")
+    parser.add_argument("--rounds", type=int, default=5, help="with --beside: diagnoses of each way")
     options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -126,18 +160,7 @@ def main() -> None:
         print(f"one statement at most: {slowest / 1000:.1f} s, {memory / 2**20:.0f} MiB, {size / 2**20:.0f} MiB read")
         print(f"the module: {before / 1024:.0f} MiB before, {after / 1024:.0f} MiB after")
         if options.beside:
-            writer = Writer(engine)
-            writer.start()
-            time.sleep(20)
-            alone = len(writer.seconds)
-            judged = [judge(engine)[1] for _ in range(5)]
-            writer.ended.set()
-            writer.join()
-            quiet, loaded = writer.seconds[:alone], writer.seconds[alone:]
-            print(
-                f"  an insert alone {statistics.median(quiet) * 1000:.1f} ms, beside {len(judged)} diagnoses"
-                f" of {statistics.median(judged):.1f} s {statistics.median(loaded) * 1000:.1f} ms"
-            )
+            beside(engine, options.rounds)
 
 
 if __name__ == "__main__":

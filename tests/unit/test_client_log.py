@@ -470,6 +470,22 @@ def test_a_large_log_is_read_in_bounded_memory(tmp_path: Path) -> None:
     assert peak < 16 << 20
 
 
+def test_very_many_different_errors_are_counted_in_bounded_memory(tmp_path: Path) -> None:
+    letters = str.maketrans("0123456789", "abcdefghij")
+    lines = [f"ERROR event {str(n).translate(letters)} was refused: {'bad ' * 200}" for n in range(2000)]
+    path = tmp_path / "ingest.log"
+    path.write_text("\n".join([*lines, "INFO bye", "INFO bye"]))
+    tracemalloc.start()
+    log = read_client_log(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(log.errors) == 201
+    last = log.errors[-1]
+    assert (last.message, last.line, last.followed) == (lines[-1].removeprefix("ERROR ").strip(), 2000, 2)
+    assert log.warnings == ["1800 more error lines of other kinds were counted and not kept."]
+    assert peak < 5 << 20
+
+
 def test_of_a_log_beyond_the_limit_both_ends_are_read(tmp_path: Path) -> None:
     path = tmp_path / "ingest.log"
     dull = b"INFO dull line\n" * 20_000

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from .blocks import MAX_BLOCK_LINES, MAX_MESSAGE_LINES, Block, error_of, group_key, outcome_of, parts_of, report_before
@@ -62,6 +63,8 @@ MAX_STREAMS = 50
 # A line may be a whole dumped payload; what identifies an error stands at its start.
 MAX_LINE = 256 << 10
 _TIME_KEYS = ("timestamp", "@timestamp", "time", "ts", "asctime", "@t", "t")
+# Type, message and chain of a block, as `outcome_of` gives them.
+Outcome = tuple[str | None, str, list[tuple[str, str]]]
 _FAILED = ("error", "failed", "failure", "fatal")
 # What a JSON line says beside `status` when it speaks of the run.
 _OF_A_RUN = frozenset({
@@ -81,7 +84,7 @@ class Found:
     outcome: dict[str, Any] | None = None
     dropped: int = 0
     groups: dict[tuple[str, bool, str | None, str], ClientError] = field(default_factory=dict)
-    overflow: ClientError | None = None
+    overflow: Callable[[], ClientError] | None = None
 
 
 class LogParser:
@@ -132,7 +135,7 @@ class LogParser:
             parser.finish()
         if self.found.overflow is not None:
             # What a log ends with is what ended the run.
-            self.found.errors.append(self.found.overflow)
+            self.found.errors.append(self.found.overflow())
 
     def _of(self, stream: str) -> ErrorParser:
         if stream not in self._streams and len(self._streams) >= MAX_STREAMS:
@@ -352,17 +355,18 @@ class ErrorParser:
         kind, message, chain = outcome_of(block, parts)
         key = (self._stream, block.warning, kind, group_key(message))
         error = found.groups.get(key)
+        if error is None and len(found.groups) >= MAX_GROUPS:
+            found.dropped += 1
+            if not block.warning:
+                # Read and masked at the end, and only the last: a log may hold a million of them.
+                found.overflow = partial(
+                    self._overflow, block, parts, (kind, message, chain), self._thrown, self._plain
+                )
+            return
         if error is None:
-            error = error_of(block, parts, kind, message, chain)
-            error.stream = self._stream
-            if self._thrown[1] and 0 < block.end - self._thrown[1] - len(block.lines) < 6:
-                error.raised_in = error.raised_in or self._thrown[0]
-            if len(found.groups) >= MAX_GROUPS:
-                found.dropped += 1
-                found.overflow = found.overflow if block.warning else error
-            else:
-                found.groups[key] = error
-                (found.notes if block.warning else found.errors).append(error)
+            error = self._error(block, parts, (kind, message, chain), self._thrown)
+            found.groups[key] = error
+            (found.notes if block.warning else found.errors).append(error)
             self._own.append(error)
         else:
             if parts and not error.traceback:
@@ -373,6 +377,20 @@ class ErrorParser:
             error.last = block.when or error.last
             error.first = error.first or block.when
         error.line, error.followed = block.end, self._plain
+
+    def _error(self, block: Block, parts: list[Raised], outcome: Outcome, thrown: tuple[str, int]) -> ClientError:
+        error = error_of(block, parts, *outcome)
+        error.stream = self._stream
+        if thrown[1] and 0 < block.end - thrown[1] - len(block.lines) < 6:
+            error.raised_in = error.raised_in or thrown[0]
+        return error
+
+    def _overflow(
+        self, block: Block, parts: list[Raised], outcome: Outcome, thrown: tuple[str, int], plain: int
+    ) -> ClientError:
+        error = self._error(block, parts, outcome, thrown)
+        error.line, error.followed = block.end, self._plain - plain
+        return error
 
     # -- JSON
 
