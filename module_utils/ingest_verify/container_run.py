@@ -6,7 +6,6 @@ import contextlib
 import io
 import os
 import re
-import signal
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,13 +18,11 @@ from .env_file import parse_env
 from .facts.log import read_client_log
 from .guard import LABEL, SCRATCH
 from .masking import secret_values
-from .process import append_log, run_process
+from .process import append_log, explain_exit, run_process
 from .recorder import INSIDE_DIR, INSIDE_FILE, language, make_file, variables
 
 # Logs of gigabytes on a slow disk.
 _COPY_TIMEOUT_SECONDS = 600.0
-# SIGILL, SIGABRT, SIGBUS, SIGFPE, SIGSEGV: what a process does to itself.
-_CRASHES = (132, 134, 135, 136, 139)
 
 
 class NotStarted(Exception):  # noqa: N818 - not every start is an error of ours
@@ -59,50 +56,6 @@ class Outcome:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
-
-
-def explain_exit(
-    exit_code: int | None,
-    *,
-    timed_out: bool,
-    oom_killed: bool,
-    error: str = "",
-    timeout_seconds: float = 0,
-    memory: str = "",
-) -> str:
-    """What a container's end means, in one sentence; exit codes as `docker run` documents them."""
-    limit = f" of {memory}" if memory else ""
-    if timed_out:
-        return f"It hung past its time limit of {timeout_seconds:g} s and was stopped."
-    if exit_code is None:
-        return f"Docker could not tell how it ended: {error or 'the container or the engine went away'}."
-    if oom_killed and exit_code != 137:
-        return f"A process in it was killed for memory, over the limit{limit}; it ended with exit code {exit_code}."
-    if oom_killed:
-        return f"It was killed for memory (exit code {exit_code}): it needed more than its limit{limit}."
-    if exit_code == 0:
-        return "It ended with exit code 0."
-    if exit_code == 125:
-        return f"Docker could not run it (exit code 125): {error}"
-    if exit_code == 126:
-        return f"Its command is there but cannot be executed (exit code 126): {error or 'is it executable?'}"
-    if exit_code == 127:
-        return f"Its command does not exist in the image (exit code 127): {error or 'is the command spelled right?'}"
-    if exit_code in _CRASHES:
-        return f"Its process crashed ({signal.Signals(exit_code - 128).name}, exit code {exit_code})."
-    if exit_code > 128:
-        number = exit_code - 128
-        try:
-            name = signal.Signals(number).name
-        except ValueError:
-            return f"It ended with exit code {exit_code}."
-        by = (
-            "from outside, not for its own memory limit: docker kill, the engine or the host"
-            if number == 9
-            else "from outside"
-        )
-        return f"It was ended by {name} (exit code {exit_code}) {by}."
-    return f"It failed by itself with exit code {exit_code}."
 
 
 def run_container(
@@ -262,6 +215,7 @@ def _run_created(
         image_created=str(image_info.get("Created", "")),
         explained=explain_exit(
             exit_code,
+            container=True,
             timed_out=attached.timed_out,
             oom_killed=oom_killed,
             error=error,

@@ -142,25 +142,46 @@ def run_process(
     )
 
 
-def explain_exit(exit_code: int, *, timed_out: bool, oom_killed: bool, timeout_seconds: float) -> str:
-    """What an exit code means, in one sentence."""
-    if timed_out:
-        return f"It hung past its time limit of {timeout_seconds:g} s and was stopped."
-    if oom_killed:
-        return f"The kernel killed it for memory (exit code {exit_code})."
+# SIGILL, SIGABRT, SIGBUS, SIGFPE, SIGSEGV: what a process does to itself.
+_CRASHES = (132, 134, 135, 136, 139)
+
+
+def explain_exit(
+    exit_code: int | None,
+    *,
+    timed_out: bool,
+    oom_killed: bool,
+    error: str = "",
+    timeout_seconds: float = 0,
+    memory: str = "",
+    container: bool = False,
+) -> str:
+    """What the end of a process or a container means, in one sentence; exit codes as a shell and `docker run` give
+    them. `error` is what Docker said, `memory` the limit as it takes it."""
     known = {
         0: "It ended with exit code 0.",
-        126: "Its command is there and cannot be executed (exit code 126).",
-        127: "There is no such command (exit code 127).",
+        125: f"Docker could not run it (exit code 125): {error}",
+        126: f"Its command is there but cannot be executed (exit code 126): {error or 'is it executable?'}",
+        127: f"Its command does not exist (exit code 127): {error or 'is the command spelled right?'}",
     }
-    if exit_code in known:
+    limit = f"its limit{f' of {memory}' if memory else ''}" if container else "the host had"
+    if timed_out:
+        return f"It hung past its time limit of {timeout_seconds:g} s and was stopped."
+    if exit_code is None:
+        return f"Docker could not tell how it ended: {error or 'the container or the engine went away'}."
+    if oom_killed and exit_code != 137:
+        return f"A process in it was killed for memory: it needed more than {limit} (exit code {exit_code})."
+    if oom_killed:
+        return f"It was killed for memory (exit code {exit_code}): it needed more than {limit}."
+    if exit_code in known and (container or exit_code != 125):
         return known[exit_code]
     name = _signal_name(exit_code - 128) if exit_code > 128 else None
-    return (
-        f"It was ended by {name} (exit code {exit_code})."
-        if name
-        else f"It failed by itself with exit code {exit_code}."
-    )
+    if name is None:
+        return f"It failed by itself with exit code {exit_code}."
+    if exit_code in _CRASHES:
+        return f"Its process crashed ({name}, exit code {exit_code})."
+    by = ", not for its own memory limit: docker kill, the engine or the host" if container and exit_code == 137 else ""
+    return f"It was ended by {name} (exit code {exit_code}) from outside{by}."
 
 
 def _signal_name(number: int) -> str | None:

@@ -9,10 +9,11 @@ import time
 import uuid
 
 import pytest
-from ansible.module_utils.ingest_verify.container_run import NotStarted, explain_exit, run_container
+from ansible.module_utils.ingest_verify.container_run import NotStarted, run_container
 from ansible.module_utils.ingest_verify.diagnosis.client_side import client_findings
 from ansible.module_utils.ingest_verify.facts.log import read_client_log
 from ansible.module_utils.ingest_verify.facts.recorded import read_recorded
+from ansible.module_utils.ingest_verify.process import explain_exit
 from ansible.module_utils.ingest_verify.run_snapshot import server_evidence
 
 from tests.docker.conftest import docker

@@ -539,3 +539,23 @@ def test_the_reason_within_a_wrapper_is_told(tmp_path: Path, text: str, command:
     assert finding.cause == expected
     assert told in finding.headline
     assert "own code" not in finding.headline
+
+
+# Names of this project's own loader
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["api_unauthorized", "api_not_found", "api_unreachable", "api_timeout", "api_html", "orders_vanished", "no_orders"],
+)
+def test_a_foreign_loaders_outcome_line_leads_to_none_of_our_variables(tmp_path: Path, reason: str) -> None:
+    """Also where it writes an outcome line in the form of ours."""
+    failed = reason != "no_orders"
+    line = {"outcome": "failed", "cause": reason, "message": "no answer"} if failed else {"outcome": "ok"}
+    line |= {} if failed else {"metrics": {"entities": {"orders": {"fetched": 0}}}}
+    told = [said(each) for each in findings(tmp_path, json.dumps(line) + "\n", exit_code=int(failed))]
+    assert told
+    assert not [text for text in told if "QTICKETS_" in text]
+    ours = {**ENV, "QTICKETS_BASE_URL": "http://127.0.0.1:1/api/rest/v1"}
+    told = [said(each) for each in findings(tmp_path, json.dumps(line) + "\n", exit_code=int(failed), env=ours)]
+    assert told

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.ingest_verify import docker_cli
 from ansible.module_utils.ingest_verify.compose_project import listening_sockets
-from ansible.module_utils.ingest_verify.container_run import explain_exit
+from ansible.module_utils.ingest_verify.process import explain_exit
 from ansible.module_utils.ingest_verify.reset.stores import look_into
 
 DATA = "/var/lib/clickhouse"
@@ -57,13 +57,13 @@ def test_an_engine_that_hangs_is_named(monkeypatch, tmp_path):
     [(0, "exit code 0"), (3, "failed by itself"), (125, "could not run"), (137, "from outside"), (143, "SIGTERM")],
 )
 def test_an_exit_code_is_explained(code, part):
-    assert part in explain_exit(code, timed_out=False, oom_killed=False, error="why")
+    assert part in explain_exit(code, container=True, timed_out=False, oom_killed=False, error="why")
 
 
 def test_a_time_limit_and_a_memory_limit_come_before_the_code():
-    assert "time limit of 5 s" in explain_exit(137, timed_out=True, oom_killed=False, timeout_seconds=5)
-    assert "limit of 64m" in explain_exit(137, timed_out=False, oom_killed=True, memory="64m")
-    child = explain_exit(1, timed_out=False, oom_killed=True, memory="64m")
+    assert "time limit of 5 s" in explain_exit(137, container=True, timed_out=True, oom_killed=False, timeout_seconds=5)
+    assert "limit of 64m" in explain_exit(137, container=True, timed_out=False, oom_killed=True, memory="64m")
+    child = explain_exit(1, container=True, timed_out=False, oom_killed=True, memory="64m")
     assert "A process in it" in child
     assert "limit of 64m" in child
     assert "exit code 1" in child

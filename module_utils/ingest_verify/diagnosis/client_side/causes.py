@@ -56,6 +56,11 @@ def client_findings(log: ClientLog, ingest: Mapping[str, Any]) -> list[Finding]:
             findings.append(cause)
     else:
         findings += findings_of_a_good_run(log, context, outcome, candidates, alone=ingest.get("exit_code") is None)
+    for finding in findings:
+        # A variable that the program itself asks for keeps the name that it has there.
+        if finding.cause not in ("config_env_file", "config_placeholder"):
+            finding.headline = context.renamed(finding.headline)
+            finding.next_step = finding.next_step and context.renamed(finding.next_step)
     return findings
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from ... import causes
 from ...facts.log.errors import ClientError, is_library
+from . import qtickets
 
 CONFIGURATION, INGEST, SOURCE = causes.CONFIGURATION, causes.LOADER, causes.SOURCE
 SERVER, HOST, SCHEMA = causes.SERVER, causes.HOST, causes.SCHEMA
@@ -219,7 +220,7 @@ _HOST_PORT = (
     ),
 )
 _API_WORDS = re.compile(
-    r"qtickets|/(?:orders|events|shows|seats)\b|\bAPI\b|\bapi[_. ]|\bseats? (?:of|for)\b|\bREST\b|Bearer"
+    rf"{qtickets.WORDS}|\bAPI\b|\bapi[_. ]|\bseats? (?:of|for)\b|\bREST\b|Bearer"
     r"|\bfetch(?:ing)?\b",
     re.IGNORECASE,
 )
@@ -313,7 +314,7 @@ def side_by_address(error: ClientError, context: Context) -> str | None:
     for match in URL.finditer(error.text):
         if re.search(r"[?&](?:query|query_id|database)=", match[0]):
             return CLICKHOUSE
-        if re.search(r"/(?:orders|events|shows)\b|/api/|qtickets", match[0]):
+        if re.search(rf"{qtickets.WORDS}|/api/", match[0]):
             return API
     for host, port in named:
         if port in (*HTTP_PORTS, *NATIVE_PORTS) or (host == context.clickhouse[0] and host != context.api[0]):

@@ -12,12 +12,11 @@ from ...facts.log.line import EPILOGUE
 from ...facts.log.reader import ClientLog
 from ...findings import Finding
 from . import context as about
+from . import qtickets
 from .candidates import Candidate, brief, finding_of, last_lines
 from .context import Context, Judged
 
-_API_PROGRESS = re.compile(
-    r"qtickets|/(?:orders|events|shows|seats)\b|\bpage \d|\bfetch|\bGET\b|\bAPI\b|\bseats\b|\bdownload", re.IGNORECASE
-)
+_API_PROGRESS = re.compile(rf"{qtickets.WORDS}|\bpage \d|\bfetch|\bGET\b|\bAPI\b|\bseats\b|\bdownload", re.IGNORECASE)
 _CLICKHOUSE_PROGRESS = re.compile(r"\binsert|clickhouse|\bwrit(?:e|ing|ten)\b|\brows into\b|:8123|:9000", re.IGNORECASE)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from ...facts.log.errors import ClientError, http_status, server_code
 from ...masking import mask
 from . import context as about
-from . import source_rules
+from . import qtickets, source_rules
 from .candidates import Candidate
 from .context import Context, Judged
 from .rules import judge
@@ -43,9 +43,7 @@ def cause_in_outcome(outcome: Mapping[str, Any], context: Context, served: Seque
     elif cause.startswith("config_"):
         judged = _configuration(cause, message)
     elif cause == "orders_vanished":
-        judged = _named(
-            "source_orders_vanished", message, "Check QTICKETS_TOKEN and ORG_NAME: is it this account's?", about.SOURCE
-        )
+        judged = _named("source_orders_vanished", message, qtickets.ACCOUNT, about.SOURCE)
     elif cause in ("facts_differ", "staging_differs"):
         step = "Look at the checks of verify_data: they name the table and the column; then run again."
         judged = _named(f"data_{cause}", message, step, about.SCHEMA)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# Words and addresses of a log that are about it.
+WORDS = r"qtickets|/(?:orders|events|shows|seats)\b"
+ACCOUNT = "Check QTICKETS_TOKEN and ORG_NAME: is it this account's?"
 AUTHORIZATION = "-H 'Authorization: Bearer <token>'"
 BASE_URL = "https://qtickets.ru/api/rest/v1"
 POST_IS_NO_SEARCH = "Read orders with GET: POST /orders is no search, the API answers it with 503. "
