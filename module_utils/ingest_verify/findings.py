@@ -19,6 +19,8 @@ SEVERITIES = ("error", "warning", "info")
 PASS = "PASS"  # noqa: S105 - a verdict
 FAIL = "FAIL"
 INCONCLUSIVE = "INCONCLUSIVE"
+# The cause of a finding that says that a part could not be read.
+HOST_MISSING = "evidence_host_missing"
 # The play was ended from outside; and a play that verified no stage.
 INTERRUPTED = "INTERRUPTED"
 NOTHING_RUN = "NOTHING RUN"
@@ -97,10 +99,13 @@ class Finding:
 
 
 def verdict(findings: Iterable[Finding], *, evidence_proven: bool) -> str:
-    """`FAIL` when any finding is an error; else `PASS` only if the evidence channel was proven."""
-    if any(finding.severity == "error" for finding in findings):
+    """`FAIL` when any finding is an error; else `PASS` only if the evidence channel was proven and every host that
+    holds a part of the answer gave it."""
+    found = list(findings)
+    if any(finding.severity == "error" for finding in found):
         return FAIL
-    return PASS if evidence_proven else INCONCLUSIVE
+    whole = evidence_proven and not any(finding.cause == HOST_MISSING for finding in found)
+    return PASS if whole else INCONCLUSIVE
 
 
 def _block(label: str, text: Any) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .control_node import not_written
-from .findings import FAIL, INTERRUPTED, NOTHING_RUN, STAGES, Finding, verdict
+from .findings import FAIL, HOST_MISSING, INCONCLUSIVE, INTERRUPTED, NOTHING_RUN, STAGES, Finding, verdict
 from .guard import start_of
 
 LEDGER_NAME = "run.json"
@@ -241,6 +241,10 @@ class Ledger:
         elif judged != FAIL and not self.data["stages"]:
             judged = NOTHING_RUN
         self.data["verdict"] = judged
+        self.data.pop("undecided", None)
+        if judged == INCONCLUSIVE:
+            unread = next((finding.headline for finding in findings if finding.cause == HOST_MISSING), None)
+            self.data["undecided"] = unread or self.data.get("evidence", {}).get("reason") or "no canary was run"
         self.data.pop("process", None)
         self.data["ended_at"] = now()
         return judged

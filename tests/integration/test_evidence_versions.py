@@ -253,11 +253,14 @@ def test_a_cluster_is_read_on_every_host_and_one_that_is_stopped_or_hangs_is_nam
             window = evidence.window(stage.since, None, 5)
             groups, _ = evidence.statements(window, {"user": ["ingest"]}, [], only_started_inside=False)
             client.disconnect()
+            whole = stage.judge(cluster="trio")
         finally:
             os.kill(pid, signal.SIGCONT)
         # Without limits of its own each statement waits 30 s or more for it.
         assert f"2 of 3 hosts of cluster 'trio' answer. No answer from {second.host}:{second.tcp_port}" in str(hanging)
         assert [group.code for group in groups if group.code] == [47]
+        # A whole diagnosis beside it keeps what the others tell, and is not proven.
+        assert (whole.proven, headline(whole).object) == (False, "system.one.one_missing")
         third.stop()
         gap = stage.judge(cluster="trio")
         assert f"2 of 3 hosts of cluster 'trio' answer. No answer from {third.host}:{third.tcp_port}" in gap.reasons[0]

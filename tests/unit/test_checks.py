@@ -152,7 +152,7 @@ def test_the_roles_overview_begins_with_the_runbooks_three_queries() -> None:
     names = [item["name"] for item in role_checks()[1]]
     assert [name.split()[0] for name in names] == ["Staging", "Last", "Totals"]
     specs = yaml.safe_load((ROOT / "roles/verify_data/meta/argument_specs.yml").read_text())
-    assert set(specs["argument_specs"]) == {"main", "preflight"}
+    assert set(specs["argument_specs"]) == {"main"}
 
 
 @pytest.mark.parametrize(

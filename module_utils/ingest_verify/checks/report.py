@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..findings import FAIL, PASS, render_failure
+from ..findings import FAIL, HOST_MISSING, INCONCLUSIVE, PASS, render_failure, verdict
 from ..rows import Account
 from .runner import Outcome
 
@@ -16,10 +16,10 @@ _SIDES = ("served", "kept", "claimed", "written", "held")
 
 def to_result(outcome: Outcome) -> dict[str, Any]:
     """The module's result, all of it JSON-ready."""
-    failed = any(finding.severity == "error" for finding in outcome.findings)
+    judged = verdict(outcome.findings, evidence_proven=True)
     return {
-        "verdict": FAIL if failed else PASS,
-        "message": render_failure(outcome.findings) if failed else summary(outcome),
+        "verdict": judged,
+        "message": _message(outcome, judged),
         "checks": outcome.checks,
         "findings": [finding.to_dict() for finding in outcome.findings],
         "reconciliation": outcome.reconciliation,
@@ -40,6 +40,15 @@ def to_result(outcome: Outcome) -> dict[str, Any]:
             "history": recent_runs(outcome.history, outcome.history_entry) if outcome.history else [],
         },
     }
+
+
+def _message(outcome: Outcome, judged: str) -> str:
+    if judged == PASS:
+        return summary(outcome)
+    if judged == FAIL:
+        return render_failure(outcome.findings)
+    unread = next(finding for finding in outcome.findings if finding.cause == HOST_MISSING)
+    return f"{INCONCLUSIVE}: {unread.headline}"
 
 
 def summary(outcome: Outcome) -> str:

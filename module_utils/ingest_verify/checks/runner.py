@@ -11,7 +11,7 @@ from typing import Any
 
 from clickhouse_driver import Client
 
-from ..findings import Finding, shorten
+from ..findings import HOST_MISSING, Finding, shorten
 from ..rows import Account, Written, distributed_over, read_accounts, read_written
 from .beside import audit, errors_first, hold_contract
 from .effects import fold, suspect
@@ -26,7 +26,7 @@ from .session import Catalog, ScanError, Session
 
 STAGE = "verify_data"
 CAUSES_OF_REFUSAL = {
-    "evidence_host_missing": "Bring the host that the text names back, then check again: it holds a part of {table}.",
+    HOST_MISSING: "Bring the host that the text names back, then check again: it holds a part of {table}.",
     "data_missing_table": "Create the table, or correct the check's table (or that of the view behind it).",
     "data_missing_column": "Add the column, or correct the check's column.",
     "data_check_timeout": "Give the check more time (time_limit_seconds) or narrow it (where).",
@@ -75,19 +75,19 @@ def run_checks(client: Client, request: Request) -> Outcome:
     now = server["now"].replace(tzinfo=UTC)
     run.close_window(now, limits.look_back_minutes)
     checks = [*request.checks, *_expected(request.expected_tables, request.checks, limits, database)]
-    catalog = Catalog(session, _tables(checks, database), limits.seconds)
-    context = Context(session, catalog, run, Written(), database, now, limits.rows_shown, request.history)
-
-    unflushed = session.flush_logs()
-    for check in checks:
-        if read := KINDS[check.kind].read:
-            read(check, context)
 
     def read_log(sql: str) -> list[dict[str, Any]]:
         return session.read(sql, limits.seconds, "rows' ledger")
 
-    cluster = distributed_over(read_log, _accounted(checks, database))
+    unflushed = session.flush_logs()
+    cluster = distributed_over(read_log, (f"{owner}.{table}" for owner, table in _tables(checks, database)))
+    # Before any table is asked: a query through Distributed waits for a host that hangs until its time is up.
     unread = session.reach(cluster) if cluster else None
+    catalog = Catalog(session, _tables(checks, database), limits.seconds)
+    context = Context(session, catalog, run, Written(), database, now, limits.rows_shown, request.history)
+    for check in checks:
+        if (read := KINDS[check.kind].read) and not _out_of_reach(check, context):
+            read(check, context)
     context.written = read_written(read_log, run, database, (ScanError,))
     if unread:
         # Statements that went to such a host are in no log that was read.
@@ -104,7 +104,7 @@ def run_checks(client: Client, request: Request) -> Outcome:
     for check in sorted(checks, key=lambda check: KINDS[check.kind].turn):
         started = time.monotonic()
         mine = answers.get(check.name, _Read())
-        result = mine.error or _judge(check, context, mine.values)
+        result = mine.error or _out_of_reach(check, context) or _judge(check, context, mine.values)
         judged[check.name] = (result, mine.seconds + time.monotonic() - started)
         if isinstance(result, Judged) and (collect := KINDS[check.kind].collect):
             collect(check, context, mine.values, result)
@@ -117,7 +117,7 @@ def run_checks(client: Client, request: Request) -> Outcome:
     outcome.findings += account_findings(outcome.accounts, outcome.findings)
     if unread:
         step = "Bring the host back, or let this user read there, then check again."
-        outcome.findings.append(Finding(STAGE, "warning", "evidence_host_missing", unread, next_step=step))
+        outcome.findings.append(Finding(STAGE, "warning", HOST_MISSING, unread, next_step=step))
     broken = hold_contract(client, session, request, outcome.findings)
     outcome.audit, differing = audit(session, request)
     outcome.findings = errors_first([*broken, *differing, *outcome.findings])
@@ -197,7 +197,9 @@ def _read_aggregates(checks: Sequence[Check], context: Context) -> dict[str, _Re
         wanted = KINDS[check.kind].needs
         if wanted is None:
             continue
-        read[check.name] = _Read()
+        read[check.name] = _Read(error=_out_of_reach(check, context))
+        if read[check.name].error:
+            continue
         try:
             table = context.table(check)
             needs = wanted(check, context)
@@ -237,6 +239,16 @@ def _pass(origin: str, wanted: list[tuple[Check, list[Need]]], session: Session,
             read[check.name].values[need.name] = row[f"_f{expressions.index(need.sql)}"]
 
 
+def _out_of_reach(check: Check, context: Context) -> ScanError | None:
+    """Why a check is not asked: its table is spread over a cluster of which a host does not answer."""
+    silent = context.session.silent
+    for place in (silent and _tables([check], context.database)) or ():
+        table = context.catalog.get(*place)
+        if table and table.engine == "Distributed":
+            return ScanError(str(silent), "", cause=HOST_MISSING)
+    return None
+
+
 def _judge(check: Check, context: Context, values: Values) -> Judged | ScanError:
     try:
         return KINDS[check.kind].judge(check, context, values)
@@ -255,7 +267,7 @@ def _report(
     if isinstance(result, ScanError):
         finding = _refused(check, table, result, user)
         outcome.findings.append(finding)
-        entry |= {"status": "error", "expected": "an answer", "actual": str(result), "rows": None}
+        entry |= {"status": finding.severity, "expected": "an answer", "actual": str(result), "rows": None}
     else:
         findings = [_finding(check, table, problem, context) for problem in result.problems]
         outcome.findings.extend(findings)
@@ -272,7 +284,8 @@ def _report(
 def _refused(check: Check, table: str | None, error: ScanError, user: str) -> Finding:
     return Finding(
         stage=STAGE,
-        severity=KINDS[check.kind].severities[0],
+        # A part of the table that nobody could ask is no fault of its rows.
+        severity="warning" if error.cause == HOST_MISSING else KINDS[check.kind].severities[0],
         cause=error.cause,
         headline=f"{table or 'A query'}: the check '{check.name}' could not be answered: {shorten(str(error), 300)}",
         object=table,

@@ -96,13 +96,14 @@ class Session:
         own = query(client, "SELECT toUInt8(getSetting('readonly')) AS readonly")
         self._may_set = own[0]["readonly"] != 1
         self._cluster = ""
+        self.silent: str | None = None
 
     def reach(self, cluster: str) -> str | None:
         """Read the log tables of every host of this cluster from now on, once each has written its own to disk; the
-        reason when some of them cannot be read."""
+        reason when some of them cannot be read. `silent` then names the hosts that do not answer."""
         evidence = Evidence(partial(query, self._client), cluster)
         try:
-            silent = evidence.check_cluster()
+            self.silent = silent = evidence.check_cluster()
             if evidence.tolerant:
                 self._cluster = cluster
             return silent or evidence.wait_for_hosts(_HOSTS_SECONDS)
@@ -248,6 +249,8 @@ class Catalog:
 
 def _takes_final(session: Session, database: str, table: str, seconds: float) -> bool:
     """Whether the tables behind this one merge by key: the others refuse FINAL."""
+    if session.silent:
+        return False
     try:
         session.read(f"SELECT 1 FROM {quote_table(database, table)} FINAL LIMIT 1", seconds, "catalog")
     except ScanError:

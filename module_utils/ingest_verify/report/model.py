@@ -85,7 +85,7 @@ def build_model(
         tail = model.pop("ingest")["log_tail"]
         if tail:
             model["ingest"] = {"log_tail": tail}
-    model["headline"] = _headline(model, _)
+    model["headline"] = _headline(model, ledger.get("undecided"), _)
     model["summary"] = _summary(model, _)
     model["cut"], model["missing"] = notes.cut_texts, notes.missing_texts
     return model
@@ -386,20 +386,19 @@ def _tail(path: Path, notes: _Notes) -> list[str]:
     return [one_line(line, 500) for line in lines[-TAIL_LINES:]]
 
 
-def _headline(model: Mapping[str, Any], _: Translate) -> str:
+def _headline(model: Mapping[str, Any], undecided: object, _: Translate) -> str:
     errors = [finding for finding in model["findings"] if finding.get("severity") == "error"]
     if errors:
         return one_line(errors[0].get("headline"), 400)
     if model["verdict"] == "PASS":
         return _("Every stage that ran is proven.")
-    reason = model["evidence"].get("reason") if isinstance(model["evidence"], Mapping) else ""
     texts = {
         "INCONCLUSIVE": _("The evidence was not proven, so nothing can be said."),
         "INTERRUPTED": _("The run was stopped before its end."),
         "NOTHING RUN": _("No stage ran."),
     }
     text = texts.get(str(model["verdict"]), _("The run has no verdict."))
-    return f"{text} {one_line(reason)}" if reason and model["verdict"] == "INCONCLUSIVE" else text
+    return f"{text} {one_line(undecided)}" if undecided and model["verdict"] == "INCONCLUSIVE" else text
 
 
 def _summary(model: Mapping[str, Any], _: Translate) -> str:
