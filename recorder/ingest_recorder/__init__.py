@@ -7,13 +7,13 @@ it (a program may have a `queue.py` of its own); hooks are put in place when the
 
 def start(path):
     """Record into the file `path` from now on. Never raises into the program (see `guard.quiet`)."""
-    from . import answers, exceptions, http_clients, imports, logs, native_clients, process, sink, swallowed
+    from . import exceptions, http_clients, imports, logs, native_clients, parsers, process, sink, swallowed
 
     if not sink.open_file(path):
         return
     process.install()
     exceptions.install()
     swallowed.install()
-    for part in (exceptions, logs, process, answers, http_clients, native_clients):
+    for part in (exceptions, logs, process, parsers, http_clients, native_clients):
         imports.HOOKS.update(part.HOOKS)
     imports.install()

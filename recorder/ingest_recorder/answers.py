@@ -1,11 +1,4 @@
-"""What a source's JSON answers hold, in numbers: records, and what their paging tells.
-
-Nothing is parsed twice: the result of the program's own parser is looked at, right after it.
-"""
-
-from . import exchanges
-from .guard import quiet
-from .imports import wrap
+"""What a source's answers hold, in numbers: records, and what their paging tells."""
 
 # Where answers keep their records, in this order; without any of them the longest list counts.
 _RECORDS = ("data", "items", "results", "result", "records", "rows", "orders", "events", "values", "hits", "entries",
@@ -40,8 +33,9 @@ def told_by(answer):
                 _paging(nested, told)
     _paging(answer, told)
     key, records = _records(answer)
+    told["records"] = len(records)
     if key is not None:
-        told["records"], told["key"] = len(records), str(key)[:40]
+        told["key"] = str(key)[:40]
         _with_bits(told, records)
     return told
 
@@ -93,27 +87,9 @@ def _records(answer):
     return max(lists, key=lambda each: len(each[1])) if lists else (None, [])
 
 
-@quiet
-def _look(answer):
-    waiting = exchanges.unread()
-    if waiting is not None:
-        told = told_by(answer)
-        if told:
-            exchanges.tell(waiting[0], waiting[1], told)
-
-
-def _loading(original):
-    def loads(*args, **kwargs):
-        answer = original(*args, **kwargs)
-        if exchanges.waiting() and isinstance(answer, (dict, list)):
-            _look(answer)
-        return answer
-
-    return loads
-
-
-def _parser(module):
-    wrap(module, "loads", _loading)
-
-
-HOOKS = {"json": _parser, "orjson": _parser, "ujson": _parser, "simplejson": _parser, "rapidjson": _parser}
+def told_by_header(line):
+    """Whether a CSV's first line names columns: no field of it is empty or a number."""
+    for delimiter in (";", "\t", "|"):
+        line = line.replace(delimiter, ",")
+    fields = [field.strip() for field in line.split(",")]
+    return all(field and not field[0].isdigit() and field[0] not in "+-." for field in fields)

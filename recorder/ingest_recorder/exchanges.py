@@ -1,13 +1,14 @@
 """Exchanges with other hosts: who was asked for what, and what came back. No payloads, no values of queries.
 
-An exchange is written when its answer's head is there, or when it failed. What its body told follows as `answer`.
+An exchange is written when its answer's head is there, or when it failed. What its body told follows as `answer`:
+when the program's parser has read it, else when its thread goes on to the next exchange, else at the end.
 """
 
 import sys
 import time
 from _thread import get_ident
 
-from . import exceptions, mask, process, sink
+from . import bodies, exceptions, mask, process, sink
 from .guard import quiet
 
 _MAX_SINGLE = 3000
@@ -22,9 +23,12 @@ _VERBS = (
 
 _count = 0
 _sums = {}
-# Thread (and task) → number of its last exchange; → (number, series) of the answer that was not read yet.
+# Thread (and task) → number of its last exchange; → body of the answer that was not counted yet.
 _last = {}
-_unread = {}
+_bodies = {}
+# Bodies that were not read to their end when their thread asked for something else.
+_late = []
+_MAX_LATE = 50
 _statement = None
 
 
@@ -64,21 +68,25 @@ class Exchange:
         """How long it has lasted."""
         return round((time.perf_counter() - self.begun) * 1000, 1)
 
-    def answered(self, status, header, length=None):
-        """The head of the answer came; `header` finds one by its lower-case name."""
-        finish(self, status, header, length)
+    def answered(self, status, header, length=None, decoded=False):
+        """The head of the answer came; `header` finds one by its lower-case name. The body to feed, None for none.
+
+        `decoded` says that the client feeds it without its compression.
+        """
+        return finish(self, status, header, length, decoded)
 
     def failed(self, error):
         """No answer came."""
         fail(self, error)
 
 
-def finish_inside(exchange, status, header, length=None):
-    """Write an exchange that was answered."""
+def finish_inside(exchange, status, header, length=None, decoded=False):
+    """Write an exchange that was answered. The body to feed, None where none is counted."""
     if exchange.done:
-        return
+        return None
     exchange.done = True
     event = exchange.event
+    kind = ""
     event.update(status=int(status), ms=exchange.milliseconds(), bytes=length, sent=exchange.sent or None)
     _split(exchange)
     code = header("x-clickhouse-exception-code")
@@ -102,8 +110,13 @@ def finish_inside(exchange, status, header, length=None):
                 event.setdefault("told", {})[key] = int(told)
         if 'rel="next"' in (header("link") or ""):
             event.setdefault("told", {})["has_next"] = True
-        event["json"] = "json" in (header("content-type") or "")
-    write_exchange(event)
+        kind = bodies.kind_of(header("content-type")) if status in (200, 201, 203, 206) else ""
+    sums = write_exchange(event)
+    if not kind:
+        return None
+    body = bodies.Body(event["n"], sums, kind, "" if decoded else header("content-encoding"))
+    _bodies[where()] = body
+    return body
 
 
 def fail_inside(exchange, error):
@@ -209,14 +222,16 @@ def statement(text):
 
 
 def write_exchange(event):
-    """Number an exchange, add it to the sums and write it."""
+    """Number an exchange, add it to the sums and write it. Returns its sums."""
     global _count
     _count += 1
     event["n"] = _count
     here = where()
     if len(_last) > 2000:
+        settle()
         _last.clear()
-        _unread.clear()
+    elif here in _bodies or _late:
+        _settle(_bodies.pop(here, None))
     _last[here] = _count
     series = (event["host"], event["port"], event["method"], event.get("path"), event.get("asked"), event.get("status"))
     sums = _sums.get(series)
@@ -225,32 +240,83 @@ def write_exchange(event):
     if sums is not None:
         sums["times"] += 1
         sums["written_rows"] += event.get("written_rows") or 0
-    if event.pop("json", False) and 200 <= event["status"] < 300:
-        _unread[here] = (_count, sums)
     if _count <= _MAX_SINGLE or event.get("error") or event.get("code") or event.get("status", 200) >= 400:
         good = not event.get("error") and not event.get("code") and event.get("status", 200) < 400
         sink.write_inside({key: value for key, value in event.items() if value is not None}, may_wait=good)
+    return sums
 
 
-def unread():
-    """(number, sums) of the exchange whose JSON answer nobody has parsed yet, None without one; it is taken."""
-    return _unread.pop(where(), None)
+def waiting_here():
+    """The body that this thread (or task) has read and nobody has counted, None without one."""
+    body = _bodies.get(where())
+    return body if body is not None and not body.done and body.whole() else None
 
 
 def waiting():
-    """Whether any answer waits to be parsed."""
-    return bool(_unread)
+    """Whether any body waits to be counted."""
+    return bool(_bodies)
 
 
-def tell(number, sums, told):
-    """Write what an answer's body told."""
-    if sums is not None:
-        sums["records"] += told.get("records", 0)
-    if number <= _MAX_SINGLE:
-        sink.write_inside({"e": "answer", "exchange": number, **told}, may_wait=True)
+def tell(body, told):
+    """Write what a body told."""
+    body.drop()
+    if body.sums is not None:
+        body.sums["records"] += told.get("records", 0)
+    if told and body.number <= _MAX_SINGLE:
+        sink.write_inside({"e": "answer", "exchange": body.number, **told}, may_wait=True)
+
+
+def _count_now(body):
+    begun = time.perf_counter()
+    if not sink.exhausted():
+        try:
+            told = body.count()
+        except Exception:  # noqa: BLE001 - a body that cannot be read stays uncounted
+            told = {}
+        tell(body, told)
+    body.drop()
+    sink.worked(time.perf_counter() - begun)
+
+
+def _settle(body):
+    """Count a body that its thread has left, and those left before that were read to their end since."""
+    if body is not None and not body.done:
+        _late.append(body)
+    for each in _late[:]:
+        if not each.done and each.whole():
+            _count_now(each)
+        if each.done:
+            _late.remove(each)
+    if len(_late) > _MAX_LATE:
+        _late.pop(0).drop()
+
+
+def settle():
+    """Count every body that was read to its end."""
+    for body in list(_bodies.values()):
+        _settle(body)
+    _bodies.clear()
+    _settle(None)
+
+
+def _make_room():
+    for body in [*_bodies.values()]:
+        if not body.done and body.whole():
+            _count_now(body)
+    return sum(body.size for body in [*_bodies.values(), *_late])
+
+
+def forget():
+    """In a forked child: exchanges of the parent are the parent's."""
+    global _count
+    _count = 0
+    for each in (_sums, _last, _bodies):
+        each.clear()
+    del _late[:]
 
 
 def _totals():
+    settle()
     if _count <= _MAX_SINGLE:
         return {"exchanges": _count}
     keys = ("host", "port", "method", "path", "asked", "status")
@@ -261,4 +327,6 @@ def _totals():
 
 
 exceptions.last_exchange = _last_here
+bodies.make_room = _make_room
 process.totals = _totals
+process.forget_exchanges = forget

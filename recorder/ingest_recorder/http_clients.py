@@ -5,6 +5,8 @@ from .guard import quiet
 from .imports import wrap
 
 _STATE = "_ingest_recorder"
+# Number of an aiohttp stream → the body that it feeds.
+_streams = {}
 
 
 @quiet
@@ -71,14 +73,82 @@ def _http_client(module):
                     exchange.failed(error)
                 raise
             if exchange is not None:
-                exchange.answered(response.status, response.headers.get, response.length)
+                body = exchange.answered(response.status, response.headers.get, response.length)
+                if body is not None:
+                    setattr(response, _STATE, body)
             return response
 
         return getresponse
 
+    for name in ("read", "read1", "readline"):
+        wrap(module.HTTPResponse, name, _reading)
+    wrap(module.HTTPResponse, "readinto", _reading_into)
     wrap(connection, "putrequest", putting)
     wrap(connection, "send", sending)
     wrap(connection, "getresponse", getting)
+
+
+def _reading(original):
+    def read(self, *args, **kwargs):
+        body = self.__dict__.pop(_STATE, None)
+        if body is None:
+            return original(self, *args, **kwargs)
+        # It is off while one way of reading calls another.
+        data = original(self, *args, **kwargs)
+        _fed(self, body, data)
+        return data
+
+    return read
+
+
+def _reading_into(original):
+    def readinto(self, buffer):
+        body = self.__dict__.pop(_STATE, None)
+        number = original(self, buffer)
+        if body is not None:
+            _fed(self, body, bytes(memoryview(buffer)[:number]))
+        return number
+
+    return readinto
+
+
+@quiet
+def _fed(response, body, data):
+    body.feed(data)
+    if response.fp is None:
+        body.ended = True
+    else:
+        setattr(response, _STATE, body)
+
+
+def _urllib3_response(module):
+    # It reads the chunks of a body by itself.
+    def handling(original):
+        def _handle_chunk(self, *args, **kwargs):
+            chunk = original(self, *args, **kwargs)
+            _chunk(self, chunk)
+            return chunk
+
+        return _handle_chunk
+
+    def updating(original):
+        def _update_chunk_length(self):
+            original(self)
+            if self.chunk_left == 0:
+                _chunk(self, b"")
+
+        return _update_chunk_length
+
+    wrap(module.HTTPResponse, "_handle_chunk", handling)
+    wrap(module.HTTPResponse, "_update_chunk_length", updating)
+
+
+@quiet
+def _chunk(response, chunk):
+    body = getattr(response._fp, _STATE, None)
+    if body is not None:
+        body.feed(chunk)
+        body.ended = not chunk
 
 
 def _urllib3(module):
@@ -125,7 +195,10 @@ def _httpcore_end(exchange, response):
     if address:
         exchange.event["peer"] = _address(address)
     length = headers.get("content-length")
-    finish_inside(exchange, response.status, headers.get, int(length) if length and length.isdigit() else None)
+    length = int(length) if length and length.isdigit() else None
+    body = finish_inside(exchange, response.status, headers.get, length)
+    if body is not None:
+        setattr(response.stream, _STATE, body)
 
 
 def _httpcore(module):
@@ -161,8 +234,40 @@ def _httpcore(module):
 
         return handle_async_request
 
+    def iterating(original):
+        def iterate(self):
+            body = self.__dict__.get(_STATE)
+            for part in original(self):
+                if body is not None:
+                    _part(body, part)
+                yield part
+            if body is not None:
+                body.ended = True
+
+        return iterate
+
+    def iterating_async(original):
+        async def iterate(self):
+            body = self.__dict__.get(_STATE)
+            async for part in original(self):
+                if body is not None:
+                    _part(body, part)
+                yield part
+            if body is not None:
+                body.ended = True
+
+        return iterate
+
+    stream = getattr(module, "PoolByteStream", None) or getattr(module, "ConnectionPoolByteStream", None)
+    wrap(stream, "__iter__", iterating)
+    wrap(stream, "__aiter__", iterating_async)
     wrap(getattr(module, "ConnectionPool", None), "handle_request", handling)
     wrap(getattr(module, "AsyncConnectionPool", None), "handle_async_request", handling_async)
+
+
+@quiet
+def _part(body, part):
+    body.feed(part)
 
 
 @quiet
@@ -183,14 +288,23 @@ def _aiohttp_begin(session, method, url, options):
 
 
 @quiet
-def _aiohttp_end(exchange, response):
+def _aiohttp_end(session, exchange, response):
     connection = response.connection
     transport = connection.transport if connection is not None else None
     address = transport.get_extra_info("peername") if transport is not None else None
     if address:
         exchange.event["peer"] = _address(address)
     headers = {name.lower(): value for name, value in response.headers.items()}
-    finish_inside(exchange, response.status, headers.get, response.content_length)
+    # Its parser has decoded what it gives.
+    decoded = getattr(session, "_auto_decompress", True)
+    body = finish_inside(exchange, response.status, headers.get, response.content_length, decoded)
+    if body is not None:
+        body.at_end = response.content.at_eof
+        if len(_streams) > 200:
+            for number in [number for number, each in _streams.items() if each.done]:
+                del _streams[number]
+        # By its number: it takes no attribute. `at_end` keeps it, so that the number stays its own.
+        _streams[id(response.content)] = body
 
 
 def _aiohttp(module):
@@ -204,7 +318,7 @@ def _aiohttp(module):
                     exchange.failed(error)
                 raise
             if exchange is not None:
-                _aiohttp_end(exchange, response)
+                _aiohttp_end(self, exchange, response)
             return response
 
         return _request
@@ -212,12 +326,31 @@ def _aiohttp(module):
     wrap(module.ClientSession, "_request", requesting)
 
 
+def _aiohttp_streams(module):
+    # Every way of reading takes its bytes here.
+    def reading(original):
+        def _read_nowait_chunk(self, n):
+            data = original(self, n)
+            body = _streams.get(id(self))
+            if body is not None:
+                _part(body, data)
+                if body.done:
+                    _streams.pop(id(self), None)
+            return data
+
+        return _read_nowait_chunk
+
+    wrap(module.StreamReader, "_read_nowait_chunk", reading)
+
+
 HOOKS = {
     "http.client": _http_client,
     "urllib3.connection": _urllib3,
+    "urllib3.response": _urllib3_response,
     "httpcore._sync.connection_pool": _httpcore,
     "httpcore._async.connection_pool": _httpcore,
     "httpcore2._sync.connection_pool": _httpcore,
     "httpcore2._async.connection_pool": _httpcore,
     "aiohttp.client": _aiohttp,
+    "aiohttp.streams": _aiohttp_streams,
 }

@@ -85,6 +85,8 @@ def _forked():
     guard.forget()
     exceptions.forget()
     swallowed.forget()
+    if forget_exchanges:
+        forget_exchanges()
     _ended, _status = False, None
     # A program may fork thousands of times: a child is told of when there is something to tell.
     sink.start_with(_started(forked=True), at_once=False)
@@ -112,8 +114,8 @@ def _end(status, even_silent):
     sink.write(event)
 
 
-# Gives the sums of the exchanges; set by `exchanges`.
-totals = None
+# Gives the sums of the exchanges; forgets them in a forked child. Set by `exchanges`.
+totals = forget_exchanges = None
 
 
 def _libraries():

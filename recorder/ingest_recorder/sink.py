@@ -66,10 +66,21 @@ def silent():
     return _start_event is not None
 
 
+def exhausted():
+    """Whether nothing is written any more."""
+    return _left <= 0 or _spent > MAX_SECONDS
+
+
+def worked(seconds):
+    """Time that the recorder took for something else than writing."""
+    global _spent
+    _spent += seconds
+
+
 def write_inside(event, may_wait=False):
     """Add one event; `v`, `t` (Unix time), `pid` and `thread` are put to it. Past a bound it is dropped."""
     global _left, _spent, _start_event, _written
-    if not _file or _left <= 0 or _spent > MAX_SECONDS:
+    if not _file or exhausted():
         return
     begun = time.perf_counter()
     events = [each for each in (_start_event, event) if each]

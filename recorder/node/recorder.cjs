@@ -164,6 +164,7 @@ function begin(client, method, url, body) {
   const query = url.searchParams.get("query") || (typeof body === "string" ? body.slice(0, 2000) : "");
   return {
     begun: performance.now(),
+    url: url.href,
     event: {
       e: "exchange", client, method, host: url.hostname, port: Number(url.port) || (url.protocol === "https:" ? 443 : 80),
       path: masked(url.pathname, 200), parameters: [...new Set(parameters.map(([name]) => masked(name, 40)))].slice(0, 20),
@@ -192,7 +193,13 @@ const answered = quiet((exchange, status, header, peer) => {
     if (/^\d+$/.test(header("x-total-count") || "")) event.told = { total: Number(header("x-total-count")) };
   }
   number(event);
-  if (!event.clickhouse && status >= 200 && status < 300 && /json/.test(header("content-type") || "")) unread.push(event.n);
+  const kind = event.clickhouse || status < 200 || status > 299 || status === 204 ? "" : kindOf(header("content-type") || "");
+  if (!kind) return undefined;
+  const body = { number: event.n, url: exchange.url, kind, coding: (header("content-encoding") || "").trim().toLowerCase(),
+    length: event.bytes, parts: [], size: 0, ended: false };
+  unread.push(body);
+  if (unread.length > MAX_UNREAD) settle(unread.shift());
+  return body;
 });
 
 const failed = quiet((exchange, error) => {
@@ -208,8 +215,99 @@ function number(event) {
   if (exchanges <= 3000) write(event);
 }
 
-// Answers that nobody has parsed yet, the oldest first.
+// Bodies of answers that were not counted yet, the oldest first. Their bytes are kept by reference, up to a bound.
 const unread = [];
+const MAX_UNREAD = 32;
+const MAX_BODY = 4 << 20;
+const MAX_KEPT = 16 << 20;
+let kept = 0;
+
+function kindOf(type) {
+  const kind = type.toLowerCase().split(";")[0].trim();
+  if (/ndjson|jsonl|json-seq|stream\+json|json-stream/.test(kind)) return "lines";
+  if (kind.includes("json")) return "json";
+  if (kind.includes("csv")) return "csv";
+  return ["", "text/plain", "text/html", "application/octet-stream"].includes(kind) ? "json" : "";
+}
+
+const feed = quiet((body, part) => {
+  const data = typeof part === "string" ? Buffer.from(part) : Buffer.from(part.buffer || part, part.byteOffset || 0, part.byteLength);
+  kept += data.length;
+  body.size += data.length;
+  body.parts.push(data);
+  if (kept > MAX_KEPT) unread.filter((each) => each.ended).forEach((each) => settle(each));
+  if (body.size > MAX_BODY || kept > MAX_KEPT) drop(body);
+});
+
+function drop(body) {
+  kept -= body.size;
+  body.size = 0;
+  body.parts = [];
+  body.done = true;
+  const at = unread.indexOf(body);
+  if (at >= 0) unread.splice(at, 1);
+}
+
+function decoded(body) {
+  const data = Buffer.concat(body.parts);
+  const zlib = require("zlib");
+  const bound = { maxOutputLength: 4 * MAX_BODY };
+  if (body.coding === "gzip" || body.coding === "x-gzip") return zlib.gunzipSync(data, bound);
+  if (body.coding === "deflate") return (data[0] & 15) === 8 ? zlib.inflateSync(data, bound) : zlib.inflateRawSync(data, bound);
+  if (body.coding === "br") return zlib.brotliDecompressSync(data, bound);
+  if (body.coding === "zstd") return zlib.zstdDecompressSync(data, bound);
+  return data;
+}
+
+function toldByBytes(data, kind) {
+  const text = data.toString("utf8").replace(/^\ufeff/, "");
+  const lines = () => text.split("\n").filter((line) => line.trim());
+  if (kind === "csv") {
+    if (text.includes('"')) return {};
+    const found = lines();
+    const head = found.length && found[0].split(/[,;\t|]/).every((field) => field.trim() && !/^[\d+.-]/.test(field.trim()));
+    return { records: found.length - (head ? 1 : 0), key: "rows" };
+  }
+  if (kind === "lines") return { records: lines().length, key: "lines" };
+  if (!/^\s*[[{]/.test(text)) return {};
+  try {
+    return toldBy(parse(text));
+  } catch {
+    // A record a line, under another name.
+    return lines().every((line) => /^\s*\{.*\}\s*$/.test(line)) ? { records: lines().length, key: "lines" } : {};
+  }
+}
+
+const parse = JSON.parse;
+
+// Count a body from its bytes: nobody's parser has told of it.
+const settle = quiet((body) => {
+  try {
+    if (body.ended && !body.done) told(body, toldByBytes(decoded(body), body.kind));
+  } finally {
+    drop(body);
+  }
+});
+
+function told(body, numbers) {
+  drop(body);
+  if (Object.keys(numbers).length && body.number <= 3000) write({ e: "answer", exchange: body.number, ...numbers });
+}
+
+// The body that a parsed text was: another text may be parsed before an answer is.
+function bodyOf(text) {
+  const size = Buffer.byteLength(text);
+  const ended = unread.filter((body) => body.ended);
+  for (const body of ended) {
+    if (body.coding) [body.parts, body.coding] = [[decoded(body)], ""];
+    const length = body.parts.reduce((sum, part) => sum + part.length, 0);
+    if (length === size || length === size + 3) return body;
+  }
+  // Its bytes are not known: its head told how many there are, or it is the only one.
+  const unseen = unread.filter((body) => !body.parts.length && !body.ended);
+  return unseen.find((body) => body.length === size && !body.coding) || (unseen.length === 1 && ended.length === 0
+    && (unseen[0].coding || unseen[0].length === undefined) ? unseen[0] : undefined);
+}
 const RECORDS = ["data", "items", "results", "result", "records", "rows", "orders", "events", "values", "hits", "entries", "content"];
 const TOTALS = { total: "total", total_count: "total", totalcount: "total", total_records: "total", recordstotal: "total",
   total_items: "total", totalitems: "total", totalelements: "total", total_results: "total", count: "count",
@@ -242,6 +340,7 @@ function toldBy(answer) {
   const lists = Object.entries(answer).filter(([, value]) => Array.isArray(value));
   const named = lists.filter(([name]) => RECORDS.includes(name.toLowerCase()));
   const chosen = (named.length ? named : lists).sort((a, b) => b[1].length - a[1].length)[0];
+  told.records = 0;
   if (chosen) [told.key, told.records] = [masked(chosen[0], 40), chosen[1].length];
   return chosen ? withBits(told, chosen[1]) : told;
 }
@@ -266,11 +365,10 @@ function withBits(told, records) {
   return told;
 }
 
-const look = quiet((answer) => {
-  if (answer === null || typeof answer !== "object") return;
-  const exchange = unread.shift();
-  const told = toldBy(answer);
-  if (Object.keys(told).length) write({ e: "answer", exchange, ...told });
+const look = quiet((text, answer) => {
+  if (answer === null || typeof answer !== "object" || typeof text !== "string") return;
+  const body = bodyOf(text);
+  if (body) told(body, toldBy(answer));
 });
 
 function replace(owner, name, make) {
@@ -292,10 +390,14 @@ function watchErrors() {
     });
   }
   process.on("exit", quiet((status) => {
+    for (const body of [...unread]) settle(body);
     const event = { e: "process_end", status: status & 0xff, repeated: [], libraries: { node: process.versions.node }, exchanges };
     write(event);
   }));
 }
+
+// Messages of `http` whose bodies are counted.
+const messages = new WeakMap();
 
 function watchHttp() {
   // Node's own channel for diagnostics: no wrapper, no change of what a program gets.
@@ -317,7 +419,8 @@ function watchHttp() {
     exchange.done = true;
     const socket = request.socket;
     const peer = socket && socket.remoteAddress ? `${socket.remoteAddress}:${socket.remotePort}` : "";
-    answered(exchange, response.statusCode, (name) => response.headers[name], peer);
+    const body = answered(exchange, response.statusCode, (name) => response.headers[name], peer);
+    if (body) messages.set(response, body);
   });
   on("undici:request:create", ({ request }) => {
     under.set(request, begin("fetch", request.method, new URL(request.path, request.origin),
@@ -341,16 +444,37 @@ function watchHttp() {
 function watchAnswers() {
   replace(JSON, "parse", (original) => function (...given) {
     const answer = original.apply(this, given);
-    if (unread.length) look(answer);
+    if (unread.length) look(given[0], answer);
     return answer;
   });
-  if (typeof Response === "function") {
-    replace(Response.prototype, "json", (original) => async function () {
+  const { IncomingMessage } = require("http");
+  replace(IncomingMessage.prototype, "push", (original) => function (...given) {
+    const body = messages.get(this);
+    if (body && !body.done) {
+      if (given[0] === null) body.ended = this.complete;
+      else if (given[0]) feed(body, given[0]);
+    }
+    return original.apply(this, given);
+  });
+  if (typeof Response !== "function") return;
+  const asked = (response) => unread.find((body) => !body.ended && body.url === response.url.split("#")[0]);
+  for (const name of ["json", "text", "arrayBuffer", "bytes", "blob"]) {
+    replace(Response.prototype, name, (original) => async function () {
+      const body = quiet(asked)(this);
       const answer = await original.apply(this, arguments);
-      if (unread.length) look(answer);
+      if (body && !body.done) quiet(read)(body, answer, name);
       return answer;
     });
   }
+}
+
+// What `fetch` gives is decoded.
+function read(body, answer, name) {
+  body.coding = "";
+  if (name === "json") told(body, toldBy(answer));
+  else if (name === "blob") drop(body);
+  else feed(body, answer);
+  body.ended = true;
 }
 
 if (FILE) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,6 +66,19 @@ def play(server: Engine, folder: Path, *args: str, column: str = "sku", **variab
     )
 
 
+AUDIT = "Audit: what the source serves, and the tables"
+
+
+def audited(*ids: int) -> dict[str, Any]:
+    """A reference that says which sales the source has."""
+    rows = [{"id": str(number), "amounts": {}} for number in ids]
+    answer = json.dumps({"entities": {"sales": {"rows": rows}}})
+    return {
+        "verify_data_audit_command": [sys.executable, "-c", f"print({answer!r})"],
+        "verify_data_audit_entities": {"sales": {"table": "sales", "id": "id", "amounts": {}}},
+    }
+
+
 def test_a_healthy_load_passes_and_nothing_else_is_touched(server: Engine, tmp_path: Path) -> None:
     played = play(server, tmp_path)
     assert played.status == 0, played.output[-4000:]
@@ -86,8 +100,9 @@ def test_a_load_that_somebody_else_ran_is_judged_by_its_window(server: Engine, t
     client.execute("INSERT INTO sales (id, sku) VALUES", [(1, "b")])
     until = server.query("SELECT toString(now64(6, 'UTC'))")[0][0]
     window = {"qtickets_ingest_since": since, "qtickets_ingest_until": until}
-    played = play(server, tmp_path, ingest_kind="observed", **window)
+    played = play(server, tmp_path, ingest_kind="observed", **window, **audited(1))
     assert played.status == 0, played.output[-4000:]
+    assert played.report["stages"]["verify_data"]["tables"][AUDIT][0]["missing"] == 0
     with pytest.raises(Exception, match="No such column"):
         client.execute("INSERT INTO sales (id, nothing) VALUES", [(1, "b")])
     later = server.query("SELECT toString(now64(6, 'UTC'))")[0][0]
@@ -95,6 +110,17 @@ def test_a_load_that_somebody_else_ran_is_judged_by_its_window(server: Engine, t
     played = play(server, tmp_path, ingest_kind="observed", **window)
     assert played.status != 0
     assert "nothing" in played.headline["headline"]
+
+
+def test_a_load_that_somebody_else_ran_is_audited(server: Engine, tmp_path: Path) -> None:
+    client = server.client("loader", PASSWORD, database="shop")
+    since = server.query("SELECT toString(now64(6, 'UTC'))")[0][0]
+    client.execute("INSERT INTO sales (id, sku) VALUES", [(1, "b")])
+    until = server.query("SELECT toString(now64(6, 'UTC'))")[0][0]
+    window = {"qtickets_ingest_since": since, "qtickets_ingest_until": until}
+    played = play(server, tmp_path, ingest_kind="observed", **window, **audited(1, 777))
+    assert played.status != 0
+    assert played.headline["cause"] == "data_audit_not_fetched"
 
 
 def test_a_login_that_is_refused_and_an_unknown_kind_are_one_sentence(server: Engine, tmp_path: Path) -> None:

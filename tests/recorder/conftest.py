@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import brotli
 import pytest
 from ansible.module_utils.ingest_verify.env_file import public_env
 from ansible.module_utils.ingest_verify.facts.recorded import Recorded, read_recorded
@@ -24,6 +27,17 @@ ROOT = Path(__file__).resolve().parents[2]
 LOADERS = Path(__file__).with_name("loaders")
 
 
+def encoded(coding: str, body: bytes) -> tuple[str, bytes]:
+    """A body's coding by its name in HTTP, and the coded body."""
+    name = coding.removesuffix("chunked").rstrip("-")
+    if name == "br":
+        return "br", brotli.compress(body)
+    if name in ("gzip", "deflate", "raw-deflate"):
+        stream = zlib.compressobj(wbits={"gzip": 31, "deflate": 15, "raw-deflate": -15}[name])
+        return name.removeprefix("raw-"), stream.compress(body) + stream.flush()
+    return "", body
+
+
 class Source:
     """An API with `total` orders in pages of 50, that tells its total as Qtickets documents it."""
 
@@ -33,6 +47,8 @@ class Source:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # Head and body by one write: TCP would hold the second back.
+            wbufsize = 1 << 20
 
             def do_GET(self) -> None:
                 asked = parse_qs(urlsplit(self.path).query)
@@ -41,10 +57,28 @@ class Source:
                 answer: dict[str, object] = {"data": [{"id": number, "tickets": source.tickets} for number in orders]}
                 if source.tells:
                     answer["paging"] = {"perPage": source.per_page, "currentPage": page, "total": source.total}
-                body = json.dumps(answer if source.status == 200 else {"error": "no"}).encode()
+                words = urlsplit(self.path).path.split("/")
+                coding, form = words[2:4] if len(words) == 4 else ("plain", "json")
+                body, kind = json.dumps(answer if source.status == 200 else {"error": "no"}).encode(), "json"
+                if form == "lines":
+                    body = b"".join(b'{"id": %d, "tickets": 1}\n' % number for number in orders)
+                    kind = "x-ndjson"
+                elif form == "csv":
+                    body = b"id,tickets\n" + b"".join(b"%d,1\n" % number for number in orders)
                 self.send_response(source.status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Content-Type", "text/csv" if form == "csv" else f"application/{kind}")
+                self.send_header("X-Total-Count", str(source.total)) if source.tells else None
+                content_coding, body = encoded(coding, body)
+                if content_coding:
+                    self.send_header("Content-Encoding", content_coding)
+                if "chunked" in coding:
+                    self.send_header("Transfer-Encoding", "chunked")
+                    body = b"".join(
+                        b"%x\r\n%s\r\n" % (len(part), part)
+                        for part in [body[at : at + 700] for at in range(0, len(body), 700)] + [b""]
+                    )
+                else:
+                    self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
 
@@ -91,6 +125,21 @@ def run_loader(folder: Path, command: list[str], python: str = sys.executable, *
         [python, *command], log_file=log, environment=given, chdir=str(folder), timeout_seconds=60, grace_seconds=2
     )
     return Run(result, log, file, env)
+
+
+def interpreters() -> list[str]:
+    """Every CPython from 3.8 to 3.14 that this machine has, one of each minor version, and those that the variable
+    RECORDER_PYTHONS names: paths, as in PATH. Of musl for one."""
+    found: dict[int, str] = {}
+    folders = [*Path.home().glob(".pyenv/versions/*/bin"), *map(Path, os.get_exec_path())]
+    for minor in range(8, 15):
+        for folder in folders:
+            python = folder / f"python3.{minor}"
+            # A shim of a version manager may be there without the version.
+            if minor not in found and "shims" not in folder.parts and os.access(python, os.X_OK):
+                found[minor] = str(python)
+    named = [path for path in os.environ.get("RECORDER_PYTHONS", "").split(os.pathsep) if path]
+    return [*found.values(), *named] or [sys.executable]
 
 
 @dataclass

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.ingest_verify.diagnosis.recorded_cause import elect
 
-from tests.recorder.conftest import LOADERS, Loaded, run_loader
+from tests.recorder.conftest import LOADERS, Loaded, interpreters, run_loader
 
 LOADER = LOADERS / "swallow.py"
 LINE = next(n for n, text in enumerate(LOADER.read_text().splitlines(), 1) if text.endswith("# the line"))
@@ -41,19 +41,7 @@ def test_its_healthy_twin_is_silent(loaded: Loaded, way: str) -> None:
     assert loaded.judge(run, "orders") == [], loaded.message
 
 
-def _interpreters() -> list[str]:
-    """Every CPython from 3.8 on that this machine has."""
-    found = {}
-    folders = [*Path.home().glob(".pyenv/versions/*/bin"), Path("/usr/bin"), Path("/usr/local/bin")]
-    for minor in range(8, 15):
-        for folder in folders:
-            python = folder / f"python3.{minor}"
-            if python.exists() and minor not in found:
-                found[minor] = str(python)
-    return [*found.values()] or [sys.executable]
-
-
-@pytest.mark.parametrize("python", _interpreters(), ids=lambda path: Path(path).name)
+@pytest.mark.parametrize("python", interpreters(), ids=str)
 def test_every_interpreter_records_every_way(tmp_path: Path, python: str) -> None:
     asked = "import sys; print(sys.version_info >= (3, 12), sys.version_info >= (3, 11))"
     version = subprocess.run([python, "-c", asked], capture_output=True, text=True, check=True).stdout.split()

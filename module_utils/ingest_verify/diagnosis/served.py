@@ -26,7 +26,12 @@ def partly_read(case: Case) -> list[Finding]:
     written = [entry["written_rows_with_views"] for entry in case.result.statements_by_target.values()]
     findings = []
     for reading in read:
-        if reading.whole or reading.records <= _PROBE or (reading.host, reading.port, reading.path) in whole:
+        if (
+            reading.whole
+            or reading.uncounted
+            or reading.records <= _PROBE
+            or (reading.host, reading.port, reading.path) in whole
+        ):
             continue
         # Rows that came by another way: what was left here was not needed.
         if reading.total is not None and max(written, default=0) >= reading.total:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .recorded import Exchange, Recorded
 
@@ -11,8 +11,8 @@ from .recorded import Exchange, Recorded
 @dataclass(frozen=True)
 class Reading:
     """All answers to one question, whatever the page. `total` and `pages` are what the paging told, None where it told
-    none; `more` says that the last answer told of a next page. `bits` are those that the greatest whole number of each
-    field of the records needs."""
+    none; `more` says that the last answer told of a next page; `uncounted` answers were not read to their end, or could
+    not be counted. `bits` are those that the greatest whole number of each field of the records needs."""
 
     host: str
     port: int
@@ -22,6 +22,7 @@ class Reading:
     total: int | None
     pages: int | None
     more: bool
+    uncounted: int = 0
     bits: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -35,16 +36,20 @@ class Reading:
 def readings(recorded: Recorded) -> list[Reading]:
     """Every question that a source answered with records, the one with the most of them first.
 
-    Answers of ClickHouse and answers whose records nobody counted are left out. A page that was asked for twice counts
-    once where the answers tell their page.
+    Answers of ClickHouse and questions of whose answers none was counted are left out. A page that was asked for twice
+    counts once where the answers tell their page.
     """
     clickhouse = {(e.host, e.port) for e in recorded.exchanges if e.clickhouse}
     by_question: dict[tuple[str, int, str, str], list[Exchange]] = {}
     for exchange in recorded.exchanges:
         peer = (exchange.host, exchange.port)
-        if exchange.status == 200 and "records" in exchange.told and peer not in clickhouse:
+        if exchange.status == 200 and exchange.method != "HEAD" and peer not in clickhouse:
             by_question.setdefault((*peer, exchange.path, exchange.asked), []).append(exchange)
-    found = [_reading(question, answers) for question, answers in by_question.items()]
+    found = [
+        replace(_reading(question, counted), uncounted=len(answers) - len(counted))
+        for question, answers in by_question.items()
+        if (counted := [answer for answer in answers if "records" in answer.told])
+    ]
     return sorted(found, key=lambda reading: -reading.records)
 
 

@@ -29,6 +29,21 @@ if (process.argv[2] === "logged") {
     console.error("load failed", error);
     process.exitCode = 1;
   }
+} else if (process.argv[2] === "warned") {
+  await load().catch((error) => {
+    console.warn(error);
+    process.exitCode = 1;
+  });
+} else if (process.argv[2] === "uncaught") {
+  // In a callback, where no promise takes it.
+  setTimeout(() => rows.map(transform));
+} else if (process.argv[2] === "chained") {
+  try {
+    await load();
+  } catch (cause) {
+    console.error("load failed", new Error("load failed", { cause }));
+    process.exitCode = 1;
+  }
 } else {
   load();
 }

@@ -1,7 +1,8 @@
-"""A loader that reads pages: MODE=first the first one only, all until the total is reached, probe one record before."""
+"""A loader that reads pages: MODE=first the first one only, all until the total is reached, cut one page in part."""
 
 import json
 import os
+import urllib.request
 
 import clickhouse_connect
 import requests
@@ -23,6 +24,9 @@ def orders():
         import httpx
 
         return httpx.get(BASE + "/orders", timeout=10).json()["data"]
+    if MODE == "cut":
+        with urllib.request.urlopen(BASE + "/orders?page=2", timeout=10) as answer:
+            answer.read(20)
     found = page(1)
     number = 2
     while MODE == "all" and (more := page(number)):

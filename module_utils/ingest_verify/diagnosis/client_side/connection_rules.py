@@ -51,11 +51,15 @@ ToClickHouse = Callable[[ClientError, Context], Judged]
 ToSource = Callable[[ClientError, Context, str | None], Judged]
 
 
+# Names of functions say nothing of what failed: Node calls a timer's callback `Timeout._onTimeout`.
+_FRAMES = re.compile(r"^\s+at .*$", re.MULTILINE)
+
+
 def _connection_failed(words: re.Pattern[str], to_clickhouse: ToClickHouse, to_source: ToSource) -> Rule:
     """A rule for one way in which a connection fails, on either side."""
 
     def connection_failed(error: ClientError, context: Context) -> Judged | None:
-        if not words.search(error.text) or (error.http_status and not OTHER_PORT.search(error.text)):
+        if not words.search(_FRAMES.sub("", error.text)) or (error.http_status and not OTHER_PORT.search(error.text)):
             return None
         side = side_of(error, context)
         if words is WRONG_PROTOCOL and re.search(r"(?i)\bpacket\b|expected Hello|clickhouse-client", error.text):
