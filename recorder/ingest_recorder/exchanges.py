@@ -111,6 +111,9 @@ def finish_inside(exchange, status, header, length=None, decoded=False):
         if 'rel="next"' in (header("link") or ""):
             event.setdefault("told", {})["has_next"] = True
         kind = bodies.kind_of(header("content-type")) if status in (200, 201, 203, 206) else ""
+    if status >= 400 and "verb" not in event:
+        # Something between answered in the server's place: what was sent is all that tells whose answer this is.
+        _add_statement(event, exchange)
     sums = write_exchange(event)
     if not kind:
         return None
@@ -190,10 +193,12 @@ def _number_in(text, name):
 
 
 def _add_statement(event, exchange):
-    query = next((_decoded(value) for name, value in exchange.pairs if name == "query"), "")
-    verb, table = statement(query or exchange.text)
+    asked = {name: _decoded(value) for name, value in exchange.pairs if name in ("query", "query_id")}
+    verb, table = statement(asked.get("query") or exchange.text)
     if verb:
         event["verb"], event["table"] = verb, table
+        # Whatever becomes of the answer, the server's log knows the statement by it.
+        event["query_id"] = event.get("query_id") or mask.text(asked.get("query_id", ""), 80) or None
 
 
 def statement(text):

@@ -141,12 +141,13 @@ const VERBS = /^\s*(INSERT|DESCRIBE|DESC|SELECT|CREATE|ALTER|TRUNCATE|DROP|OPTIM
 const INTO = /\bINTO\s+(?:TABLE\s+)?(?!FUNCTION\b)([\w$.`"]+)/i;
 const NAMED = /\b(?:FROM|TABLE|VIEW|DESC|DESCRIBE)\s+(?:TABLE\s+)?(?:IF\s+(?:NOT\s+)?EXISTS\s+)?(?!\()([\w$.`"]+)/i;
 
-function statementOf(text) {
+// Whatever becomes of the answer, the server's log knows the statement by its id.
+function statementOf(text, queryId) {
   const verb = VERBS.exec(text);
   if (!verb) return {};
   const name = (verb[1].toUpperCase() === "INSERT" ? INTO : NAMED).exec(text);
   const table = name ? masked(name[1].replace(/[`"]/g, ""), 120) : undefined;
-  return { verb: verb[1].toUpperCase() === "DESC" ? "DESCRIBE" : verb[1].toUpperCase(), table };
+  return { verb: verb[1].toUpperCase() === "DESC" ? "DESCRIBE" : verb[1].toUpperCase(), table, query_id: queryId ? masked(queryId, 80) : undefined };
 }
 
 const PAGING = new Set(["page", "per_page", "perpage", "pagesize", "page_size", "limit", "offset", "skip", "start", "cursor",
@@ -168,7 +169,7 @@ function begin(client, method, url, body) {
     event: {
       e: "exchange", client, method, host: url.hostname, port: Number(url.port) || (url.protocol === "https:" ? 443 : 80),
       path: masked(url.pathname, 200), parameters: [...new Set(parameters.map(([name]) => masked(name, 40)))].slice(0, 20),
-      asked: seriesOf(parameters), ...statementOf(query),
+      asked: seriesOf(parameters), ...statementOf(query, url.searchParams.get("query_id")),
     },
   };
 }
@@ -183,13 +184,13 @@ const answered = quiet((exchange, status, header, peer) => {
   const code = header("x-clickhouse-exception-code");
   if (code || header("x-clickhouse-query-id") || header("x-clickhouse-summary")) {
     event.clickhouse = true;
-    event.query_id = (header("x-clickhouse-query-id") || "").slice(0, 80);
+    event.query_id = (header("x-clickhouse-query-id") || event.query_id || "").slice(0, 80);
     if (/^\d+$/.test(code || "")) event.code = Number(code);
     const rows = /"written_rows"\s*:\s*"?(\d+)/.exec(header("x-clickhouse-summary") || "");
     if (rows) event.written_rows = Number(rows[1]);
   } else {
-    delete event.verb;
-    delete event.table;
+    // A refusal may be a proxy's, in the server's place.
+    if (status < 400) for (const name of ["verb", "table", "query_id"]) delete event[name];
     if (/^\d+$/.test(header("x-total-count") || "")) event.told = { total: Number(header("x-total-count")) };
   }
   number(event);

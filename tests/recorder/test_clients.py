@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.data_checks import Loaded as Checked
 from tests.recorder.conftest import Loaded
+from tests.stages import PASSWORD
 
 NATIVE = """
 import os, clickhouse_driver
@@ -52,6 +54,43 @@ async def load():
                 print(error)
 asyncio.run(load())
 """
+
+LOST = """
+import os, sys
+from http.client import HTTPConnection
+from urllib.parse import urlencode, urlsplit
+proxy, server = urlsplit(os.environ["SOURCE_URL"]), (os.environ["CLICKHOUSE_HOST"], int(os.environ["CLICKHOUSE_PORT"]))
+login = {"user": "ingest", "password": os.environ["CLICKHOUSE_PASSWORD"], "database": os.environ["CLICKHOUSE_DB"]}
+for number, (host, port) in enumerate([(proxy.hostname, proxy.port), server] if sys.argv[1] == "proxy" else [server]):
+    asked = HTTPConnection(host, port)
+    asked.request("POST", "/?" + urlencode({**login, "query_id": f"{login['database']}-{number}"}),
+                  b"INSERT INTO orders FORMAT CSV\\na,1\\nb,2\\n")
+    print(asked.getresponse().status)
+"""
+
+
+@pytest.mark.parametrize("way", ["proxy", "direct"])
+def test_an_insert_whose_answer_was_lost_is_written_and_not_acknowledged(loaded: Loaded, way: str) -> None:
+    (loaded.folder / "lost.py").write_text(LOST)
+    loaded.source.behind = (loaded.stage.engine.host, loaded.stage.engine.http_port)
+    began = loaded.stage.since
+    run = loaded.run(str(loaded.folder / "lost.py"), [way])
+    lost = way == "proxy"
+    name = f"{loaded.stage.database}-0"
+    assert run.recorded.answered_inserts() == {
+        "orders": {"answered": 1, "unanswered": int(lost), "ids": [name] if lost else []}
+    }
+    shop = Checked(loaded.stage.engine, loaded.stage.database, "ingest", PASSWORD)
+    asked = {"name": "rows", "kind": "volume", "table": "orders", "this_run": "query_log", "limits": {"min_rows": 1}}
+    window = {"from": began, "to": shop.now()}
+    outcome = shop.check([asked], run={"user": "ingest", "window": window, "answered": run.recorded.answered_inserts()})
+    (account,) = outcome.accounts
+    assert (account.acknowledged, account.acknowledged_by) == (2, "the recorder")
+    assert account.written_rows == (4 if lost else 2)
+    assert [finding.cause for finding in outcome.findings] == (["data_answer_lost"] if lost else [])
+    if lost:
+        assert "wrote 2 row(s) of 1 INSERT(s) whose answer never reached the loader" in outcome.findings[0].headline
+        assert "insert_deduplication_token" in (outcome.findings[0].next_step or "")
 
 
 @pytest.mark.parametrize("program", [NATIVE, ASYNCH], ids=["clickhouse-driver", "asynch"])

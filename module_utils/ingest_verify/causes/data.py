@@ -255,6 +255,14 @@ DATA = (
         step="If the rows are meant, send them with another insert_deduplication_token, or switch deduplication off.",
     ),
     Cause(
+        "data_answer_lost",
+        "Rows were written, and the loader never got the answer",
+        LOADER,
+        "The recorder saw an INSERT without an answer, or with one of something between, and part_log has its rows.",
+        never="An INSERT that the server refused.",
+        step="See that the loader does not send these rows again.",
+    ),
+    Cause(
         "data_other_database",
         "The run wrote a table of this name in another database",
         LOADER,

@@ -19,7 +19,7 @@ def account_findings(accounts: Iterable[Account], findings: Sequence[Finding]) -
     for account in accounts:
         if account.target not in told:
             found += _losses(account)
-        found += _deduplicated(account) + _gaps(account) + column_findings(account)
+        found += _unanswered(account) + _deduplicated(account) + _gaps(account) + column_findings(account)
     return found
 
 
@@ -55,6 +55,23 @@ def _losses(account: Account) -> list[Finding]:
             f"{headline}{'; '.join(said)}.",
             f"{account.written_rows} written, {account.held} row(s) in the table now",
             " ".join(steps),
+        )
+    ]
+
+
+def _unanswered(account: Account) -> list[Finding]:
+    if not account.unanswered_rows:
+        return []
+    return [
+        _warning(
+            account,
+            "data_answer_lost",
+            f"the server wrote {account.unanswered_rows} row(s) of {account.unanswered} INSERT(s) whose answer never "
+            "reached the loader. Where it sends them again, they stand there twice.",
+            f"{account.acknowledged} row(s) acknowledged, {account.written_rows} written",
+            "Let the loader repeat an INSERT with the same insert_deduplication_token (a table that is not Replicated "
+            "needs non_replicated_deduplication_window), or look whether its rows are there before it does. Give what "
+            "stands between more time than the INSERT takes.",
         )
     ]
 

@@ -102,6 +102,7 @@ def _account(account: Account) -> dict[str, Any]:
     figures = {
         "told": account.told,
         "acknowledged": account.acknowledged,
+        "acknowledged by": account.acknowledged_by,
         "written": account.written_rows,
         "new parts": account.new_part_rows,
         "before": account.before,

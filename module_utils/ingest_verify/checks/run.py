@@ -18,7 +18,8 @@ from .session import column_sql
 @dataclass
 class Run:
     """The run as far as it is known. Times are the server's clock in UTC; `suspects` are what the ingest met and
-    went on after, as headlines; `notes` say what had to be assumed."""
+    went on after, as headlines; `answered` are its INSERTs by table as its recorder saw them answered; `notes` say what
+    had to be assumed."""
 
     loader_run_id: str | None = None
     job: str | None = None
@@ -30,6 +31,7 @@ class Run:
     metrics: dict[str, Any] | None = None
     ver: int | None = None
     suspects: list[str] = field(default_factory=list)
+    answered: Mapping[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     @classmethod
@@ -47,6 +49,7 @@ class Run:
             "user",
             "expected_tables",
             "suspects",
+            "answered",
         )
         for key in data:
             if key not in known:
@@ -62,6 +65,7 @@ class Run:
             log_comment=_comment(data.get("log_comment")),
             user=str(data["user"]) if data.get("user") else None,
             suspects=[str(said) for said in data.get("suspects") or []],
+            answered=dict(data.get("answered") or {}),
         )
         if run.start and run.end and run.end < run.start:
             raise DeclarationError(f"{place}.window", f"expected from before to, found {run.start} and {run.end}")

@@ -94,7 +94,12 @@ def run_checks(client: Client, request: Request) -> Outcome:
         context.written.lost = unread
     context.written.notes += [note for note in (unflushed, unread) if note]
     context.accounts = read_accounts(
-        read_log, context.written, _accounted(checks, database), _told(run, database), (ScanError,)
+        read_log,
+        context.written,
+        _accounted(checks, database),
+        _told(run, database),
+        _qualified(run.answered, database),
+        (ScanError,),
     )
     answers = _read_aggregates(checks, context)
 
@@ -175,7 +180,11 @@ def _told(run: Run, database: str) -> dict[str, int]:
     """What the loader's metrics say it wrote, by table."""
     written = run.metric("written")
     told = {str(name): number(rows) for name, rows in written.items()} if isinstance(written, Mapping) else {}
-    return {name if "." in name else f"{database}.{name}": rows for name, rows in told.items() if rows is not None}
+    return _qualified({name: rows for name, rows in told.items() if rows is not None}, database)
+
+
+def _qualified(by_table: Mapping[str, Any], database: str) -> dict[str, Any]:
+    return {name if "." in name else f"{database}.{name}": value for name, value in by_table.items()}
 
 
 def _tables(checks: Sequence[Check], database: str) -> list[tuple[str, str]]:

@@ -45,6 +45,7 @@ def diagnose(query: Query, execute_marker: Callable[[str], None], request: Reque
     refused.warnings += [finding for finding in mutations if finding.severity == "warning"]
     report_unanswered(evidence, result)
     join(case, refused)
+    result.answered = case.recorded.answered_inserts() if case.recorded else {}
     restart(case)
     background(case)
     list_noise(case)

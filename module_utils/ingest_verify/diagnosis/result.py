@@ -24,6 +24,7 @@ class Diagnosis:
     missing_evidence: dict[str, str] = field(default_factory=dict)
     policy: str = ""
     window: dict[str, str] = field(default_factory=dict)
+    answered: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def verdict(self) -> str:
@@ -53,7 +54,7 @@ class Diagnosis:
             "attribution": self.policy,
             "window": self.window,
             "message": self.message(limit),
-            "ledger_data": {"summary": self.summary(), "tables": self.tables()},
+            "ledger_data": {"summary": self.summary(), "tables": self.tables(), "answered": self.answered},
         }
 
     def summary(self) -> str:

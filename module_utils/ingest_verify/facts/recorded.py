@@ -139,6 +139,22 @@ class Recorded:
     gaps: list[str] = field(default_factory=list)
     complete: bool = True
 
+    def answered_inserts(self) -> dict[str, dict[str, Any]]:
+        """INSERTs by table as the program named it: `answered` well, `unanswered` (no answer, or that of something
+        between) and the `ids` of those whose query id is known. Empty where exchanges may be missing."""
+        found: dict[str, dict[str, Any]] = {}
+        for exchange in self.exchanges if self.complete else ():
+            if exchange.verb != "INSERT" or not exchange.table or exchange.code is not None:
+                continue
+            counts = found.setdefault(exchange.table, {"answered": 0, "unanswered": 0, "ids": []})
+            if exchange.status is not None and exchange.status < 400 and not exchange.error:
+                counts["answered"] += 1
+                continue
+            counts["unanswered"] += 1
+            if exchange.query_id:
+                counts["ids"].append(exchange.query_id)
+        return found
+
     def exchange(self, raised: Raised) -> Exchange | None:
         """The last exchange before an exception, in its thread."""
         found = (e for e in self.exchanges if e.pid == raised.pid and e.number == raised.exchange)

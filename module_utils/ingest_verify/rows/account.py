@@ -14,6 +14,8 @@ from .lineage import Event, Lineage, Taken, follow
 from .log import Read, Sent, Statements, Written
 
 _TABLES, _EVENTS = 40, 50_000
+# Who says what was acknowledged.
+RECORDER, SERVER_LOG = "the recorder", "query_log"
 # Rows that a merge puts together, or that were there already, are no loss; these are.
 LOSSES = ("ttl", "mutation", "dropped", "gone", "delete", "queue", "buffer")
 
@@ -33,6 +35,9 @@ class Account:
     engine: str = ""
     told: int | None = None
     acknowledged: int | None = None
+    acknowledged_by: str = SERVER_LOG
+    unanswered: int = 0
+    unanswered_rows: int = 0
     written_rows: int | None = None
     new_part_rows: int | None = None
     taken: list[dict[str, Any]] = field(default_factory=list)
@@ -77,11 +82,14 @@ def read_accounts(
     written: Written,
     names: Iterable[str],
     told: Mapping[str, int],
+    answered: Mapping[str, Mapping[str, Any]],
     failures: tuple[type[Exception], ...],
 ) -> dict[str, Account]:
     """Accounts by table. A table whose log tables refuse an answer has an account that says so.
 
-    `names` are 'database.table'; those that the run wrote to are added. `failures` are what `read` raises.
+    `names` are 'database.table'; those that the run wrote to are added. `told` is what the loader says it wrote, and
+    `answered` its INSERTs as the recorder saw them answered (see `Recorded.answered_inserts`), each by table.
+    `failures` are what `read` raises.
     """
     wanted = [*dict.fromkeys([*names, *written.rows, *written.failed])][:_TABLES]
     places = read_places(read, wanted)
@@ -102,6 +110,7 @@ def read_accounts(
         _fronts(read, places, accounts)
         _waiting(read, places, accounts)
         _gaps(read, places, accounts)
+        _acknowledge(read, written, places, accounts, answered)
     except failures as error:
         for account in accounts.values():
             account.unknown.append(f"a log table did not answer: {error}")
@@ -113,6 +122,40 @@ def read_accounts(
         else account
         for name, account in accounts.items()
     }
+
+
+def _acknowledge(
+    read: Read,
+    written: Written,
+    places: Mapping[str, Place],
+    accounts: Mapping[str, Account],
+    answered: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """What the program saw acknowledged, where its recorder tells: rows whose answer was lost on its way are not."""
+    for name, account in accounts.items():
+        seen = answered.get(name)
+        if seen is None or account.acknowledged is None or written.statements is None:
+            continue
+        account.acknowledged_by = RECORDER
+        if not seen["unanswered"]:
+            continue
+        account.acknowledged = None
+        ids = ", ".join(map(quote_string, seen["ids"]))
+        if len(seen["ids"]) < seen["unanswered"] or "part_log" not in written.statements.tables:
+            account.unknown.append(
+                f"acknowledged rows: {seen['unanswered']} INSERT(s) got no answer, and which of the written rows are "
+                "theirs is not known"
+            )
+            continue
+        place = places[name]
+        row = read(
+            "SELECT sum(rows) AS rows, uniqExact(query_id) AS inserts FROM system.part_log AS everywhere "
+            f"WHERE {written.statements.since} AND event_type = 'NewPart' "
+            f"AND database = {quote_string(place.database)} AND table = {quote_string(place.name)} "
+            f"AND query_id IN ({ids})"
+        )[0]
+        account.unanswered_rows, account.unanswered = int(row["rows"]), int(row["inserts"])
+        account.acknowledged = (account.written_rows or 0) - account.unanswered_rows
 
 
 def _waiting(read: Read, places: Mapping[str, Place], accounts: Mapping[str, Account]) -> None:
