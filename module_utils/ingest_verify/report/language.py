@@ -29,8 +29,8 @@ _LIKELY = _n("Likely:") + " "
 
 # Words of the model that the forms show; the model itself stays in English.
 _TERMS = {
-    "source": _n("source told"),
-    "loader": _n("loader: acknowledged"),
+    "loader": _n("loader told"),
+    "answers": _n("acknowledged"),
     "server": _n("server: written"),
     "parts": _n("in new parts"),
     "table": _n("table holds"),

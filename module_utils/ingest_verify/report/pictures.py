@@ -52,8 +52,8 @@ def timeline(events: Sequence[Mapping[str, Any]]) -> str:
 
 # Places that rows pass, in the order of the way.
 PLACES = (
-    ("source", "told"),
-    ("loader", "acknowledged"),
+    ("loader", "told"),
+    ("answers", "acknowledged"),
     ("server", "written_rows"),
     ("parts", "new_part_rows"),
     ("table", "held"),
