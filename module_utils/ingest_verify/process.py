@@ -162,7 +162,8 @@ def explain_exit(
         0: "It ended with exit code 0.",
         125: f"Docker could not run it (exit code 125): {error}",
         126: f"Its command is there but cannot be executed (exit code 126): {error or 'is it executable?'}",
-        127: f"Its command does not exist (exit code 127): {error or 'is the command spelled right?'}",
+        127: f"Its command does not exist{' in the image' if container else ''} (exit code 127): "
+        f"{error or 'is the command spelled right?'}",
     }
     limit = f"its limit{f' of {memory}' if memory else ''}" if container else "the host had"
     if timed_out:

@@ -170,7 +170,8 @@ def _decoded(text):
 
 def _series(pairs, body):
     """A number for what was asked, without the page: equal for the pages of one reading, no way back to the values."""
-    import zlib
+    # zlib's does the same, where the interpreter has it.
+    from binascii import crc32
 
     kept = sorted((n, v) for n, v in pairs if n.lower() not in _PAGING and not mask.is_secret_name(n))
     if body.startswith("{"):
@@ -182,7 +183,7 @@ def _series(pairs, body):
         except ValueError:
             kept.append(("body", body))
     salted = repr((sink.file_number(), kept)).encode("utf-8", "replace")
-    return f"{zlib.crc32(salted) & 0xFFFFFFFF:08x}"
+    return f"{crc32(salted) & 0xFFFFFFFF:08x}"
 
 
 def _number_in(text, name):

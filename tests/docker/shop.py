@@ -83,6 +83,10 @@ class Shop(Site):
     def purchases(self) -> int:
         return int(self.client().execute("SELECT count() FROM shop.purchases")[0][0])
 
+    def kept(self) -> int:
+        """Rows as they are once each key is merged, whenever that comes."""
+        return int(self.client().execute("SELECT count() FROM shop.purchases FINAL")[0][0])
+
     def loader_container(self) -> str:
         return docker("ps", "--filter", f"name={self.name}_run_", "--format", "{{.Names}}").strip()
 

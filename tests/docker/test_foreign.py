@@ -141,12 +141,12 @@ def test_a_loader_without_sources_or_an_env_file_of_ours_runs_as_it_is(ready):
 
 
 def test_a_reset_without_confirmation_touches_nothing(ready):
-    rows, started = ready.purchases(), docker("inspect", "--format", "{{.State.StartedAt}}", ready.container)
+    rows, started = ready.kept(), docker("inspect", "--format", "{{.State.StartedAt}}", ready.container)
     played = ready.run("--tags", "clickhouse_reset")
     assert played.status != 0
     assert "shop.purchases" in played.headline["headline"]
     assert f"clickhouse_reset_confirm={ready.container}" in played.headline["headline"]
-    assert ready.purchases() == rows
+    assert ready.kept() == rows
     assert docker("inspect", "--format", "{{.State.StartedAt}}", ready.container) == started
 
 
@@ -167,7 +167,7 @@ def test_an_image_that_is_not_there_is_named_before_anything_is_touched(ready):
 
 @pytest.mark.row(58)
 def test_after_a_failed_reset_the_documented_command_brings_the_data_back(ready, base_image):
-    rows = ready.purchases()
+    rows = ready.kept()
     assert rows > 0
     # An image that is there and is no server.
     failed = ready.run(
@@ -179,12 +179,12 @@ def test_after_a_failed_reset_the_documented_command_brings_the_data_back(ready,
     )
     assert failed.status != 0
     assert failed.headline["cause"] == "host_unhealthy", failed.headline
-    assert "playbooks/restore.yml" in failed.headline["headline"]
+    assert "playbooks/restore.yml" in failed.headline["next_step"]
     text = (ROOT / "docs/how-to/restore-after-reset.md").read_text(encoding="utf-8")
     assert "ansible-playbook playbooks/restore.yml -i prod\n" in text
     restored = ready.run(playbook="playbooks/restore.yml")
     assert restored.status == 0, restored.output[-6000:]
-    assert ready.purchases() == rows
+    assert ready.kept() == rows
 
 
 def test_a_column_the_foreign_loader_needs_is_named_when_it_is_gone(ready):

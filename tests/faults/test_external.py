@@ -25,7 +25,10 @@ print("40 rows sent")
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    users = {"loader": {"password": PASSWORD, "grants": ["GRANT SELECT, INSERT ON shop.*"]}}
+    users = {
+        "loader": {"password": PASSWORD, "grants": ["GRANT SELECT, INSERT ON shop.*"]},
+        "reader": {"password": PASSWORD, "readonly": True},
+    }
     with start_engine(tmp_path_factory.mktemp("server"), users=users) as engine:
         engine.query("CREATE DATABASE shop")
         engine.query("CREATE TABLE shop.sales (id UInt64, sku String) ENGINE = MergeTree ORDER BY id")
@@ -78,8 +81,9 @@ def audited(*ids: int) -> dict[str, Any]:
     }
 
 
-def test_a_healthy_load_passes_and_nothing_else_is_touched(server: Engine, tmp_path: Path) -> None:
-    played = play(server, tmp_path)
+def test_a_healthy_load_passes_read_only_and_nothing_else_is_touched(server: Engine, tmp_path: Path) -> None:
+    # The verifier's profile has readonly = 1: it may change no setting, its own limits neither.
+    played = play(server, tmp_path, verifier_user="reader", verifier_password=PASSWORD)
     assert played.status == 0, played.output[-4000:]
     assert played.report["verdict"] == "PASS"
     assert server.query("SELECT count() FROM shop.kept") == [(1000,)]

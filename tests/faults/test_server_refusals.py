@@ -791,7 +791,7 @@ def test_refused_statement_is_named(stage: Stage, name: str) -> None:
     if fault.before:
         stage.send(fault.before, user=fault.user)
     said = stage.refused(fill(fault.send), user=fault.user, **fault.settings)
-    diagnosis = stage.judge(users=[fault.user], ingest={"exit_code": 1})
+    diagnosis = stage.judge(users=[fault.user], ingest={"exit_code": 1}, server_setup={"schema_file": "sql/schema.sql"})
     found = headline(diagnosis)
     assert found.cause == fault.cause
     assert (found.object or "") == fill(fault.object)
