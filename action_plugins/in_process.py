@@ -9,6 +9,7 @@ with `become`, another Python or `async`, the module is executed as always; so i
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib.util
 import io
 import json
@@ -51,6 +52,8 @@ def _loaded(name: str) -> Any:
 _MODULE = _loaded(Path(__file__).stem)
 for _loader in (filter_loader, test_loader):
     _loader.get("ansible.builtin.default")
+# A worker's garbage collector would write to all of it, and so copy each page that the worker shares with the play.
+gc.freeze()
 
 
 def _is_ours(interpreter: str) -> bool:

@@ -7,6 +7,9 @@ import secrets
 from collections.abc import Iterator
 
 import pytest
+from ansible.module_utils.ingest_verify import causes
+from ansible.module_utils.ingest_verify.diagnosis.client_side import rules
+from ansible.module_utils.ingest_verify.diagnosis.server_side import classify
 
 from embedded.testing import Engine, start_engine
 from tests.said import said  # noqa: F401 - a fixture of every suite
@@ -16,6 +19,21 @@ os.environ.setdefault("ANSIBLE_STDOUT_CALLBACK", "default")
 
 INGEST_USER = "ingest"
 INGEST_PASSWORD = secrets.token_hex(8)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def order_never_decides() -> Iterator[None]:
+    """Two causes of one fact, none narrower than the other, fail whichever test meets them."""
+
+    def narrowest(told: list[causes.Decision]) -> list[causes.Decision]:
+        left = causes.narrowest(told)
+        assert len(found := {decision.cause for decision in left}) < 2, f"none is narrower: {sorted(found)}"
+        return left
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rules, "narrowest", narrowest)
+        patch.setattr(classify, "narrowest", narrowest)
+        yield
 
 
 @pytest.fixture(scope="session")

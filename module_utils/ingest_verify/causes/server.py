@@ -273,7 +273,7 @@ SERVERS = (
         "The server cannot parse the statement",
         LOADER,
         "SYNTAX_ERROR, or something after the rows of VALUES.",
-        narrower_than=("server_type_mismatch",),
+        narrower_than=("server_type_mismatch", "server_unsupported_ddl"),
         forms=(
             Form(
                 ("syntax",),
@@ -316,7 +316,7 @@ SERVERS = (
         "A placeholder was sent without its value",
         LOADER,
         "UNKNOWN_QUERY_PARAMETER, or the parser stopped at a driver's or template's placeholder.",
-        narrower_than=("server_syntax_error", "server_missing_column"),
+        narrower_than=("server_syntax_error", "server_missing_column", "server_column_count"),
         forms=(
             Form(
                 ("missing_parameter",),
@@ -852,7 +852,7 @@ SERVERS = (
         never="The text says that the server was reading from its own client.",
         forms=(
             Form(
-                ("remote", "poco", "socket", "distributed_backlog"),
+                ("remote", "poco", "distributed_backlog"),
                 # Poco's own errors say what and not where.
                 rf"(?s).*?{_REMOTE_ADDRESS}|.*(?:refused|reset|timed? ?out)",
                 "The server itself could not reach what {what} reads from or writes to: {brief}.",

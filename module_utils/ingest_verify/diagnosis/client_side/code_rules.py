@@ -6,6 +6,7 @@ import re
 
 from ...facts.log.errors import ClientError
 from .context import INGEST, Context, Judged, first_line, origin, place
+from .row_rules import lacking_element
 
 # What a headline says where the cause is an exception of the ingest, and not just a word of failure.
 OWN_CODE = "The ingest's own code failed"
@@ -67,6 +68,8 @@ _NO_KEY = re.compile(
 
 def key_error(error: ClientError, context: Context) -> Judged | None:
     """A record or row without the key that the code reads, or only the key that `str(KeyError(key))` prints."""
+    if lacking_element(error):
+        return None
     if not error.traceback and (match := _NO_KEY.search(error.message)):
         name = next(filter(None, match.groups()))
         return Judged(

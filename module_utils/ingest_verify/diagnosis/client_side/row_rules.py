@@ -52,9 +52,14 @@ _NO_ELEMENT = re.compile(
 )
 
 
+def lacking_element(error: ClientError) -> re.Match[str] | None:
+    """The value and the type of a column's enumeration that does not have it, as the driver says them."""
+    return _NO_ELEMENT.search("\n".join([error.text, *(message for _, message in error.chain)]))
+
+
 def unknown_element(error: ClientError, _: Context) -> Judged | None:
     """A value that the column's enumeration does not have, as the driver has seen."""
-    match = _NO_ELEMENT.search("\n".join([error.text, *(message for _, message in error.chain)]))
+    match = lacking_element(error)
     if not match:
         return None
     wider = with_element(match["type"], match["value"]) or match["type"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...causes import LOG, forms_of, is_narrower
+from ...causes import LOG, forms_of, narrowest
 from ...facts.log.errors import ClientError
 from . import clickhouse_rules, code_rules, connection_rules, program_rules, row_rules, source_rules
 from .context import Context, Judged, endpoints, first_line, place
@@ -39,8 +39,7 @@ def held(error: ClientError, context: Context) -> list[Judged]:
 
 def judge(error: ClientError, context: Context) -> Judged:
     """The cause of one error. Never fails: what no rule knows is `client_exception` with the text as it is."""
-    told = held(error, context)
-    told = [judged for judged in told if not any(is_narrower(other.cause, judged.cause) for other in told)]
+    told = narrowest(held(error, context))
     judged = told[0] if told else code_rules.unexplained(error, context)
     if judged.cause == "config_env_file":
         # A variable that is not set is told by the name that the program asked for.

@@ -6,7 +6,6 @@ import re
 from dataclasses import replace
 
 from ...causes import Decision
-from ...clickhouse.error_codes import LOGIN_KINDS
 from ...client import quote_identifier
 from ...facts.catalog import Catalog, nearest
 from ...privileges import grant, lacking_privilege, needed_privilege, refused_user
@@ -91,10 +90,10 @@ def host_not_allowed(refusal: Refusal, catalog: Catalog) -> Decision:
     )
 
 
-def remote_login(refusal: Refusal) -> Decision | None:
+def remote_login(refusal: Refusal, catalog: Catalog) -> Decision | None:
     """A login that another server refused to this one: the statement itself was let in."""
     other = REMOTE.search(refusal.exception)
-    if other is None or not refusal.sql or refusal.kind not in LOGIN_KINDS:
+    if other is None or not refusal.sql:
         return None
     return Decision(
         "server_remote_login",

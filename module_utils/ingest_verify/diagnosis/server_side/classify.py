@@ -7,9 +7,9 @@ wording, which differs between versions: 24.8 says `Unknown expression identifie
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
-from ...causes import Decision, forms_of
+from ...causes import Decision, forms_of, narrowest
 from ...clickhouse.error_codes import KINDS, LOGIN_KINDS, name_of
 from ...facts.catalog import Catalog
 from .access import (
@@ -21,8 +21,8 @@ from .access import (
     remote_login,
     setting_refused,
 )
-from .columns import column_count, missing_column
-from .input_text import bare_word, other_format, values_syntax
+from .columns import column_count, missing_column, unknown_field
+from .input_text import bare_word, json_in_another_format, other_format, values_syntax
 from .missing_objects import missing_database, missing_table, view_behind
 from .network import socket_failed
 from .refusal import Refusal, what_of
@@ -32,7 +32,6 @@ from .values import cut_off, type_mismatch
 
 # A right or a limit is the user's or the server's wherever it is met: no correction of a view helps against these.
 _NOT_THE_VIEWS = frozenset({"time", "speed", "read_only", "quota", "busy", "socket", "memory", "disk", "grant"})
-_VALUES = frozenset({"value", "null_value", "input", "computed_column", "array_sizes"})
 
 
 def classify(refusal: Refusal, catalog: Catalog) -> Decision:
@@ -49,30 +48,13 @@ def classify(refusal: Refusal, catalog: Catalog) -> Decision:
 
 
 def _classify_plain(refusal: Refusal, catalog: Catalog) -> Decision:
-    handlers: list[_Handler] = [_special, *filter(None, [_HANDLERS.get(refusal.kind)])]
-    if refusal.kind in _VALUES:
-        handlers.append(type_mismatch)
-    # A schema statement is wrong in itself; a value or a column that it names is nothing to convert or to add.
-    verb = refusal.target.verb
-    if (verb in ("CREATE", "ALTER") and refusal.kind in _VALUES) or (
-        verb == "CREATE" and name_of(refusal.code) == "NO_SUCH_COLUMN_IN_TABLE"
-    ):
-        handlers = [_special]
-    handlers.append(unsupported_ddl)
-    for handler in handlers:
-        if cause := handler(refusal, catalog):
-            return cause
-    return _as_told(refusal)
+    told = narrowest(held(refusal, catalog))
+    return told[0] if told else _as_told(refusal)
 
 
-def _special(refusal: Refusal, catalog: Catalog) -> Decision | None:
-    """A cause that the code and the text tell by themselves."""
+def held(refusal: Refusal, catalog: Catalog) -> list[Decision]:
+    """What the catalogue's own texts and the rules say of one refusal, each on its own."""
     target = refusal.target
-    cause, form, found = next(forms_of(refusal.kind, refusal.text), (None, None, None))
-    if refusal.kind == "socket":
-        return socket_failed(refusal, catalog)
-    if cause is None or form is None or found is None:
-        return remote_login(refusal) or bare_word(refusal, catalog) or other_format(refusal)
     words = {
         "name": target.name or "",
         "what": what_of(target),
@@ -81,7 +63,9 @@ def _special(refusal: Refusal, catalog: Catalog) -> Decision | None:
         "brief": refusal.brief,
         "maybe": refusal.hint,
     }
-    return form.decide(cause.id, found, words)
+    told = [form.decide(cause.id, found, words) for cause, form, found in forms_of(refusal.kind, refusal.text)]
+    asked = [rule for rule, kinds in _RULES if refusal.kind in kinds]
+    return told + [decision for rule in asked if (decision := rule(refusal, catalog))]
 
 
 def async_insert_failed(database: str, table: str, rows: int, refusal: Refusal, catalog: Catalog) -> Decision:
@@ -126,29 +110,36 @@ def _as_told(refusal: Refusal) -> Decision:
     )
 
 
-_Handler = Callable[[Refusal, Catalog], "Decision | None"]
-_HANDLERS: dict[str, _Handler] = {
-    "missing_table": missing_table,
-    "missing_database": missing_database,
-    "missing_column": missing_column,
-    "missing_setting": setting_refused,
-    "column_count": column_count,
+_VALUES = ("value", "null_value", "input", "computed_column", "array_sizes")
+_Rule = Callable[[Refusal, Catalog], "Decision | None"]
+# Each on its own, for refusals of these kinds: of those that hold the narrowest decides, as the catalogue says, and not
+# the order.
+_RULES: tuple[tuple[_Rule, Container[str]], ...] = (
+    (missing_table, ("missing_table",)),
+    (missing_database, ("missing_database",)),
+    (missing_column, ("missing_column",)),
+    (unknown_field, _VALUES),
+    (bare_word, ("missing_column",)),
+    (setting_refused, ("missing_setting",)),
+    (column_count, ("column_count",)),
     # Only where the client stayed and read the answer; else they are the effect of its end.
-    "client_gone": cut_off,
-    **dict.fromkeys(LOGIN_KINDS, login_refused),
-    "login_address": host_not_allowed,
-    "grant": missing_grant,
-    "keeper": replication,
-    "no_keeper": replication,
-    "time": time_limit,
-    "speed": time_limit,
-    "read_only": read_only,
-    "read_only_table": read_only,
-    "memory": memory_limit,
-    "syntax": values_syntax,
-    "quota": quota_used_up,
-    "busy": too_many_queries,
-    "disk": no_space,
-    "parts": too_many_parts,
-    "partitions": too_many_parts,
-}
+    (cut_off, ("client_gone",)),
+    (type_mismatch, _VALUES),
+    (json_in_another_format, ("value", "null_value", "input", "column_count", "syntax")),
+    (other_format, ("input",)),
+    (values_syntax, ("syntax",)),
+    (login_refused, LOGIN_KINDS),
+    (host_not_allowed, ("login_address",)),
+    (remote_login, LOGIN_KINDS),
+    (missing_grant, ("grant",)),
+    (read_only, ("read_only", "read_only_table")),
+    (quota_used_up, ("quota",)),
+    (replication, ("keeper", "no_keeper")),
+    (time_limit, ("time", "speed")),
+    (memory_limit, ("memory",)),
+    (too_many_queries, ("busy",)),
+    (no_space, ("disk",)),
+    (too_many_parts, ("parts", "partitions")),
+    (socket_failed, ("socket",)),
+    (unsupported_ddl, ("not_implemented", "other_version", "syntax", "missing_setting")),
+)

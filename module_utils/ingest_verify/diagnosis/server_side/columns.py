@@ -45,11 +45,26 @@ def _looked_up_in(refusal: Refusal, catalog: Catalog) -> list[tuple[str | None, 
     return source_tables(refusal.sql, refusal.current_database)
 
 
+def within_values(text: str) -> bool:
+    """Whether the server was reading the rows of a VALUES clause."""
+    return re.search(r"[Ww]hile executing \w*Values", text) is not None
+
+
+def unknown_field(refusal: Refusal, catalog: Catalog) -> Decision | None:
+    """A row with a field that the table has no column for."""
+    return missing_column(refusal, catalog) if re.search(r"[Uu]nknown field found", refusal.text) else None
+
+
 _TOLD_TABLE = re.compile(r"\b(?:in|from|of) table [`'\"]?([\w$]+)[`'\"]?\.[`'\"]?([\w$]+)")
 
 
 def missing_column(refusal: Refusal, catalog: Catalog) -> Decision | None:
     """A name that is no column where the server looked for it; None when the text names none."""
+    # A word in VALUES is no column's name, and a schema statement that names one is wrong in itself.
+    if within_values(refusal.text) or (
+        refusal.target.verb == "CREATE" and name_of(refusal.code) == "NO_SUCH_COLUMN_IN_TABLE"
+    ):
+        return None
     tables = _looked_up_in(refusal, catalog)
     if not tables and (told := _TOLD_TABLE.search(refusal.text)):
         # The statement is not known; the server's sentence names the table.

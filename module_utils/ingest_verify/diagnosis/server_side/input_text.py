@@ -6,9 +6,8 @@ import re
 
 from ...causes import Decision
 from ...facts.catalog import Catalog
-from .columns import column_count
+from .columns import column_count, within_values
 from .refusal import Refusal, what_of
-from .schema_statements import unsupported_ddl
 from .values import type_mismatch
 
 
@@ -48,7 +47,8 @@ def values_syntax(refusal: Refusal, catalog: Catalog) -> Decision | None:
         if listed:
             return type_mismatch(refusal, catalog)
     if target.verb in ("CREATE", "ALTER", "DROP"):
-        return unsupported_ddl(refusal, catalog)
+        # `unsupported_ddl` tells it.
+        return None
     position = re.search(r"failed at position (\d+)(?: \(([^)]*)\))?(?: \(line (\d+), col (\d+)\))?", refusal.text)
     return Decision(
         "server_syntax_error",
@@ -65,7 +65,7 @@ def values_syntax(refusal: Refusal, catalog: Catalog) -> Decision | None:
 
 def bare_word(refusal: Refusal, catalog: Catalog) -> Decision | None:
     """A value that stands in VALUES without quotes is read as the name of a column."""
-    if refusal.kind != "missing_column" or not re.search(r"[Ww]hile executing \w*Values", refusal.text):
+    if not within_values(refusal.text):
         return None
     found = re.search(r"(?:identifier|columns):? [`']?(\w+)", refusal.text)
     word = found[1] if found else "that is no literal"
@@ -88,9 +88,15 @@ def _without_quotes(refusal: Refusal, word: str) -> Decision:
     )
 
 
-def _json_in_another_format(refusal: Refusal, named: re.Match[str] | None) -> Decision | None:
+def _format_named(refusal: Refusal) -> str:
+    """The format that the INSERT announces, empty where it names none."""
+    named = re.search(r"(?i)\bFORMAT\s+(\w+)\s*$|\bFORMAT\s+(\w+)", refusal.sql)
+    return next(filter(None, named.groups())) if named else ""
+
+
+def json_in_another_format(refusal: Refusal, catalog: Catalog) -> Decision | None:
     """Rows of JSON behind an INSERT whose format has none: the first value begins with a key."""
-    kind = next((name for name in (named.groups() if named else ()) if name), "")
+    kind = _format_named(refusal)
     seen = re.search(r"(?:here|before):? '?(\{\"\w+\\?\":[^\n:]{0,40})", refusal.text)
     if refusal.target.verb != "INSERT" or not kind or "json" in kind.lower() or not seen:
         return None
@@ -109,19 +115,16 @@ def _json_in_another_format(refusal: Refusal, named: re.Match[str] | None) -> De
     )
 
 
-def other_format(refusal: Refusal) -> Decision | None:
+def other_format(refusal: Refusal, catalog: Catalog) -> Decision | None:
     """What was sent is not in the format that the INSERT announces, from its first byte on."""
     target = refusal.target
-    named = re.search(r"(?i)\bFORMAT\s+(\w+)\s*$|\bFORMAT\s+(\w+)", refusal.sql)
-    if found := _json_in_another_format(refusal, named):
-        return found
     begins = re.search(r"expected '[{\[]' before: '(\s*[^{\[\s'][^\n]{0,80})", refusal.text)
     unquoted = re.search(r"JSON string: expected opening quote", refusal.text)
-    if target.verb != "INSERT" or refusal.kind != "input" or "reading the value of key" in refusal.text:
+    if target.verb != "INSERT" or "reading the value of key" in refusal.text:
         return None
     if not (begins or unquoted or re.search(r"[Nn]ot an? \w+ file|Invalid data file\. Magic", refusal.text)):
         return None
-    kind = next((name for name in (named.groups() if named else ()) if name), "the format that it announces")
+    kind = _format_named(refusal) or "the format that it announces"
     seen = begins[1].partition("': ")[0] if begins else refusal.brief
     return Decision(
         "server_bad_input",

@@ -10,7 +10,7 @@ from ...client import quote_identifier, quote_table
 from ...facts.catalog import Catalog
 from ...sql_text import has_select
 from ..enumeration import with_element
-from .columns import column_count, missing_column
+from .columns import column_count
 from .refusal import Refusal, what_of
 
 # A row of another length, as the text formats put it.
@@ -27,11 +27,10 @@ _CUT_OFF = re.compile(r"at end of stream|JSON string: expected closing quote")
 def type_mismatch(refusal: Refusal, catalog: Catalog) -> Decision | None:
     """A value that does not fit its column: the column by name, its type, the value; None without a target table."""
     text = refusal.text
-    if re.search(r"[Uu]nknown field found", text):
-        found = missing_column(refusal, catalog)
-        if found:
-            return found
     target = refusal.target
+    # A schema statement is wrong in itself: a value that it names is nothing to convert.
+    if target.verb in ("CREATE", "ALTER"):
+        return None
     if target.verb == "SELECT":
         return _conversion_in_select(refusal)
     told = {found[1].strip(): found[2] for found in _TOLD_COLUMN.finditer(text)}
