@@ -78,6 +78,27 @@ def test_what_a_shared_client_leads_to_is_no_proof_of_it(tmp_path: Path) -> None
     assert cause(tmp_path, alone).cause != "client_shared_connection"
 
 
+@pytest.mark.parametrize(
+    ("raised", "named"),
+    [
+        ("OSError: [Errno 9] Bad file descriptor", "client_connection_lost"),
+        ("EOFError: Unexpected EOF while reading bytes", "client_connection_lost"),
+        ("socket.timeout: timed out", "client_socket_timeout"),
+        ("struct.error: argument out of range", "client_serialization"),
+    ],
+)
+def test_a_connection_that_breaks_while_a_column_is_written_is_no_value(
+    tmp_path: Path, raised: str, named: str
+) -> None:
+    text = (
+        "Traceback (most recent call last):\n"
+        '  File "/app/load.py", line 55, in flush\n    client.execute(INSERT, rows)\n'
+        '  File "/usr/lib/python3/site-packages/clickhouse_driver/columns/base.py", line 151, in write_data\n'
+        f"    self._write_data(items, buf)\n{raised}\n"
+    )
+    assert cause(tmp_path, text).cause == named
+
+
 # A proxy in front of ClickHouse
 
 

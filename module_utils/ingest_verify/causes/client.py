@@ -32,7 +32,7 @@ CLIENT = (
         LOADER,
         "A driver's own code raised on a value, and the log names the column or the type.",
         row=17,
-        narrower_than=("client_exception",),
+        narrower_than=("client_exception", "client_connection_lost"),
         step="Convert the value to the column's type before it is given to the driver.",
         command="DESCRIBE TABLE db.table;",
     ),

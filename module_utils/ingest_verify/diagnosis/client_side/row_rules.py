@@ -39,6 +39,8 @@ _SERIALIZATION = (
         r"(?P<why>'(?P<got>\w+)' object has no attribute '(?P<attribute>encode|timestamp|tzinfo|utcoffset|toordinal)')"
     ),
 )
+# What breaks while a column is written says nothing of the value.
+_OF_A_CONNECTION = re.compile(r"OSError|EOFError|[Tt]imeout|Connection|BrokenPipe|SSLError|NetworkError")
 _WRITES_A_COLUMN = re.compile(
     r"clickhouse_driver/(?:columns|block\.py|varint|writer)|clickhouse_connect/(?:datatypes|driverc"
     r"|driver/(?:transform|insert|dataconv))"
@@ -78,14 +80,18 @@ def unwritable_value(error: ClientError, context: Context) -> Judged | None:
     """A value that the driver could not write into its column."""
     text = "\n".join([error.text, *(f"{kind}: {message}" for kind, message in error.chain)])
     matches = [match for pattern in _SERIALIZATION if (match := pattern.search(text))]
-    if not matches and (not _WRITES_A_COLUMN.search(text) or not error.raised_in.startswith("clickhouse")):
+    kind, message = origin(error)
+    if not matches and (
+        not _WRITES_A_COLUMN.search(text)
+        or not error.raised_in.startswith("clickhouse")
+        or _OF_A_CONNECTION.search(kind)
+    ):
         return None
     found: dict[str, str] = {}
     for match in matches:
         found = {**{key: value for key, value in match.groupdict().items() if value}, **found}
     if not found.get("column") and side_of(error, context) == API:
         return None
-    kind, message = origin(error)
     column = found.get("column")
     kind_of_column = found.get("type") or _KIND_BY_ATTRIBUTE.get(found.get("attribute", ""))
     why = found.get("why") or (f"{kind}: {message}" if kind else message)
