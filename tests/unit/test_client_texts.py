@@ -98,6 +98,7 @@ TO_CLICKHOUSE: dict[str, list[str]] = {
     "client_shared_connection": [
         "asynch.errors.PartiallyConsumedQueryError: Simultaneous queries on single connection detected",
         "records have not fully fetched, call fetchall first",
+        "Unexpected packet from server 127.0.0.1:9000 (expected Hello or Exception, got Data)",
     ],
     "config_address_syntax": [
         'parse "http://u:p%zz@wh:8123": invalid URL escape "%zz"',

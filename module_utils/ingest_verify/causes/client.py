@@ -240,7 +240,7 @@ CLIENT = (
         "Threads share one client",
         LOADER,
         "The driver says that a second query was started on a connection in use.",
-        narrower_than=("client_connection_lost", "client_exception", "client_serialization"),
+        narrower_than=("client_connection_lost", "client_wrong_protocol", "client_serialization"),
         likely="A driver got another answer than it waited for, and no library says that the client is shared.",
         forms=(
             Form(
