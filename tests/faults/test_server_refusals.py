@@ -53,7 +53,7 @@ FAULTS = {
         "INSERT INTO {db}.order (order_id) VALUES ('a')",
         "server_missing_table",
         "{db}.order",
-        "Create it, then run the ingest again",
+        "schema_apply",
         headline="Is {db}.orders meant?",
         twin="INSERT INTO {db}.orders (order_id) VALUES ('a')",
     ),
@@ -62,7 +62,7 @@ FAULTS = {
         "INSERT INTO {db}.orders SELECT * FROM {db}.raw",
         "server_missing_table",
         "{db}.raw",
-        "Create it, then run the ingest again",
+        "schema_apply",
         repair=("CREATE TABLE {db}.raw AS {db}.orders",),
     ),
     "database_missing": Fault(
@@ -177,7 +177,7 @@ FAULTS = {
         "CREATE TABLE {db}.daily AS {db}.raw",
         "server_missing_table",
         "{db}.raw",
-        "Create it, then run the ingest again",
+        "schema_apply",
         repair=("CREATE TABLE {db}.raw (id UInt8) ENGINE = Memory",),
     ),
     "mutation_that_cannot_end": Fault(
@@ -617,7 +617,7 @@ FAULTS = {
         "INSERT INTO `{db}`.`заказы 2026.v1` (order_id) VALUES ('a')",
         "server_missing_table",
         "{db}.заказы 2026.v1",
-        "Create it, then run the ingest again",
+        "schema_apply",
         repair=("CREATE TABLE {db}.`заказы 2026.v1` AS {db}.orders",),
     ),
     "table_missing_in_the_connections_database": Fault(
