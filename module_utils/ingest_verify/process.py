@@ -128,7 +128,7 @@ def run_process(
     oom_killed = number == signal.SIGKILL and not timed_out and _oom_kills() > kills
     return ProcessResult(
         exit_code=code,
-        signal=_signal_name(number),
+        signal=signal_name(number),
         timed_out=timed_out,
         oom_killed=oom_killed,
         duration_seconds=round(time.monotonic() - clock, 3),
@@ -142,8 +142,8 @@ def run_process(
     )
 
 
-# SIGILL, SIGABRT, SIGBUS, SIGFPE, SIGSEGV: what a process does to itself.
-_CRASHES = (132, 134, 135, 136, 139)
+# SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV: what a process does to itself.
+CRASHES = (132, 133, 134, 135, 136, 139)
 
 
 def explain_exit(
@@ -176,16 +176,17 @@ def explain_exit(
         return f"It was killed for memory (exit code {exit_code}): it needed more than {limit}."
     if exit_code in known and (container or exit_code != 125):
         return known[exit_code]
-    name = _signal_name(exit_code - 128) if exit_code > 128 else None
+    name = signal_name(exit_code - 128) if exit_code > 128 else None
     if name is None:
         return f"It failed by itself with exit code {exit_code}."
-    if exit_code in _CRASHES:
+    if exit_code in CRASHES:
         return f"Its process crashed ({name}, exit code {exit_code})."
     by = ", not for its own memory limit: docker kill, the engine or the host" if container and exit_code == 137 else ""
     return f"It was ended by {name} (exit code {exit_code}) from outside{by}."
 
 
-def _signal_name(number: int) -> str | None:
+def signal_name(number: int) -> str | None:
+    """SIGTERM for 15; None for a number that is no signal."""
     try:
         return signal.Signals(number).name
     except ValueError:

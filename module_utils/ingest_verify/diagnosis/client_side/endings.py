@@ -11,6 +11,7 @@ from ...facts.log.json_records import json_message, json_object, plain_keys
 from ...facts.log.line import EPILOGUE
 from ...facts.log.reader import ClientLog
 from ...findings import Finding
+from ...process import CRASHES, signal_name
 from . import context as about
 from . import qtickets
 from .candidates import Candidate, brief, finding_of, last_lines
@@ -53,18 +54,8 @@ def cause_by_end(
         memory = chosen is not None and chosen.judged.cause == "client_killed_memory"
         return None if memory else _killed(log, ingest)
     if isinstance(code, int) and 128 < code < 160:
-        names = {
-            139: "SIGSEGV",
-            134: "SIGABRT",
-            143: "SIGTERM",
-            130: "SIGINT",
-            129: "SIGHUP",
-            135: "SIGBUS",
-            132: "SIGILL",
-            133: "SIGTRAP",
-        }
-        name = names.get(code, f"signal {code - 128}")
-        if code in (139, 134, 135, 132, 133):
+        name = signal_name(code - 128) or f"signal {code - 128}"
+        if code in CRASHES:
             if told or (chosen is not None and (chosen.error.traceback or not chosen.judged.generic)):
                 # .NET, Rust and Node abort after an error that nobody caught, and have printed it.
                 return None
