@@ -526,6 +526,26 @@ def test_rows_that_reach_a_target_by_another_way_than_its_insert_are_a_pass(orde
 
 
 @pytest.mark.parametrize(
+    "shows",
+    [
+        "CREATE VIEW shown AS SELECT order_id FROM orders",
+        r"CREATE TABLE shown (order_id String) ENGINE = Merge(currentDatabase(), '^orders(_\\d+)?$')",
+    ],
+)
+@pytest.mark.parametrize("into", ["orders", "parked"])
+def test_a_target_that_shows_other_tables_is_filled_by_an_insert_into_one_of_them(
+    orders: Stage, shows: str, into: str
+) -> None:
+    orders.admin(f"CREATE TABLE {orders.database}.parked AS {orders.database}.orders")
+    _play(orders, [shows, f"INSERT INTO {into} (order_id) VALUES ('a')"])
+    said = orders.judge(ingest={"exit_code": 0}, targets=["shown"])
+    if into == "orders":
+        assert said.verdict == "PASS", said.message(5)
+    else:
+        assert headline(said).cause == "client_no_insert"
+
+
+@pytest.mark.parametrize(
     "statements",
     [
         _TMP,

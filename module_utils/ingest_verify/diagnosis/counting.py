@@ -65,14 +65,19 @@ def count_by_target(case: Case) -> None:
     case.result.statements_by_target = by_target
 
 
+# It holds no rows: to make it brings none.
+_PLAIN_VIEW = re.compile(r"(?i)\s*CREATE\s+(?:OR\s+REPLACE\s+)?VIEW\b")
 # The database and table that a Distributed table hands its rows to.
 _BEHIND = re.compile(r"ENGINE = Distributed\([^,]+, [^,]+, [`']?(\w+)")
+# The tables that a Merge table shows, as a regular expression of the server's.
+_MERGED = re.compile(r"ENGINE = Merge\(.*, '((?:[^'\\]|\\.)*)'\)")
 
 
 def _filled_otherwise(case: Case, name: str) -> StatementGroup | None:
     """The last statement that changed a target by other means than an INSERT that names it: a table or partition put in
     its place, rows brought by a CREATE, or pushed by a view or an engine (Buffer, Distributed) behind another table. Of
-    a Distributed target also what changed the table behind it."""
+    a Distributed target also what changed the table behind it; of a view or Merge table an INSERT into what it shows.
+    """
     database, _, table = name.rpartition(".")
     own = case.catalog.table_facts(database, table)
     behind = _BEHIND.search(str(own["create_table_query"])) if own else None
@@ -87,13 +92,29 @@ def _filled_otherwise(case: Case, name: str) -> StatementGroup | None:
             owners += [(view.rpartition(".")[0], view.rpartition(".")[2]) for view in group.views]
             facts = [case.catalog.table_facts(*owner) for owner in owners]
             texts = [str(known["create_table_query"]) for known in facts if known]
+            if own and target.table and _shows(str(own["create_table_query"]), target.table):
+                return group
         elif target.verb in ("EXCHANGE", "RENAME") or (target.verb == "ALTER" and _CHANGES_ROWS.search(group.query)):
             texts = [group.query]
-        elif target.verb in ("DELETE", "UPDATE") or (target.verb == "CREATE" and has_select(group.query)):
+        elif target.verb in ("DELETE", "UPDATE") or (
+            target.verb == "CREATE" and has_select(group.query) and not _PLAIN_VIEW.match(group.query)
+        ):
             texts = [target.table or ""]
         if any(mentions(text, one) for text in texts for one in tables):
             return group
     return None
+
+
+def _shows(definition: str, table: str) -> bool:
+    """Whether a table that only reads others (a view, a Merge table) shows this one."""
+    if definition.startswith("CREATE VIEW "):
+        return mentions(definition, table)
+    merged = _MERGED.search(definition)
+    try:
+        return merged is not None and re.search(merged[1].replace("\\\\", "\\"), table) is not None
+    except re.error:
+        # The server's expressions are not Python's.
+        return False
 
 
 def _empty_target() -> dict[str, Any]:
