@@ -82,6 +82,7 @@ def test_what_a_shared_client_leads_to_is_no_proof_of_it(tmp_path: Path) -> None
     ("raised", "named"),
     [
         ("OSError: [Errno 9] Bad file descriptor", "client_connection_lost"),
+        ("BrokenPipeError: [Errno 32] Broken pipe", "client_connection_lost"),
         ("EOFError: Unexpected EOF while reading bytes", "client_connection_lost"),
         ("socket.timeout: timed out", "client_socket_timeout"),
         ("struct.error: argument out of range", "client_serialization"),
