@@ -37,7 +37,7 @@ TEXTS = (
     "uncategorized SQLException for SQL [INSERT INTO shop.orders VALUES (?)]; SQL state [HY000]; error code [60];",
     '{"method": "POST", "path": "orders", "status": 503}',
     "the API ignored the filter on id: 12 orders are asked for one by one",
-    "/root/.cargo/registry/src/github.com-1ecc6299db9ec823/clickhouse-0.13.1/src/insert.rs",
+    "~/.cargo/registry/src/github.com-1ecc6299db9ec823/clickhouse-0.13.1/src/insert.rs",
     "internal/modules/cjs/loader.js",
     "stderr F Traceback (most recent call last):",
     " 1 --- [main] c.example.Loader   : load failed",
