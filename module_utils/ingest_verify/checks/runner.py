@@ -85,8 +85,10 @@ def run_checks(client: Client, request: Request) -> Outcome:
     unread = session.reach(cluster) if cluster else None
     catalog = Catalog(session, _tables(checks, database), limits.seconds)
     context = Context(session, catalog, run, Written(), database, now, limits.rows_shown, request.history)
-    for check in checks:
-        if (read := KINDS[check.kind].read) and not _out_of_reach(check, context):
+    silent = {check.name: error for check in checks if (error := _out_of_reach(check, context))}
+    asked = [check for check in checks if check.name not in silent]
+    for check in asked:
+        if read := KINDS[check.kind].read:
             read(check, context)
     context.written = read_written(read_log, run, database, (ScanError,))
     if unread:
@@ -101,7 +103,7 @@ def run_checks(client: Client, request: Request) -> Outcome:
         _qualified(run.answered, database),
         (ScanError,),
     )
-    answers = _read_aggregates(checks, context)
+    answers = _read_aggregates(asked, context)
 
     outcome = Outcome(overview=_overview(session, request.overview, limits.seconds), history=request.history)
     judged: dict[str, tuple[Judged | ScanError, float]] = {}
@@ -109,7 +111,7 @@ def run_checks(client: Client, request: Request) -> Outcome:
     for check in sorted(checks, key=lambda check: KINDS[check.kind].turn):
         started = time.monotonic()
         mine = answers.get(check.name, _Read())
-        result = mine.error or _out_of_reach(check, context) or _judge(check, context, mine.values)
+        result = silent.get(check.name) or mine.error or _judge(check, context, mine.values)
         judged[check.name] = (result, mine.seconds + time.monotonic() - started)
         if isinstance(result, Judged) and (collect := KINDS[check.kind].collect):
             collect(check, context, mine.values, result)
@@ -206,9 +208,7 @@ def _read_aggregates(checks: Sequence[Check], context: Context) -> dict[str, _Re
         wanted = KINDS[check.kind].needs
         if wanted is None:
             continue
-        read[check.name] = _Read(error=_out_of_reach(check, context))
-        if read[check.name].error:
-            continue
+        read[check.name] = _Read()
         try:
             table = context.table(check)
             needs = wanted(check, context)
